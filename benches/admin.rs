@@ -1,15 +1,15 @@
-//! How long operators wait, with ten million events and a million dead letters in the database.
+//! Measures the response times of the admin core, with ten million events and a million dead
+//! letters in the database.
 //!
 //! The database is filled by statements, not by requests: events with small bodies, one delivery
-//! each, every tenth of them dead, and tallies of forty days for twenty sources. The dead letters
-//! are put into their groups by the gateway's own steps. What is measured is each question as
-//! console, API and command line ask it, after one run to warm up. It shares the
-//! machine with PostgreSQL, whose settings are those of the managed cluster.
+//! each, every tenth of them dead, and counters of forty days for twenty sources. The dead letters
+//! are grouped by the gateway's own code. Each query of console, API and command line is measured
+//! after one warm-up run. The machine is shared with PostgreSQL, which has the settings of the
+//! managed cluster.
 //!
-//! `cargo bench --bench operator [-- EVENTS]`
+//! `cargo bench --bench admin [-- EVENTS]`
 
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
@@ -32,10 +32,10 @@ use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::{DeliveryState, EventId, PoolSettings, Store, Target};
 use sqlx::AssertSqlSafe;
 
-/// How many times each question is asked.
+/// Runs per query.
 const RUNS: usize = 40;
-/// What each must be answered within, at the median.
-const WITHIN: Duration = Duration::from_millis(150);
+/// The maximum median response time.
+const MAX_MEDIAN: Duration = Duration::from_millis(150);
 const SOURCES: usize = 20;
 const POOLS: PoolSettings = PoolSettings {
     ingest: 1,
@@ -44,8 +44,8 @@ const POOLS: PoolSettings = PoolSettings {
     acquire: Duration::from_secs(1),
     statement: Duration::from_secs(2),
 };
-/// How many rows one statement inserts.
-const STEP: u64 = 500_000;
+/// Rows inserted by one statement.
+const BATCH: u64 = 500_000;
 
 fn main() {
     let events = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(10_000_000);
@@ -72,10 +72,10 @@ fn main() {
         slow
     });
     drop(cluster);
-    assert!(slow.is_empty(), "slower than {WITHIN:?} at the median: {}", slow.join(", "));
+    assert!(slow.is_empty(), "slower than {MAX_MEDIAN:?} at the median: {}", slow.join(", "));
 }
 
-/// Fills the database; events lie evenly over the last thirty days.
+/// Fills the database; events are spread evenly over the last thirty days.
 async fn fill(target: &Target, events: u64) {
     let began = Instant::now();
     let mut connection = target.connect().await.unwrap();
@@ -83,10 +83,10 @@ async fn fill(target: &Target, events: u64) {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     };
     run("SET synchronous_commit = off".to_owned()).await;
-    for from in (0..events).step_by(usize::try_from(STEP).unwrap()) {
-        let to = (from + STEP).min(events) - 1;
+    for from in (0..events).step_by(usize::try_from(BATCH).unwrap()) {
+        let to = (from + BATCH).min(events) - 1;
         run(format!(
-            "CREATE TEMPORARY TABLE piece AS
+            "CREATE TEMPORARY TABLE batch AS
              SELECT n, now() - interval '30 days' * (1 - n / {events}::float8) AS at,
                     'source-' || lpad((n * 7919 % {SOURCES})::text, 2, '0') AS source
                FROM generate_series({from}::bigint, {to}) AS n;
@@ -97,12 +97,12 @@ async fn fill(target: &Target, events: u64) {
                     'default', source, 'stripe', 'kind.' || n % 50, 'signed', false,
                     '0123456789ab', 0, at, sha256(int8send(n)), '{{\"content-type\":\"x\"}}',
                     convert_to('{{\"id\":\"evt_' || n || '\",\"type\":\"kind\"}}', 'UTF8')
-               FROM piece ORDER BY n;
+               FROM batch ORDER BY n;
              INSERT INTO event_keys (key, event_id, last_seen_at, expires_at)
              SELECT sha256(int8send(n)),
                     (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
                      || '70008' || lpad(to_hex(n), 15, '0'))::uuid, at, at + interval '30 days'
-               FROM piece ORDER BY n;
+               FROM batch ORDER BY n;
              INSERT INTO deliveries (event_id, source, handler, triggered_by, lane, lane_blocks,
                                      state, attempts, created_at, due_at, finished_at, outcome,
                                      death_reason, last_error)
@@ -113,8 +113,8 @@ async fn fill(target: &Target, events: u64) {
                     CASE WHEN n % 10 <> 0 THEN 'handled' END,
                     CASE WHEN n % 10 = 0 THEN 'permanent' END,
                     CASE WHEN n % 10 = 0 THEN 'the shop answered 500 to order ' || n END
-               FROM piece ORDER BY n;
-             DROP TABLE piece;"
+               FROM batch ORDER BY n;
+             DROP TABLE batch;"
         ))
         .await;
     }
@@ -141,7 +141,7 @@ async fn fill(target: &Target, events: u64) {
     println!("{events} events in {:.0} s", began.elapsed().as_secs_f64());
 }
 
-/// Puts every dead letter into its group, as gateways do in the background.
+/// Groups every dead letter, as gateways do in the background.
 async fn group(store: &Store) {
     let (groups, began) = (Groups::new(store.clone(), Arc::new(SystemClock)), Instant::now());
     let mut count = 0;
@@ -163,7 +163,7 @@ async fn group(store: &Store) {
 
 async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let monitoring = Monitoring::new(store.clone(), Arc::new(SystemClock), topology());
-    let desk = DeadLetters::new(store.clone(), Arc::new(SystemClock), Routing::default());
+    let dead_letters = DeadLetters::new(store.clone(), Arc::new(SystemClock), Routing::default());
     let caller = Caller::local("benchmark");
     let search = |change: fn(&mut Search)| {
         let mut search = Search::default();
@@ -173,7 +173,7 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let all = Search::default();
     let first = monitoring.events(&caller, &all, None, 50).await.unwrap();
     let some: Vec<EventId> = first.events.iter().map(|event| event.id).collect();
-    // From the middle, where nothing is warm by chance.
+    // From the middle, so that the row is not cached by chance.
     let middle = monitoring
         .events(
             &caller,
@@ -190,10 +190,10 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
 
     let mut watch = Stopwatch::default();
     macro_rules! ask {
-        ($name:literal, |$run:pat_param| $question:expr) => {
+        ($name:literal, |$run:pat_param| $query:expr) => {
             watch
                 .ask($name, async |$run: usize| {
-                    $question.await.unwrap();
+                    $query.await.unwrap();
                 })
                 .await
         };
@@ -209,11 +209,11 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let by = search(|search| search.event_type = Some("kind.7".to_owned()));
     ask!("events of a type", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.event_type = Some("absent".to_owned()));
-    ask!("events of a type that is none", |_| monitoring.events(&caller, &by, None, 50));
+    ask!("events of an absent type", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.state = Some(DeliveryState::Dead));
     ask!("events with a dead letter", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.state = Some(DeliveryState::Leased));
-    ask!("events in a state that none is", |_| monitoring.events(&caller, &by, None, 50));
+    ask!("events in an absent state", |_| monitoring.events(&caller, &by, None, 50));
     let by = search(|search| search.text = Some("absent".to_owned()));
     ask!("events with an absent text", |_| monitoring.events(&caller, &by, None, 50));
     let key = Search { key: Some("evt_1".to_owned()), ..all.clone() };
@@ -223,9 +223,9 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     let far: Vec<EventId> = middle.events.iter().map(|event| event.id).collect();
     ask!("event detail far back", |run| monitoring.event(&caller, far[run % far.len()]));
     ask!("transfers", |_| monitoring.transfers(&caller, None, 50));
-    ask!("dead letters, first page", |_| desk.list(&caller, &open, Paging::first(50)));
+    ask!("dead letters, first page", |_| dead_letters.list(&caller, &open, Paging::first(50)));
     let half = i64::try_from(events / 2).unwrap();
-    ask!("dead letters, next page", |_| desk.list(
+    ask!("dead letters, next page", |_| dead_letters.list(
         &caller,
         &open,
         Paging { before: Some(half), ..Paging::first(50) }
@@ -239,11 +239,11 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     ask!("groups by class", |_| groups.by_class(&caller));
     ask!("group detail", |_| groups.show(&caller, group));
     let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
-    ask!("dead letters of a group", |_| desk.list(&caller, &of(group), Paging::first(50)));
-    let dead = desk.list(&caller, &of(group), Paging::first(50)).await.unwrap().items;
-    ask!("dead letter detail", |run| desk.show(&caller, dead[run % dead.len()].id));
-    let jobs = Jobs::new(desk.clone());
-    let wish = BulkRequest {
+    ask!("dead letters of a group", |_| dead_letters.list(&caller, &of(group), Paging::first(50)));
+    let dead = dead_letters.list(&caller, &of(group), Paging::first(50)).await.unwrap().items;
+    ask!("dead letter detail", |run| dead_letters.show(&caller, dead[run % dead.len()].id));
+    let jobs = Jobs::new(dead_letters.clone());
+    let request = BulkRequest {
         action: Action::Discard,
         selection: open.clone(),
         force: false,
@@ -251,30 +251,30 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
         rate: None,
         reason: "a benchmark".to_owned(),
     };
-    ask!("plan for a million", |_| jobs.plan(&caller, &wish));
+    ask!("plan for a million", |_| jobs.plan(&caller, &request));
     watch.slow
 }
 
-/// Measures how long answers take.
+/// Measures response times.
 #[derive(Default)]
 struct Stopwatch {
     slow: Vec<&'static str>,
 }
 
 impl Stopwatch {
-    async fn ask(&mut self, name: &'static str, question: impl AsyncFn(usize)) {
-        // Once to warm up.
-        question(0).await;
+    async fn ask(&mut self, name: &'static str, query: impl AsyncFn(usize)) {
+        // A warm-up run.
+        query(0).await;
         let mut times = Vec::new();
         for run in 0..RUNS {
             let began = Instant::now();
-            question(run).await;
+            query(run).await;
             times.push(began.elapsed());
         }
         times.sort_unstable();
         let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
         println!("{name:<30} median {:>7.1} ms   p99 {:>7.1} ms", ms(median), ms(p99));
-        if median > WITHIN {
+        if median > MAX_MEDIAN {
             self.slow.push(name);
         }
     }

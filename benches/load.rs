@@ -1,14 +1,13 @@
-//! How fast requests are answered, in one run on one machine: by a handler that only reads the
-//! body, by the same with verification, and by the whole durable path.
+//! Measures how fast requests are answered, in one run on one machine: by a handler that only reads
+//! the body, by the same with verification, and by the whole durable path.
 //!
-//! Everything shares the machine's cores: the load generator (one thread, 64 connections, requests
+//! All share the cores of the machine: the load generator (one thread, 64 connections, requests
 //! signed beforehand), the gateway, and PostgreSQL with `fsync` on. Deliveries are written but not
-//! worked on: what is measured is the way to the answer. Read the ratios, not the rates.
+//! dispatched: only the way to the response is measured. Compare the ratios, not the rates.
 //!
 //! `cargo bench --bench load [-- SECONDS]`
 
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
@@ -94,8 +93,8 @@ fn main() {
     drop(cluster);
 }
 
-/// Brings a new database to where one is that has run for a while: its statements are planned, and
-/// the files of its write-ahead log are there to be used again, instead of being made one by one.
+/// Warms up a new database: afterwards its statements are planned, and the files of its write-ahead
+/// log are recycled instead of created.
 async fn warm(
     gateway: SocketAddr,
     requests: &Arc<Vec<Bytes>>,
@@ -108,7 +107,7 @@ async fn warm(
     sqlx::raw_sql("CHECKPOINT").execute(&mut connection).await.unwrap();
 }
 
-/// A server that reads the body and answers, with or without verification.
+/// A server that reads the body and responds, with or without verification.
 fn serve_reading(gate: Option<Verifier>) -> SocketAddr {
     async fn answer(
         request: HttpRequest,
@@ -174,7 +173,7 @@ async fn start_gateway(cluster: &Cluster) -> (SocketAddr, Shutdown) {
     (address, shutdown)
 }
 
-/// Requests as bytes on the wire, each another event.
+/// Requests as bytes on the wire, each with another event.
 fn requests(numbers: Range<usize>) -> Vec<Bytes> {
     let entry = providers::find("stripe").unwrap();
     let secret = Secret::new(SECRET).unwrap();
@@ -209,7 +208,7 @@ fn requests(numbers: Range<usize>) -> Vec<Bytes> {
     numbers.map(make).collect()
 }
 
-/// Sends for a while; prints and gives the rate of answers 2xx.
+/// Sends requests for a while; prints and returns the rate of 2xx responses.
 fn measure(name: &str, address: SocketAddr, requests: &Arc<Vec<Bytes>>, duration: Duration) -> f64 {
     let before = processor_time();
     let (mut times, took) = generate(address, requests, duration);
@@ -234,8 +233,8 @@ fn measure(name: &str, address: SocketAddr, requests: &Arc<Vec<Bytes>>, duration
     rate
 }
 
-/// The processor time that this process and that every PostgreSQL process has used so far: steadier
-/// than a rate where other machines share the processor.
+/// The processor time used by this process and by all PostgreSQL processes so far: steadier than a
+/// rate where other machines share the processor.
 fn processor_time() -> (Duration, Duration) {
     let own = of_process(Path::new("/proc/self/stat")).map_or(Duration::ZERO, |(_, time)| time);
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -244,9 +243,9 @@ fn processor_time() -> (Duration, Duration) {
     (own, postgres)
 }
 
-/// The name and the processor time of a process, as Linux counts it.
+/// The name and the processor time of a process, from Linux's `/proc`.
 fn of_process(stat: &Path) -> Option<(String, Duration)> {
-    /// Of the kernel's interface: what it counts in.
+    /// The unit of the kernel's counters.
     const TICK: Duration = Duration::from_millis(10);
     let text = std::fs::read_to_string(stat).ok()?;
     let (head, fields) = text.rsplit_once(") ")?;
@@ -255,7 +254,7 @@ fn of_process(stat: &Path) -> Option<(String, Duration)> {
     Some((head.split_once('(')?.1.to_owned(), TICK * ticks))
 }
 
-/// Sends for a while; gives how long each answer took, and how long it all did.
+/// Sends requests for a while; returns the time of each response, and the total time.
 fn generate(
     address: SocketAddr,
     requests: &Arc<Vec<Bytes>>,
@@ -296,7 +295,7 @@ async fn send(
         let request = &requests[number % requests.len()];
         let began = Instant::now();
         stream.write_all(request).await.unwrap();
-        // Answers are small: they come in one piece.
+        // A response is small, so it arrives in one piece.
         let length = stream.read(&mut answer).await.unwrap();
         assert!(
             answer[..length].starts_with(b"HTTP/1.1 2"),

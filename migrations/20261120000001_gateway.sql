@@ -28,30 +28,30 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_xact ON events (xact);
 CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
--- Bodies are mostly compressed or base64 already: compressing again costs and gains nothing, and
--- stored plain they can be read in slices.
+-- Bodies are mostly compressed or base64 already: compressing them again costs time and saves
+-- nothing, and uncompressed they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
 
-COMMENT ON TABLE  events              IS 'What arrived, verified. Append-only.';
+COMMENT ON TABLE  events              IS 'Received events, verified. Append-only.';
 COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
-COMMENT ON COLUMN events.tenant       IS 'To whom the source belongs.';
+COMMENT ON COLUMN events.tenant       IS 'The tenant of the source.';
 COMMENT ON COLUMN events.source       IS 'The name of the source in the configuration.';
-COMMENT ON COLUMN events.provider     IS 'What kind of sender the source is.';
+COMMENT ON COLUMN events.provider     IS 'The provider of the source.';
 COMMENT ON COLUMN events.event_type   IS 'The event type, at most 200 bytes.';
-COMMENT ON COLUMN events.action       IS 'The action in the path; not signed, a hint.';
-COMMENT ON COLUMN events.strength     IS 'signed: the body is part of what was signed; vouched: a token or a shared secret vouches for the request; edited: nobody sent it, an operator wrote the body.';
-COMMENT ON COLUMN events.late         IS 'Let in past the time of its token, because the registry still awaited it.';
+COMMENT ON COLUMN events.action       IS 'The action in the path; an unsigned hint.';
+COMMENT ON COLUMN events.strength     IS 'signed: the body is covered by the signature; vouched: a token or a shared secret authenticates the request; edited: an operator wrote the body.';
+COMMENT ON COLUMN events.late         IS 'Accepted after its token expired, because the provider still expected it.';
 COMMENT ON COLUMN events.secret       IS 'The fingerprint of the secret that verified it.';
-COMMENT ON COLUMN events.skew_seconds IS 'Our time minus the signed time at arrival; null where the sender signs no time.';
-COMMENT ON COLUMN events.received_at  IS 'When it was received, by the gateway''s clock. For a chunked payload: when it became whole.';
-COMMENT ON COLUMN events.occurred_at  IS 'When it happened, as the sender says.';
-COMMENT ON COLUMN events.key          IS 'The key under which it stands in event_keys.';
-COMMENT ON COLUMN events.headers      IS 'The headers that are kept, as a JSON object of texts. Never a signature or a secret. Names that begin with a colon are no headers: the content type, the user agent and the address that the request came with.';
-COMMENT ON COLUMN events.claims       IS 'What the verified token says, where there is one, as JSON.';
-COMMENT ON COLUMN events.envelope     IS 'For a payload that came in chunks: its JSON without content and chunk number. Null otherwise.';
-COMMENT ON COLUMN events.body         IS 'The exact bytes that were received; for a payload that came in chunks, the decoded file.';
-COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its place in the stream of changes.';
-COMMENT ON COLUMN events.edited_from IS 'Nobody sent this body: it is that of this event, edited. Its strength is edited; the fingerprint of the secret and what the proof said besides are those of the original.';
+COMMENT ON COLUMN events.skew_seconds IS 'The gateway''s time minus the signed time at arrival; null if the sender signs no time.';
+COMMENT ON COLUMN events.received_at  IS 'When it was received, by the gateway''s clock. For a chunked payload: when it was complete.';
+COMMENT ON COLUMN events.occurred_at  IS 'The time reported by the sender.';
+COMMENT ON COLUMN events.key          IS 'Its key in event_keys.';
+COMMENT ON COLUMN events.headers      IS 'The stored headers, as a JSON object of strings. Never a signature or a secret. Names that begin with a colon are request metadata: the content type, the user agent and the client address.';
+COMMENT ON COLUMN events.claims       IS 'The claims of the verified token, as JSON; null without a token.';
+COMMENT ON COLUMN events.envelope     IS 'For a chunked payload: its JSON without content and chunk number. Null otherwise.';
+COMMENT ON COLUMN events.body         IS 'The exact bytes received; for a chunked payload, the decoded file.';
+COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its position in the change stream.';
+COMMENT ON COLUMN events.edited_from IS 'The original event, if an operator created this one by an edit. The body is the operator''s; the fingerprint of the secret and the rest of the proof are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
 
 CREATE TABLE event_keys (
@@ -63,17 +63,17 @@ CREATE TABLE event_keys (
     last_seen_at timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL
 );
--- Rows come in the order of their expiry: a block range index costs next to nothing per insert.
+-- Rows are inserted in the order of their expiry: a block range index costs almost nothing per insert.
 CREATE INDEX event_keys_by_expiry ON event_keys USING brin (expires_at);
 
-COMMENT ON TABLE  event_keys              IS 'What was seen. Inserted in the transaction that inserts the event; kept apart from it so that it can expire on its own.';
-COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, kind of key and key: long or odd ids cannot break the index.';
-COMMENT ON COLUMN event_keys.event_id     IS 'The event that was first under this key.';
-COMMENT ON COLUMN event_keys.fingerprint  IS 'The SHA-256 of the body that it was first used with; null where the key is made of that digest, or of a payload in chunks.';
-COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, the first time included.';
-COMMENT ON COLUMN event_keys.other_bodies IS 'How often it was received with another body than the first time.';
+COMMENT ON TABLE  event_keys              IS 'Deduplication keys. Inserted in the transaction that inserts the event; a separate table, so that keys expire on their own.';
+COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, type of key and key: long or odd ids cannot break the index.';
+COMMENT ON COLUMN event_keys.event_id     IS 'The first event with this key.';
+COMMENT ON COLUMN event_keys.fingerprint  IS 'The SHA-256 of the first body with this key; null if the key already depends on it, and for chunked payloads.';
+COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, including the first time.';
+COMMENT ON COLUMN event_keys.other_bodies IS 'How often it was received with another body than the first.';
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
-COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be forgotten.';
+COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be deleted.';
 
 -- Names are compared byte by byte: they are looked up, never sorted for display.
 CREATE TABLE deliveries (
@@ -126,31 +126,31 @@ CREATE INDEX deliveries_open ON deliveries (group_id, id)
     WHERE state = 'dead' AND resolution IS NULL;
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
 
-COMMENT ON TABLE  deliveries                  IS 'What is being done about an event: one row per event, handler and trigger. A replay is a new row.';
+COMMENT ON TABLE  deliveries                  IS 'The processing of an event: one row per event, handler and trigger. A replay is a new row.';
 COMMENT ON COLUMN deliveries.id               IS 'Identity; its order is the order of arrival.';
-COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and removed together, and the check would cost on every insert.';
-COMMENT ON COLUMN deliveries.source           IS 'The source of the event, repeated here so that the poll can be fair among sources without a join.';
-COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `gate` for what was quarantined before any handler.';
-COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event came in; replay: an operator asked; edit: an operator edited it.';
+COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and deleted together, and the check would cost on every insert.';
+COMMENT ON COLUMN deliveries.source           IS 'The source of the event, stored here too so that queues need no join.';
+COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `gate` if the event was quarantined before any handler.';
+COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; edit: an operator edited the event.';
 COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
-COMMENT ON COLUMN deliveries.lane_position    IS 'Place in the lane where it is not its id: the replay of a blocking head takes the place of what it replays. The lowest unfinished goes first.';
-COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead head holds its lane until it is resolved (block) or frees it (park).';
+COMMENT ON COLUMN deliveries.lane_position    IS 'The position in the lane, if it is not the id: the replay of a blocking dead letter takes its position. The lowest unfinished one goes first.';
+COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead letter blocks its lane until it is resolved (block) or not (park).';
 COMMENT ON COLUMN deliveries.state            IS 'ready, leased, done or dead.';
-COMMENT ON COLUMN deliveries.parked            IS 'Why the queue leaves a ready delivery out. behind: another of its lane is before it, whose end lets it in again; suspect: its lease ran out with no result, and it is run by itself. A suspect keeps the word while it is leased.';
-COMMENT ON COLUMN deliveries.attempts         IS 'Attempts begun. Counted when the lease is taken, so that an attempt that kills the process counts too.';
+COMMENT ON COLUMN deliveries.parked            IS 'Why a ready delivery is not in its queue. behind: another delivery of its lane is before it, and unparks it when it ends; isolated: its lease expired without a result, and it runs alone. An isolated delivery keeps the word while it is leased.';
+COMMENT ON COLUMN deliveries.attempts         IS 'Attempts started. Counted when the lease is taken, so that an attempt that crashes the process counts too.';
 COMMENT ON COLUMN deliveries.created_at       IS 'When the delivery was created.';
-COMMENT ON COLUMN deliveries.due_at           IS 'Not before this time.';
-COMMENT ON COLUMN deliveries.lease_token      IS 'The fencing token of the present lease: only its holder may settle.';
-COMMENT ON COLUMN deliveries.lease_expires_at IS 'When the lease may be taken over, by the database''s clock.';
-COMMENT ON COLUMN deliveries.finished_at      IS 'When it became done or dead.';
+COMMENT ON COLUMN deliveries.due_at           IS 'The earliest time of the next attempt.';
+COMMENT ON COLUMN deliveries.lease_token      IS 'The fencing token of the current lease: only its holder may settle.';
+COMMENT ON COLUMN deliveries.lease_expires_at IS 'When the lease expires, by the database''s clock.';
+COMMENT ON COLUMN deliveries.finished_at      IS 'When it was completed or dead-lettered.';
 COMMENT ON COLUMN deliveries.outcome          IS 'For done: handled, unchanged or ignored.';
-COMMENT ON COLUMN deliveries.death_reason     IS 'For dead: a word of a closed list.';
+COMMENT ON COLUMN deliveries.death_reason     IS 'For dead: the reason, one of a closed list.';
 COMMENT ON COLUMN deliveries.last_error       IS 'The last error, at most 8 KiB.';
-COMMENT ON COLUMN deliveries.awaiting         IS 'For ready: what it waits for, where somebody will say that it has come.';
+COMMENT ON COLUMN deliveries.awaiting         IS 'For ready: the name of what it waits for, if something will release it.';
 COMMENT ON COLUMN deliveries.resolution       IS 'For dead: replayed or discarded by an operator; null while it is open.';
 COMMENT ON COLUMN deliveries.resolved_at      IS 'When it was resolved.';
-COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is grouped, which is done in the background.';
+COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is grouped in the background.';
 
 CREATE VIEW invalid_rows AS
     SELECT 'deliveries' AS "table", id::text AS row FROM deliveries
@@ -187,7 +187,7 @@ CREATE VIEW invalid_rows AS
     UNION ALL
     SELECT 'event_keys', encode(key, 'hex') FROM event_keys
      WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
-COMMENT ON VIEW invalid_rows IS 'Rows that break a rule of their table. Always empty, unless there is a bug.';
+COMMENT ON VIEW invalid_rows IS 'Rows that violate a rule of their table. Always empty, unless there is a bug.';
 
 -- The same condition as `deliveries_lane`, defined once.
 CREATE VIEW lane_members AS
@@ -196,7 +196,7 @@ CREATE VIEW lane_members AS
       FROM deliveries
      WHERE lane IS NOT NULL
        AND (state IN ('ready', 'leased') OR (state = 'dead' AND lane_blocks AND resolution IS NULL));
-COMMENT ON VIEW lane_members IS 'The deliveries that hold up those behind them in their lane: what is to be done, what is being done, and a dead letter that blocks.';
+COMMENT ON VIEW lane_members IS 'The deliveries that block those behind them in their lane: unfinished ones, and dead letters that block.';
 
 -- Reads one row per queue, not the deliveries in it.
 CREATE VIEW queues AS
@@ -212,7 +212,7 @@ CREATE VIEW queues AS
              ORDER BY d.source, d.handler LIMIT 1) AS following
     )
     SELECT source, handler FROM queue;
-COMMENT ON VIEW queues IS 'The sources and handlers for which something is ready.';
+COMMENT ON VIEW queues IS 'The sources and handlers with ready deliveries.';
 
 CREATE TABLE attempts (
     delivery_id bigint      NOT NULL,
@@ -225,14 +225,14 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, number)
 );
 CREATE INDEX attempts_by_xact ON attempts (xact);
-COMMENT ON TABLE  attempts             IS 'What happened each time. Append-only, written in the transaction that settles.';
+COMMENT ON TABLE  attempts             IS 'The attempts of deliveries. Append-only, written in the transaction that settles the delivery.';
 COMMENT ON COLUMN attempts.delivery_id IS 'The delivery.';
 COMMENT ON COLUMN attempts.number      IS 'From 1, without gaps.';
 COMMENT ON COLUMN attempts.started_at  IS 'When the handler was called.';
-COMMENT ON COLUMN attempts.finished_at IS 'When it came back; for a lost attempt, when the loss was noticed.';
-COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, due again later; deferred: its destination could not be tried or is failing for all, which does not count as an attempt; dead: failed for good; lost: the lease ran out with no result, and does not count either.';
-COMMENT ON COLUMN attempts.error       IS 'What went wrong, at most 8 KiB.';
-COMMENT ON COLUMN attempts.xact        IS 'The transaction that inserted it: its place in the stream of changes.';
+COMMENT ON COLUMN attempts.finished_at IS 'When the handler returned; for a lost attempt, when the loss was detected.';
+COMMENT ON COLUMN attempts.result      IS 'done; retry: failed, will be retried; deferred: the destination was blocked, which does not count as an attempt; dead: failed, dead-lettered; lost: the lease expired without a result, which does not count either.';
+COMMENT ON COLUMN attempts.error       IS 'The error, at most 8 KiB.';
+COMMENT ON COLUMN attempts.xact        IS 'The transaction that inserted it: its position in the change stream.';
 
 CREATE TABLE chunk_transfers (
     id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -264,7 +264,7 @@ CREATE INDEX chunk_transfers_open ON chunk_transfers (source, subject) WHERE sta
 CREATE INDEX chunk_transfers_by_event ON chunk_transfers (event_id);
 CREATE INDEX chunk_transfers_closed ON chunk_transfers (last_chunk_at) WHERE state <> 'open';
 
-COMMENT ON TABLE  chunk_transfers               IS 'Payloads that come in several requests. A closed one stays as a tombstone, so that a late repetition is recognised.';
+COMMENT ON TABLE  chunk_transfers               IS 'Payloads received in several requests. A closed transfer remains as a tombstone, so that late duplicates are recognised.';
 COMMENT ON COLUMN chunk_transfers.id            IS 'Identity.';
 COMMENT ON COLUMN chunk_transfers.tenant        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.source        IS 'The source.';
@@ -274,20 +274,20 @@ COMMENT ON COLUMN chunk_transfers.strength      IS 'As in events, of the first c
 COMMENT ON COLUMN chunk_transfers.secret        IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.headers       IS 'As in events, of the first chunk.';
 COMMENT ON COLUMN chunk_transfers.key           IS 'SHA-256 over the sender''s transfer id and the first part of the subject (the repository).';
-COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over what is transferred: a newer transfer of the same supersedes an older one.';
-COMMENT ON COLUMN chunk_transfers.owner         IS 'SHA-256 over the first part of the subject (the repository): each has a share of what its source may have open.';
+COMMENT ON COLUMN chunk_transfers.subject       IS 'SHA-256 over the subject: a newer transfer of the same subject supersedes an older one.';
+COMMENT ON COLUMN chunk_transfers.owner         IS 'SHA-256 over the first part of the subject (the repository): each has its own limit on open transfers.';
 COMMENT ON COLUMN chunk_transfers.transfer_id   IS 'The sender''s id of the transfer.';
-COMMENT ON COLUMN chunk_transfers.manifest      IS 'Digest over everything that the first chunk froze.';
-COMMENT ON COLUMN chunk_transfers.event_type    IS 'The event type of the whole.';
+COMMENT ON COLUMN chunk_transfers.manifest      IS 'Digest over the fields that must be the same in every chunk.';
+COMMENT ON COLUMN chunk_transfers.event_type    IS 'The event type of the complete payload.';
 COMMENT ON COLUMN chunk_transfers.envelope      IS 'The payload''s JSON without content and chunk number.';
-COMMENT ON COLUMN chunk_transfers.total         IS 'How many chunks there are.';
-COMMENT ON COLUMN chunk_transfers.have          IS 'How many have arrived.';
-COMMENT ON COLUMN chunk_transfers.received      IS 'Bytes of base64 text that have arrived.';
+COMMENT ON COLUMN chunk_transfers.total         IS 'The total number of chunks.';
+COMMENT ON COLUMN chunk_transfers.have          IS 'The number of chunks received.';
+COMMENT ON COLUMN chunk_transfers.received      IS 'Bytes of base64 text received.';
 COMMENT ON COLUMN chunk_transfers.sent_at       IS 'When the sender built the payload.';
 COMMENT ON COLUMN chunk_transfers.opened_at     IS 'When the first chunk arrived.';
 COMMENT ON COLUMN chunk_transfers.last_chunk_at IS 'When the last new chunk arrived.';
-COMMENT ON COLUMN chunk_transfers.state         IS 'open; whole: became an event; quarantined: became a dead letter; superseded: a newer one came; expired: the rest did not come in time.';
-COMMENT ON COLUMN chunk_transfers.event_id      IS 'The id that the whole event has, or will have: answered from the first chunk on.';
+COMMENT ON COLUMN chunk_transfers.state         IS 'open; whole: complete, became an event; quarantined: complete, became a dead letter; superseded: replaced by a newer transfer; expired: not completed in time.';
+COMMENT ON COLUMN chunk_transfers.event_id      IS 'The id of the event, assigned with the first chunk.';
 
 CREATE TABLE chunk_buffer (
     transfer bigint  NOT NULL REFERENCES chunk_transfers ON DELETE CASCADE,
@@ -300,9 +300,9 @@ ALTER TABLE chunk_buffer ALTER COLUMN content SET STORAGE EXTERNAL;
 
 COMMENT ON TABLE  chunk_buffer          IS 'Chunks of open transfers. Emptied in the transaction that closes the transfer.';
 COMMENT ON COLUMN chunk_buffer.transfer IS 'The transfer.';
-COMMENT ON COLUMN chunk_buffer.index    IS 'The chunk''s place, from 0.';
-COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a repetition from a conflict without reading the content.';
-COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as it was received.';
+COMMENT ON COLUMN chunk_buffer.index    IS 'The number of the chunk, from 0.';
+COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a duplicate from a conflict without reading the content.';
+COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as received.';
 
 -- Destinations that events are sent to. Their deliveries are those whose handler begins with
 -- `to:`; they are claimed separately, under a lock per destination.
@@ -329,20 +329,20 @@ CREATE TABLE destinations (
            AND (opened_at IS NULL OR not_before IS NOT NULL))
 );
 
-COMMENT ON TABLE  destinations                IS 'What holds destinations back. Shared by all gateways on this database.';
+COMMENT ON TABLE  destinations                IS 'The state of destinations: paused, disabled, circuit breaker. Shared by all gateways on this database.';
 COMMENT ON COLUMN destinations.handler        IS 'As in deliveries: `to:` and the destination''s name.';
-COMMENT ON COLUMN destinations.paused_at      IS 'When an operator paused it; null where it is not paused.';
-COMMENT ON COLUMN destinations.disabled_at    IS 'When it was disabled, by an operator or because it answered 410; null where it is enabled.';
+COMMENT ON COLUMN destinations.paused_at      IS 'When an operator paused it; null if it is not paused.';
+COMMENT ON COLUMN destinations.disabled_at    IS 'When it was disabled, by an operator or by a 410 response; null if it is enabled.';
 COMMENT ON COLUMN destinations.disabled_reason IS 'Why it is disabled.';
-COMMENT ON COLUMN destinations.failures       IS 'Failures in a row, with no success between them.';
-COMMENT ON COLUMN destinations.failing_since  IS 'When the first of those failures was; null where the last request succeeded.';
+COMMENT ON COLUMN destinations.failures       IS 'Consecutive failures.';
+COMMENT ON COLUMN destinations.failing_since  IS 'When the first of those failures was; null if the last request succeeded.';
 COMMENT ON COLUMN destinations.opened_at      IS 'When its breaker opened; null while it is closed.';
-COMMENT ON COLUMN destinations.openings       IS 'How often the breaker has opened, the first time and after every probe that failed; 0 while it is closed.';
-COMMENT ON COLUMN destinations.not_before     IS 'Nothing is sent before this time: the next probe of an open breaker, or what a Retry-After asked for.';
-COMMENT ON COLUMN destinations.rejections     IS 'Grows by 2 with every event that is rejected (4xx), up to 20, and shrinks by 1 with every event that is taken.';
-COMMENT ON COLUMN destinations.rejecting_since IS 'When rejections reached 10: more than a third of the events are rejected. Null again once it is back at 0.';
+COMMENT ON COLUMN destinations.openings       IS 'How often the breaker has opened since it was closed: the first time, and after every failed probe. 0 while it is closed.';
+COMMENT ON COLUMN destinations.not_before     IS 'Nothing is sent before this time: the next probe of an open breaker, or a Retry-After.';
+COMMENT ON COLUMN destinations.rejections     IS 'Incremented by 2 for every rejected event (4xx), up to 20, and decremented by 1 for every accepted one.';
+COMMENT ON COLUMN destinations.rejecting_since IS 'When rejections reached 10: more than a third of the events are rejected. Null again when it is back at 0.';
 COMMENT ON COLUMN destinations.last_failed_at IS 'When it last failed.';
-COMMENT ON COLUMN destinations.last_error     IS 'How it last failed, at most 8 KiB.';
+COMMENT ON COLUMN destinations.last_error     IS 'The last error, at most 8 KiB.';
 
 -- Statistics of destinations for the console. Approximate, like the counters: each gateway writes
 -- its numbers every few seconds.
@@ -355,12 +355,12 @@ CREATE TABLE destination_hours (
     PRIMARY KEY (handler, hour)
 );
 
-COMMENT ON TABLE  destination_hours           IS 'How destinations did in each hour. Kept for a week.';
+COMMENT ON TABLE  destination_hours           IS 'Results of destinations per hour. Kept for a week.';
 COMMENT ON COLUMN destination_hours.handler   IS 'As in deliveries.';
-COMMENT ON COLUMN destination_hours.hour      IS 'When the hour began, in UTC.';
-COMMENT ON COLUMN destination_hours.delivered IS 'How many events were taken.';
-COMMENT ON COLUMN destination_hours.failed    IS 'How many requests did not end with the event being taken.';
-COMMENT ON COLUMN destination_hours.within    IS 'How many answers came within 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and later.';
+COMMENT ON COLUMN destination_hours.hour      IS 'The start of the hour, in UTC.';
+COMMENT ON COLUMN destination_hours.delivered IS 'Accepted events.';
+COMMENT ON COLUMN destination_hours.failed    IS 'Requests that failed or were rejected.';
+COMMENT ON COLUMN destination_hours.within    IS 'Responses by duration: up to 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and longer.';
 
 CREATE TABLE destination_responses (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -376,19 +376,19 @@ CREATE TABLE destination_responses (
 );
 CREATE INDEX destination_responses_of ON destination_responses (handler, id);
 
-COMMENT ON TABLE  destination_responses             IS 'The last answers of each destination, at most twenty; of those that took the event, one a second.';
+COMMENT ON TABLE  destination_responses             IS 'The last responses of each destination, at most twenty; of successes, at most one per second.';
 COMMENT ON COLUMN destination_responses.id          IS 'Identity.';
 COMMENT ON COLUMN destination_responses.handler     IS 'As in deliveries.';
 COMMENT ON COLUMN destination_responses.at          IS 'When the request began.';
-COMMENT ON COLUMN destination_responses.took_ms     IS 'How long it took, in milliseconds.';
+COMMENT ON COLUMN destination_responses.took_ms     IS 'The duration in milliseconds.';
 COMMENT ON COLUMN destination_responses.delivery_id IS 'The delivery; null for a test.';
 COMMENT ON COLUMN destination_responses.event_id    IS 'The event that was sent.';
-COMMENT ON COLUMN destination_responses.status      IS 'The status; null where nothing came back.';
-COMMENT ON COLUMN destination_responses.headers     IS 'The headers as JSON, within bounds. Written by strangers.';
-COMMENT ON COLUMN destination_responses.body        IS 'The beginning of the body. Written by strangers.';
-COMMENT ON COLUMN destination_responses.error       IS 'Why the event was not taken; null where it was.';
+COMMENT ON COLUMN destination_responses.status      IS 'The status; null without a response.';
+COMMENT ON COLUMN destination_responses.headers     IS 'The headers as JSON, truncated. Untrusted.';
+COMMENT ON COLUMN destination_responses.body        IS 'The beginning of the body. Untrusted.';
+COMMENT ON COLUMN destination_responses.error       IS 'Why the event was not accepted; null if it was.';
 
--- Credentials that the gateway keeps: API tokens for the senders.
+-- Credentials stored by the gateway: API tokens for senders.
 
 CREATE TABLE credentials (
     tenant     text        COLLATE "C" NOT NULL,
@@ -401,14 +401,14 @@ CREATE TABLE credentials (
     PRIMARY KEY (tenant, source, name)
 );
 
-COMMENT ON TABLE  credentials            IS 'Credentials, sealed with AES-256-GCM under a master key that is not in the database. What is authenticated with each: tenant, source and name, so that one row''s secret cannot be put into another.';
-COMMENT ON COLUMN credentials.tenant     IS 'To whom the source belongs.';
+COMMENT ON TABLE  credentials            IS 'Credentials, encrypted with AES-256-GCM under a master key that is not in the database. Tenant, source and name are authenticated, so that a secret cannot be moved to another row.';
+COMMENT ON COLUMN credentials.tenant     IS 'The tenant of the source.';
 COMMENT ON COLUMN credentials.source     IS 'The source that uses it.';
-COMMENT ON COLUMN credentials.name       IS 'What it is, in the words of the source''s provider.';
-COMMENT ON COLUMN credentials.key_id     IS 'Which master key seals it: a digest of the key.';
-COMMENT ON COLUMN credentials.nonce      IS 'The nonce: random, new with every sealing.';
+COMMENT ON COLUMN credentials.name       IS 'The name, as defined by the provider of the source.';
+COMMENT ON COLUMN credentials.key_id     IS 'The master key it is sealed with: a digest of the key.';
+COMMENT ON COLUMN credentials.nonce      IS 'The nonce: random, new for every sealing.';
 COMMENT ON COLUMN credentials.ciphertext IS 'The sealed secret with its tag.';
-COMMENT ON COLUMN credentials.sealed_at  IS 'When it was sealed last.';
+COMMENT ON COLUMN credentials.sealed_at  IS 'When it was last sealed.';
 
 -- Alerts: written in the transaction that raises them, sent afterwards. Times are by the database's
 -- clock, which all gateways share.
@@ -465,7 +465,7 @@ COMMENT ON COLUMN alerts.notified_count   IS 'The count that was last sent.';
 COMMENT ON COLUMN alerts.pending          IS 'Whether it is to be sent. False once it was sent, or given up as too old or one too many.';
 COMMENT ON COLUMN alerts.sent_at          IS 'When it was last sent; null if never.';
 COMMENT ON COLUMN alerts.closed_at        IS 'When it was closed; null while it is open.';
-COMMENT ON COLUMN alerts.passing          IS 'Whether it is closed by itself, an hour after it was last raised: no resolution follows.';
+COMMENT ON COLUMN alerts.passing          IS 'Whether it closes by itself an hour after it was last raised, without a resolution.';
 COMMENT ON COLUMN alerts.attempts         IS 'Failed attempts to send it, in a row.';
 COMMENT ON COLUMN alerts.retry_at         IS 'After a failure: no alert is sent before this time, since all go to the same channel.';
 COMMENT ON COLUMN alerts.lease_token      IS 'The fencing token of the gateway that is sending it.';
@@ -484,13 +484,13 @@ CREATE TABLE counters (
     PRIMARY KEY (minutes, bucket, source, what, detail)
 ) WITH (fillfactor = 70);
 
-COMMENT ON TABLE  counters         IS 'Counts per source and span of time. Approximate: what a gateway has counted and not yet added is lost when it is killed.';
-COMMENT ON COLUMN counters.minutes IS 'How long the span is. Everything is counted twice: in spans of five minutes, kept for days, and of an hour, kept for weeks.';
-COMMENT ON COLUMN counters.bucket  IS 'When the span begins; a multiple of its length in UTC.';
-COMMENT ON COLUMN counters.source  IS 'The source; empty for requests to paths that are no source''s.';
+COMMENT ON TABLE  counters         IS 'Counts per source and span of time. Approximate: a killed gateway loses counts that it has not added yet.';
+COMMENT ON COLUMN counters.minutes IS 'The length of the span. Everything is counted twice: in spans of five minutes, kept for days, and of one hour, kept for weeks.';
+COMMENT ON COLUMN counters.bucket  IS 'The start of the span; a multiple of its length in UTC.';
+COMMENT ON COLUMN counters.source  IS 'The source; empty for requests to unknown paths.';
 COMMENT ON COLUMN counters.what    IS 'accepted, duplicate, quarantined, chunk, refused; acknowledged; handled, ignored, retry, deferred, dead, replayed, expired.';
-COMMENT ON COLUMN counters.detail  IS 'For refused: the reason''s word. For quarantined: `too_large` where the body was larger than the source keeps. For acknowledged: the most milliseconds that it took, or `more`. Empty otherwise.';
-COMMENT ON COLUMN counters.count   IS 'How many.';
+COMMENT ON COLUMN counters.detail  IS 'For refused: the reason. For quarantined: `too_large` if the body exceeded the limit. For acknowledged: the upper bound of the duration in milliseconds, or `more`. Empty otherwise.';
+COMMENT ON COLUMN counters.count   IS 'The count.';
 
 CREATE TABLE secret_usage (
     source   text        COLLATE "C" NOT NULL,
@@ -501,12 +501,12 @@ CREATE TABLE secret_usage (
     PRIMARY KEY (source, secret)
 ) WITH (fillfactor = 70);
 
-COMMENT ON TABLE  secret_usage          IS 'Which secrets senders use, so that one that nobody uses can be removed. Approximate as tallies are.';
+COMMENT ON TABLE  secret_usage          IS 'The secrets that senders use, so that unused ones can be removed. Approximate, like counters.';
 COMMENT ON COLUMN secret_usage.source   IS 'The source.';
-COMMENT ON COLUMN secret_usage.secret   IS 'The secret''s fingerprint.';
-COMMENT ON COLUMN secret_usage.requests IS 'How many requests it has verified.';
-COMMENT ON COLUMN secret_usage.first_at IS 'When it first did.';
-COMMENT ON COLUMN secret_usage.last_at  IS 'When it last did.';
+COMMENT ON COLUMN secret_usage.secret   IS 'The fingerprint of the secret.';
+COMMENT ON COLUMN secret_usage.requests IS 'The number of requests verified with it.';
+COMMENT ON COLUMN secret_usage.first_at IS 'When it first verified a request.';
+COMMENT ON COLUMN secret_usage.last_at  IS 'When it last verified a request.';
 
 -- Rejected requests that a source is configured to keep, so that an operator can see why they were
 -- rejected and reprocess them once the cause is fixed.
@@ -538,23 +538,23 @@ CREATE TABLE rejected_requests (
 CREATE INDEX rejected_requests_by_source ON rejected_requests (source, id);
 CREATE INDEX rejected_requests_by_expiry ON rejected_requests (expires_at);
 
-COMMENT ON TABLE  rejected_requests             IS 'Rejected requests with a signature, of sources with keep_rejected. Never dispatched. Bounded per source; removed when they expire.';
-COMMENT ON COLUMN rejected_requests.id          IS 'A UUID of version 7, by time of arrival.';
-COMMENT ON COLUMN rejected_requests.number      IS 'Sequence number, in the order of insertion: how far a job has come.';
-COMMENT ON COLUMN rejected_requests.tenant      IS 'To whom the source belongs.';
+COMMENT ON TABLE  rejected_requests             IS 'Rejected requests with a signature, of sources with keep_rejected. Never delivered. Limited per source; deleted when they expire.';
+COMMENT ON COLUMN rejected_requests.id          IS 'A UUID of version 7: sorts by time of arrival.';
+COMMENT ON COLUMN rejected_requests.number      IS 'Sequence number, in the order of insertion: the progress of a job.';
+COMMENT ON COLUMN rejected_requests.tenant      IS 'The tenant of the source.';
 COMMENT ON COLUMN rejected_requests.source      IS 'The source that rejected it.';
-COMMENT ON COLUMN rejected_requests.provider    IS 'What kind of sender the source is for.';
+COMMENT ON COLUMN rejected_requests.provider    IS 'The provider of the source.';
 COMMENT ON COLUMN rejected_requests.reason      IS 'Why it was rejected.';
-COMMENT ON COLUMN rejected_requests.peer        IS 'The address that it came from, as far as it is known.';
-COMMENT ON COLUMN rejected_requests.size_bytes  IS 'The size of its body.';
-COMMENT ON COLUMN rejected_requests.key_id      IS 'Which master key seals it; null once it is an event.';
+COMMENT ON COLUMN rejected_requests.peer        IS 'The client address, if known.';
+COMMENT ON COLUMN rejected_requests.size_bytes  IS 'The size of its body in bytes.';
+COMMENT ON COLUMN rejected_requests.key_id      IS 'The master key it is sealed with; null once it is an event.';
 COMMENT ON COLUMN rejected_requests.nonce       IS 'The nonce; null once it is an event.';
 COMMENT ON COLUMN rejected_requests.ciphertext  IS 'Its head and body, sealed with AES-256-GCM under tenant, source and id; null once it is an event.';
-COMMENT ON COLUMN rejected_requests.received_at IS 'When it arrived: the time by which it is verified again.';
-COMMENT ON COLUMN rejected_requests.expires_at  IS 'When it is removed.';
-COMMENT ON COLUMN rejected_requests.event_id    IS 'The event that it became when it was verified again.';
-COMMENT ON COLUMN rejected_requests.verified_at IS 'When that was.';
-COMMENT ON COLUMN rejected_requests.verified_by IS 'Who had it verified again.';
+COMMENT ON COLUMN rejected_requests.received_at IS 'When it arrived: the time used to verify it again.';
+COMMENT ON COLUMN rejected_requests.expires_at  IS 'When it is deleted.';
+COMMENT ON COLUMN rejected_requests.event_id    IS 'The event it became when it was reprocessed.';
+COMMENT ON COLUMN rejected_requests.verified_at IS 'When it was reprocessed.';
+COMMENT ON COLUMN rejected_requests.verified_by IS 'Who reprocessed it.';
 
 -- Paused sources and handlers.
 CREATE TABLE pauses (
@@ -567,10 +567,10 @@ CREATE TABLE pauses (
     PRIMARY KEY (what, name),
     CONSTRAINT paused_or_resumed CHECK (num_nonnulls(paused_at, resumed_at) >= 1)
 );
-COMMENT ON TABLE  pauses            IS 'Sources and handlers that are or were paused: what arrives is recorded, and waits.';
+COMMENT ON TABLE  pauses            IS 'Sources and handlers that are or were paused: their events are recorded and wait.';
 COMMENT ON COLUMN pauses.what       IS 'source or handler.';
 COMMENT ON COLUMN pauses.name       IS 'Its name, as in deliveries.';
-COMMENT ON COLUMN pauses.paused_at  IS 'Since when it is paused; null where it is not.';
-COMMENT ON COLUMN pauses.paused_by  IS 'Who paused it last.';
-COMMENT ON COLUMN pauses.reason     IS 'The reason that was given.';
-COMMENT ON COLUMN pauses.resumed_at IS 'When it was resumed last: what is older counts its age from then.';
+COMMENT ON COLUMN pauses.paused_at  IS 'When it was paused; null if it is not paused.';
+COMMENT ON COLUMN pauses.paused_by  IS 'Who last paused it.';
+COMMENT ON COLUMN pauses.reason     IS 'The reason given.';
+COMMENT ON COLUMN pauses.resumed_at IS 'When it was last resumed: the age of older deliveries counts from then.';

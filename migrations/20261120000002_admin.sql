@@ -16,20 +16,20 @@ CREATE TABLE api_keys (
     revoked_by   text,
     CONSTRAINT who_revoked_it_is_known CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
 );
--- The audit log calls a key by its name.
+-- The audit log identifies a key by its name.
 CREATE UNIQUE INDEX api_keys_by_name ON api_keys (name) WHERE revoked_at IS NULL;
 
-COMMENT ON TABLE  api_keys              IS 'What machines show to the operator listener.';
-COMMENT ON COLUMN api_keys.id           IS 'Identity: the part of the key that may be seen.';
-COMMENT ON COLUMN api_keys.digest       IS 'SHA-256 of the key. The key itself was shown once and is nowhere.';
-COMMENT ON COLUMN api_keys.name         IS 'What people call it. Of the keys that are not revoked no two have the same.';
-COMMENT ON COLUMN api_keys.scopes       IS 'What whoever shows it may do.';
-COMMENT ON COLUMN api_keys.tenant       IS 'The only tenant whose things it sees; null for all.';
-COMMENT ON COLUMN api_keys.created_at   IS 'When it was made.';
-COMMENT ON COLUMN api_keys.created_by   IS 'Who made it.';
-COMMENT ON COLUMN api_keys.expires_at   IS 'From when on it is refused; null where that was wanted.';
-COMMENT ON COLUMN api_keys.last_used_at IS 'When it was shown last, to the minute or so.';
-COMMENT ON COLUMN api_keys.revoked_at   IS 'Since when it is refused.';
+COMMENT ON TABLE  api_keys              IS 'API keys.';
+COMMENT ON COLUMN api_keys.id           IS 'Identity: the public part of the key.';
+COMMENT ON COLUMN api_keys.digest       IS 'SHA-256 of the key. The key itself is shown once and not stored.';
+COMMENT ON COLUMN api_keys.name         IS 'The name. Unique among keys that are not revoked.';
+COMMENT ON COLUMN api_keys.scopes       IS 'The scopes.';
+COMMENT ON COLUMN api_keys.tenant       IS 'The tenant it is limited to; null for all.';
+COMMENT ON COLUMN api_keys.created_at   IS 'When it was created.';
+COMMENT ON COLUMN api_keys.created_by   IS 'Who created it.';
+COMMENT ON COLUMN api_keys.expires_at   IS 'When it expires; null if never.';
+COMMENT ON COLUMN api_keys.last_used_at IS 'When it was last used, to about a minute.';
+COMMENT ON COLUMN api_keys.revoked_at   IS 'When it was revoked.';
 COMMENT ON COLUMN api_keys.revoked_by   IS 'Who revoked it.';
 
 CREATE TABLE users (
@@ -53,21 +53,21 @@ CREATE TABLE users (
 );
 CREATE UNIQUE INDEX users_by_subject ON users (oidc_issuer, oidc_subject);
 
-COMMENT ON TABLE  users              IS 'Who signs in at the operator listener.';
+COMMENT ON TABLE  users              IS 'Users of the console and the admin API.';
 COMMENT ON COLUMN users.id           IS 'Identity.';
-COMMENT ON COLUMN users.name         IS 'Their name, in the audit log too. Two that differ only in case are the same.';
-COMMENT ON COLUMN users.folded       IS 'Their name in the one case that names are compared in; made by the gateway, so that no locale of a database folds it otherwise.';
-COMMENT ON COLUMN users.scopes       IS 'What they may do.';
-COMMENT ON COLUMN users.tenant       IS 'The only tenant whose things they see; null for all.';
-COMMENT ON COLUMN users.password     IS 'Their password as Argon2id has made it; null until they have chosen one.';
-COMMENT ON COLUMN users.totp_since   IS 'Since when a code is asked for; null until they have shown one. The secret of the codes is among the credentials.';
-COMMENT ON COLUMN users.totp_step    IS 'The time step of the last code that was accepted: none is accepted twice.';
-COMMENT ON COLUMN users.oidc_issuer  IS 'The OpenID Connect issuer that vouches for them, since they first came from there; null until then.';
-COMMENT ON COLUMN users.oidc_subject IS 'Who they are at that issuer.';
+COMMENT ON COLUMN users.name         IS 'Their name, also in the audit log. Unique, ignoring case.';
+COMMENT ON COLUMN users.folded       IS 'The name in folded case; computed by the gateway, so that it does not depend on the locale of the database.';
+COMMENT ON COLUMN users.scopes       IS 'The scopes.';
+COMMENT ON COLUMN users.tenant       IS 'The tenant they are limited to; null for all.';
+COMMENT ON COLUMN users.password     IS 'The Argon2id hash of their password; null until they have chosen one.';
+COMMENT ON COLUMN users.totp_since   IS 'When two-factor authentication was enabled; null if it is not. The TOTP secret is in credentials.';
+COMMENT ON COLUMN users.totp_step    IS 'The time step of the last accepted code: no code is accepted twice.';
+COMMENT ON COLUMN users.oidc_issuer  IS 'The single sign-on issuer they are linked to, since their first sign-in with it; null otherwise.';
+COMMENT ON COLUMN users.oidc_subject IS 'Their subject at that issuer.';
 COMMENT ON COLUMN users.created_at   IS 'When they were added.';
 COMMENT ON COLUMN users.created_by   IS 'Who added them.';
-COMMENT ON COLUMN users.signed_in_at IS 'When they signed in last.';
-COMMENT ON COLUMN users.disabled_at  IS 'Since when they cannot sign in.';
+COMMENT ON COLUMN users.signed_in_at IS 'When they last signed in.';
+COMMENT ON COLUMN users.disabled_at  IS 'When they were disabled; null if they are not.';
 
 CREATE TABLE setup_links (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
@@ -77,13 +77,13 @@ CREATE TABLE setup_links (
     expires_at timestamptz NOT NULL,
     used_at    timestamptz
 );
-COMMENT ON TABLE  setup_links            IS 'Links by which somebody chooses a password, once.';
+COMMENT ON TABLE  setup_links            IS 'One-time links to choose a password.';
 COMMENT ON COLUMN setup_links.digest     IS 'SHA-256 of the token in the link.';
-COMMENT ON COLUMN setup_links.user_id  IS 'For whom; null for the first person of all, who also chooses a name.';
-COMMENT ON COLUMN setup_links.created_at IS 'When it was made.';
-COMMENT ON COLUMN setup_links.created_by IS 'Who made it.';
-COMMENT ON COLUMN setup_links.expires_at IS 'From when on it is good no longer.';
-COMMENT ON COLUMN setup_links.used_at    IS 'When it was used, or replaced by another.';
+COMMENT ON COLUMN setup_links.user_id  IS 'The user; null for the first user, who also chooses a name.';
+COMMENT ON COLUMN setup_links.created_at IS 'When it was created.';
+COMMENT ON COLUMN setup_links.created_by IS 'Who created it.';
+COMMENT ON COLUMN setup_links.expires_at IS 'When it expires.';
+COMMENT ON COLUMN setup_links.used_at    IS 'When it was used, or replaced by another one.';
 
 CREATE TABLE sessions (
     digest       bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
@@ -97,15 +97,15 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_user ON sessions (user_id);
 
-COMMENT ON TABLE  sessions              IS 'People who are signed in. A session that ends is deleted; the audit log tells of it.';
+COMMENT ON TABLE  sessions              IS 'Sessions of signed-in users. A session is deleted when it ends; the audit log records it.';
 COMMENT ON COLUMN sessions.digest       IS 'SHA-256 of the token in the cookie.';
-COMMENT ON COLUMN sessions.id           IS 'What it is called where it is shown or ended; nobody is let in by it.';
-COMMENT ON COLUMN sessions.user_id    IS 'Who.';
-COMMENT ON COLUMN sessions.peer         IS 'The address that they signed in from.';
-COMMENT ON COLUMN sessions.agent        IS 'The beginning of what their browser said of itself then.';
+COMMENT ON COLUMN sessions.id           IS 'The public id, for lists and for ending it; it does not authenticate.';
+COMMENT ON COLUMN sessions.user_id    IS 'The user.';
+COMMENT ON COLUMN sessions.peer         IS 'The client address at sign-in.';
+COMMENT ON COLUMN sessions.agent        IS 'The user agent at sign-in, truncated.';
 COMMENT ON COLUMN sessions.created_at   IS 'When they signed in.';
-COMMENT ON COLUMN sessions.last_seen_at IS 'When they last asked for something, to the minute.';
-COMMENT ON COLUMN sessions.expires_at   IS 'When it ends whatever they do.';
+COMMENT ON COLUMN sessions.last_seen_at IS 'The time of the last request, to the minute.';
+COMMENT ON COLUMN sessions.expires_at   IS 'The absolute expiry, whatever the activity.';
 
 CREATE TABLE devices (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
@@ -115,11 +115,11 @@ CREATE TABLE devices (
 );
 CREATE INDEX devices_by_user ON devices (user_id, used_at);
 
-COMMENT ON TABLE  devices            IS 'Browsers in which somebody has signed in: their attempts are counted apart from those of strangers who only know the name. Nobody is let in by one.';
-COMMENT ON COLUMN devices.digest     IS 'SHA-256 of the token in its cookie.';
-COMMENT ON COLUMN devices.user_id  IS 'Who.';
-COMMENT ON COLUMN devices.used_at    IS 'When they last signed in there.';
-COMMENT ON COLUMN devices.expires_at IS 'From when on it counts no longer.';
+COMMENT ON TABLE  devices            IS 'Browsers of an earlier sign-in: their sign-in attempts are counted separately from those of strangers who only know the name. They do not authenticate.';
+COMMENT ON COLUMN devices.digest     IS 'SHA-256 of the token in the browser''s cookie.';
+COMMENT ON COLUMN devices.user_id  IS 'The user.';
+COMMENT ON COLUMN devices.used_at    IS 'When they last signed in with it.';
+COMMENT ON COLUMN devices.expires_at IS 'When it expires.';
 
 CREATE TABLE sign_in_attempts (
     id  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -128,10 +128,10 @@ CREATE TABLE sign_in_attempts (
 );
 CREATE INDEX sign_in_attempts_by_key ON sign_in_attempts (key, at);
 
-COMMENT ON TABLE  sign_in_attempts     IS 'Sign-ins that were tried and did not end well: what limits further ones, at every gateway of the database.';
+COMMENT ON TABLE  sign_in_attempts     IS 'Failed sign-in attempts, which limit further ones at every gateway on this database.';
 COMMENT ON COLUMN sign_in_attempts.id  IS 'Identity.';
-COMMENT ON COLUMN sign_in_attempts.key IS 'SHA-256 of what it is counted under: the name that was given together with the network, either alone, or the browser.';
-COMMENT ON COLUMN sign_in_attempts.at  IS 'When.';
+COMMENT ON COLUMN sign_in_attempts.key IS 'SHA-256 of the key it is counted under: name and network together, either alone, or the browser.';
+COMMENT ON COLUMN sign_in_attempts.at  IS 'When it was made.';
 
 CREATE TABLE oidc_flows (
     digest     bytea       PRIMARY KEY CHECK (octet_length(digest) = 32),
@@ -139,11 +139,11 @@ CREATE TABLE oidc_flows (
     attempt    bigint      NOT NULL,
     expires_at timestamptz NOT NULL
 );
-COMMENT ON TABLE  oidc_flows            IS 'Sign-ins that are under way at an OpenID Connect issuer. Each is deleted when it comes back.';
-COMMENT ON COLUMN oidc_flows.digest     IS 'SHA-256 of its state. State, nonce and PKCE verifier are made of what a cookie of the browser that began it holds, and are nowhere.';
-COMMENT ON COLUMN oidc_flows.next       IS 'Where the browser goes on to: a path of the console.';
-COMMENT ON COLUMN oidc_flows.attempt    IS 'The attempt that it was counted as, forgotten when it ends well.';
-COMMENT ON COLUMN oidc_flows.expires_at IS 'From when on it is too late.';
+COMMENT ON TABLE  oidc_flows            IS 'Sign-ins in progress at an OpenID Connect issuer. A row is deleted by the callback.';
+COMMENT ON COLUMN oidc_flows.digest     IS 'SHA-256 of the state. State, nonce and PKCE verifier are derived from a cookie of the browser and not stored.';
+COMMENT ON COLUMN oidc_flows.next       IS 'Where the browser is redirected afterwards: a path of the console.';
+COMMENT ON COLUMN oidc_flows.attempt    IS 'The sign-in attempt it is counted as, deleted on success.';
+COMMENT ON COLUMN oidc_flows.expires_at IS 'When it expires.';
 
 CREATE TABLE audit_log (
     id        bigint      PRIMARY KEY CHECK (id > 0),
@@ -165,23 +165,23 @@ CREATE INDEX audit_log_by_action ON audit_log (action, id);
 CREATE INDEX audit_log_by_tenant ON audit_log (tenant, id);
 CREATE INDEX audit_log_by_time ON audit_log (at, id);
 
-COMMENT ON TABLE  audit_log           IS 'Who did what. Append-only, and every row holds the hash of the one before it.';
-COMMENT ON COLUMN audit_log.id        IS 'Identity: 1, 2, 3 and so on, without a gap.';
-COMMENT ON COLUMN audit_log.at        IS 'When.';
-COMMENT ON COLUMN audit_log.actor     IS 'Who: a person, key:NAME, or an account of the machine.';
-COMMENT ON COLUMN audit_log.tenant    IS 'The only tenant whose things the actor sees; null for all.';
-COMMENT ON COLUMN audit_log.address   IS 'The address that the actor asked from; null on the command line, and for what goes on in the background.';
-COMMENT ON COLUMN audit_log.action    IS 'What, such as replay or discard.';
-COMMENT ON COLUMN audit_log.target    IS 'To what: the selection, in words.';
-COMMENT ON COLUMN audit_log.reason    IS 'Why, in the actor''s words.';
-COMMENT ON COLUMN audit_log.count     IS 'How many rows it touched.';
-COMMENT ON COLUMN audit_log.before    IS 'SHA-256 of what was there before, where something was changed.';
-COMMENT ON COLUMN audit_log.after     IS 'SHA-256 of what is there after it.';
-COMMENT ON COLUMN audit_log.prev_hash IS 'The hash of the row before; 32 zero bytes in the first one.';
-COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns; docs/adr/0023-the-audit-log-is-a-chain.md says how.';
+COMMENT ON TABLE  audit_log           IS 'The audit log. Append-only; every row contains the hash of the previous one.';
+COMMENT ON COLUMN audit_log.id        IS 'Sequence number from 1, without gaps.';
+COMMENT ON COLUMN audit_log.at        IS 'When it happened.';
+COMMENT ON COLUMN audit_log.actor     IS 'The actor: a user, key:NAME, or an account of the machine.';
+COMMENT ON COLUMN audit_log.tenant    IS 'The tenant the actor is limited to; null for all.';
+COMMENT ON COLUMN audit_log.address   IS 'The client address; null for the command line and for background work.';
+COMMENT ON COLUMN audit_log.action    IS 'The action, such as replay or discard.';
+COMMENT ON COLUMN audit_log.target    IS 'The target: the selection, in words.';
+COMMENT ON COLUMN audit_log.reason    IS 'The reason the actor gave.';
+COMMENT ON COLUMN audit_log.count     IS 'The number of affected rows.';
+COMMENT ON COLUMN audit_log.before    IS 'SHA-256 of the state before, if something was changed.';
+COMMENT ON COLUMN audit_log.after     IS 'SHA-256 of the state after.';
+COMMENT ON COLUMN audit_log.prev_hash IS 'The hash of the previous row; 32 zero bytes in the first one.';
+COMMENT ON COLUMN audit_log.hash      IS 'SHA-256 over all other columns, as described in docs/adr/0023-the-audit-log-is-a-chain.md.';
 
--- The role that owns the table could give itself the rights back; the trigger holds for it, and for
--- a superuser, until it is dropped.
+-- The role that owns the table can grant itself the privileges again. The trigger applies to it and
+-- to a superuser, until it is dropped.
 CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
@@ -211,16 +211,16 @@ CREATE INDEX operator_actions_by_delivery ON operator_actions (delivery_id);
 CREATE INDEX operator_actions_by_replay ON operator_actions (replay_id) WHERE replay_id IS NOT NULL;
 CREATE INDEX operator_actions_of_job ON operator_actions (job_id, id) WHERE job_id IS NOT NULL;
 
-COMMENT ON TABLE  operator_actions             IS 'What operators did to which delivery: one row per delivery, and per new delivery of a replay. Append-only, written in the transaction that does it.';
+COMMENT ON TABLE  operator_actions             IS 'Actions of operators on deliveries: one row per delivery, and per new delivery of a replay. Append-only, written in the transaction of the action.';
 COMMENT ON COLUMN operator_actions.id          IS 'Identity.';
-COMMENT ON COLUMN operator_actions.at          IS 'When.';
-COMMENT ON COLUMN operator_actions.actor       IS 'Who.';
-COMMENT ON COLUMN operator_actions.action      IS 'replay, discard, free: it holds its lane no longer, or bury: its destination was forgotten, and it became a dead letter.';
-COMMENT ON COLUMN operator_actions.reason      IS 'Why, in their words.';
-COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery to which it was done.';
+COMMENT ON COLUMN operator_actions.at          IS 'When it happened.';
+COMMENT ON COLUMN operator_actions.actor       IS 'The operator.';
+COMMENT ON COLUMN operator_actions.action      IS 'replay; discard; unblock: its lane was unblocked; dead_letter: its destination was deleted, and it became a dead letter.';
+COMMENT ON COLUMN operator_actions.reason      IS 'The reason given.';
+COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery the action was applied to.';
 COMMENT ON COLUMN operator_actions.replay_id   IS 'The new delivery, for a replay.';
-COMMENT ON COLUMN operator_actions.xact        IS 'The transaction that inserted it: its place in the stream of changes.';
-COMMENT ON COLUMN operator_actions.job_id IS 'The job that did it; null where one delivery was dealt with directly.';
+COMMENT ON COLUMN operator_actions.xact        IS 'The transaction that inserted it: its position in the change stream.';
+COMMENT ON COLUMN operator_actions.job_id IS 'The job that did it; null for a single action.';
 
 -- Bulk operations: groups of dead letters, jobs, edited events, pauses.
 
@@ -245,20 +245,20 @@ CREATE TABLE dead_letter_groups (
 CREATE INDEX dead_letter_groups_by_impact ON dead_letter_groups (open, last_at, id);
 CREATE INDEX dead_letter_groups_of ON dead_letter_groups (source, handler, death_reason, tenant);
 
-COMMENT ON TABLE  dead_letter_groups              IS 'Dead letters of one kind: same source, handler, reason and message but for the values in it.';
+COMMENT ON TABLE  dead_letter_groups              IS 'Groups of similar dead letters: same source, handler, reason and normalized message.';
 COMMENT ON COLUMN dead_letter_groups.id           IS 'Identity.';
 COMMENT ON COLUMN dead_letter_groups.fingerprint  IS 'SHA-256 over tenant, source, handler, reason and message.';
-COMMENT ON COLUMN dead_letter_groups.tenant       IS 'As in events; empty where the event was gone before it was grouped.';
+COMMENT ON COLUMN dead_letter_groups.tenant       IS 'As in events; empty if the event was deleted before it was grouped.';
 COMMENT ON COLUMN dead_letter_groups.source       IS 'As in deliveries.';
 COMMENT ON COLUMN dead_letter_groups.handler      IS 'As in deliveries.';
-COMMENT ON COLUMN dead_letter_groups.class        IS 'handler: a handler failed; destination: an application did not take it; content: authentic but useless; transfer: chunks that never became whole; internal: a fault of ours.';
+COMMENT ON COLUMN dead_letter_groups.class        IS 'handler: a handler failed; destination: a destination did not accept it; content: authentic but unprocessable; transfer: an incomplete transfer; internal: a fault of the gateway.';
 COMMENT ON COLUMN dead_letter_groups.death_reason IS 'As in deliveries.';
-COMMENT ON COLUMN dead_letter_groups.message      IS 'The first line of the error without the values in it; empty for those of one reason that are too various to be told apart. Partly written by strangers.';
-COMMENT ON COLUMN dead_letter_groups.open         IS 'How many of them are neither replayed nor discarded.';
-COMMENT ON COLUMN dead_letter_groups.total        IS 'How many there have been.';
-COMMENT ON COLUMN dead_letter_groups.first_at     IS 'When the first of them died.';
-COMMENT ON COLUMN dead_letter_groups.last_at      IS 'When the last of them died.';
-COMMENT ON COLUMN dead_letter_groups.sample       IS 'The one that died last: its error is the title.';
+COMMENT ON COLUMN dead_letter_groups.message      IS 'The normalized first line of the error; empty if the errors vary too much to be grouped further. Partly untrusted.';
+COMMENT ON COLUMN dead_letter_groups.open         IS 'The number that are neither replayed nor discarded.';
+COMMENT ON COLUMN dead_letter_groups.total        IS 'The total number.';
+COMMENT ON COLUMN dead_letter_groups.first_at     IS 'When the first of them was dead-lettered.';
+COMMENT ON COLUMN dead_letter_groups.last_at      IS 'When the last of them was dead-lettered.';
+COMMENT ON COLUMN dead_letter_groups.sample       IS 'The latest of them: its error is the title.';
 
 CREATE TABLE dead_letter_hours (
     group_id bigint      NOT NULL REFERENCES dead_letter_groups ON DELETE CASCADE,
@@ -267,10 +267,10 @@ CREATE TABLE dead_letter_hours (
     PRIMARY KEY (group_id, hour)
 );
 CREATE INDEX dead_letter_hours_by_age ON dead_letter_hours (hour);
-COMMENT ON TABLE  dead_letter_hours          IS 'How many of a group died in an hour. Kept for a week.';
+COMMENT ON TABLE  dead_letter_hours          IS 'Dead letters of a group per hour. Kept for a week.';
 COMMENT ON COLUMN dead_letter_hours.group_id IS 'The group.';
-COMMENT ON COLUMN dead_letter_hours.hour     IS 'When the hour began.';
-COMMENT ON COLUMN dead_letter_hours.count    IS 'How many.';
+COMMENT ON COLUMN dead_letter_hours.hour     IS 'The start of the hour.';
+COMMENT ON COLUMN dead_letter_hours.count    IS 'The number of dead letters.';
 
 CREATE TABLE jobs (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -317,35 +317,35 @@ CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 
 COMMENT ON TABLE  jobs                  IS 'A bulk action on dead letters or rejected requests. Planned first, then started.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';
-COMMENT ON COLUMN jobs.tenant           IS 'The only tenant whose dead letters or rejected requests it touches; null for all.';
+COMMENT ON COLUMN jobs.tenant           IS 'The tenant it is limited to; null for all.';
 COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; reprocess_rejected or discard_rejected: rejected requests.';
-COMMENT ON COLUMN jobs.selection        IS 'Which, as JSON; ages are times by now.';
-COMMENT ON COLUMN jobs.target           IS 'Which, in words.';
-COMMENT ON COLUMN jobs.force            IS 'Also what is done or resolved; only by id.';
-COMMENT ON COLUMN jobs.cap              IS 'The most that it resolves; null for all.';
-COMMENT ON COLUMN jobs.rate             IS 'The most that it resolves in a second; null for no limit.';
-COMMENT ON COLUMN jobs.reason           IS 'Why, in the words of whoever planned it.';
-COMMENT ON COLUMN jobs.matched          IS 'How many matched when it was planned.';
-COMMENT ON COLUMN jobs.verifiable       IS 'For reprocess_rejected: how many of those that matched would have been accepted when it was planned.';
-COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched then: what dies later is not its business.';
-COMMENT ON COLUMN jobs.sample           IS 'Some of those that matched: deliveries, or numbers of rejected requests.';
-COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: somebody stopped it; failed: it cannot go on; expired: it was not started in time.';
+COMMENT ON COLUMN jobs.selection        IS 'The selection, as JSON; ages are stored as absolute times.';
+COMMENT ON COLUMN jobs.target           IS 'The selection, in words.';
+COMMENT ON COLUMN jobs.force            IS 'Also completed and resolved deliveries; only by id.';
+COMMENT ON COLUMN jobs.cap              IS 'The maximum number of items; null for all.';
+COMMENT ON COLUMN jobs.rate             IS 'The maximum number of items per second; null for no limit.';
+COMMENT ON COLUMN jobs.reason           IS 'The reason given when it was planned.';
+COMMENT ON COLUMN jobs.matched          IS 'The number of matches at planning time.';
+COMMENT ON COLUMN jobs.verifiable       IS 'For reprocess_rejected: how many of them would have been accepted at planning time.';
+COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched at planning time: later dead letters are not included.';
+COMMENT ON COLUMN jobs.sample           IS 'Some of the matches: deliveries, or numbers of rejected requests.';
+COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: a user stopped it; failed: it cannot continue; expired: it was not started in time.';
 COMMENT ON COLUMN jobs.planned_at       IS 'When it was planned.';
 COMMENT ON COLUMN jobs.planned_by       IS 'Who planned it.';
-COMMENT ON COLUMN jobs.expires_at       IS 'When it can no longer be started.';
+COMMENT ON COLUMN jobs.expires_at       IS 'When the plan expires.';
 COMMENT ON COLUMN jobs.started_at       IS 'When it was started.';
 COMMENT ON COLUMN jobs.started_by       IS 'Who started it.';
-COMMENT ON COLUMN jobs.finished_at      IS 'When it ended, however it did.';
+COMMENT ON COLUMN jobs.finished_at      IS 'When it ended, in any way.';
 COMMENT ON COLUMN jobs.cancelled_by     IS 'Who cancelled it.';
-COMMENT ON COLUMN jobs.failure          IS 'Why it cannot go on.';
-COMMENT ON COLUMN jobs.after            IS 'It has dealt with everything up to this id.';
-COMMENT ON COLUMN jobs.next_at          IS 'Because of its rate: the next batch not before this time.';
-COMMENT ON COLUMN jobs.resolved         IS 'How many it has replayed or discarded.';
-COMMENT ON COLUMN jobs.created          IS 'How many new deliveries it has made.';
-COMMENT ON COLUMN jobs.skipped          IS 'How many items were skipped.';
+COMMENT ON COLUMN jobs.failure          IS 'Why it cannot continue.';
+COMMENT ON COLUMN jobs.after            IS 'Everything up to this id is processed.';
+COMMENT ON COLUMN jobs.next_at          IS 'When its rate allows the next batch.';
+COMMENT ON COLUMN jobs.resolved         IS 'The number of items replayed, accepted or discarded.';
+COMMENT ON COLUMN jobs.created          IS 'The number of new deliveries or events.';
+COMMENT ON COLUMN jobs.skipped          IS 'The number of skipped items.';
 COMMENT ON COLUMN jobs.skipped_items    IS 'The first hundred skipped items: id and reason, as JSON.';
-COMMENT ON COLUMN jobs.lease_token      IS 'The fencing token of whoever works on it.';
-COMMENT ON COLUMN jobs.lease_expires_at IS 'When it may be taken over, by the database''s clock.';
+COMMENT ON COLUMN jobs.lease_token      IS 'The fencing token of the worker.';
+COMMENT ON COLUMN jobs.lease_expires_at IS 'When another worker may take it over, by the database''s clock.';
 
 -- Requests to the admin API with an Idempotency-Key.
 
@@ -363,12 +363,12 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_expired ON idempotency_keys (expires_at);
 
-COMMENT ON TABLE  idempotency_keys             IS 'Requests to the operator''s API that name themselves with an Idempotency-Key: claimed before anything is done, answered afterwards, forgotten after a day. What was refused leaves no row.';
+COMMENT ON TABLE  idempotency_keys             IS 'Admin API requests with an Idempotency-Key: claimed before they are carried out, answered afterwards, deleted after a day. A rejected request leaves no row.';
 COMMENT ON COLUMN idempotency_keys.key         IS 'SHA-256 of the caller and their key.';
-COMMENT ON COLUMN idempotency_keys.request     IS 'SHA-256 of the method, the path and the body: another request must not use the same key.';
-COMMENT ON COLUMN idempotency_keys.claim       IS 'Which request holds it; whoever lost the claim settles nothing.';
+COMMENT ON COLUMN idempotency_keys.request     IS 'SHA-256 of the method, the path and the body: no other request may use the same key.';
+COMMENT ON COLUMN idempotency_keys.claim       IS 'The request that holds the key; one that has lost the claim stores no response.';
 COMMENT ON COLUMN idempotency_keys.claimed_at  IS 'When that request began.';
-COMMENT ON COLUMN idempotency_keys.answered_at IS 'When it was carried out; null while it is at work, or was broken off.';
-COMMENT ON COLUMN idempotency_keys.status      IS 'The status of the answer.';
-COMMENT ON COLUMN idempotency_keys.body        IS 'The body of the answer; null where it held a secret or was too large to keep.';
-COMMENT ON COLUMN idempotency_keys.expires_at  IS 'When it is forgotten.';
+COMMENT ON COLUMN idempotency_keys.answered_at IS 'When it was completed; null while it is in progress, or if it was interrupted.';
+COMMENT ON COLUMN idempotency_keys.status      IS 'The status of the response.';
+COMMENT ON COLUMN idempotency_keys.body        IS 'The body of the response; null if it contained a secret or was too large.';
+COMMENT ON COLUMN idempotency_keys.expires_at  IS 'When it is deleted.';

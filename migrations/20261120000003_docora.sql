@@ -1,5 +1,4 @@
--- Data from Docora's events: repositories, their files, and the cards, images and decks among
--- these.
+-- Data from Docora's events: repositories and their files, cards, images and decks.
 
 CREATE TABLE docora_repositories (
     source               text        NOT NULL,
@@ -31,25 +30,25 @@ CREATE TABLE docora_repositories (
         CHECK ((description IS NULL) = (description_path IS NULL))
 );
 
-COMMENT ON TABLE  docora_repositories                      IS 'Repositories that were registered at Docora, or that it has sent something about.';
-COMMENT ON COLUMN docora_repositories.source               IS 'The source by which it came.';
+COMMENT ON TABLE  docora_repositories                      IS 'Repositories that are registered at Docora, or that it has sent events about.';
+COMMENT ON COLUMN docora_repositories.source               IS 'The source of the events.';
 COMMENT ON COLUMN docora_repositories.repository_id        IS 'Docora''s id of the repository.';
-COMMENT ON COLUMN docora_repositories.github_url           IS 'Its address, as the newest payload has it. Shown, never called.';
-COMMENT ON COLUMN docora_repositories.owner                IS 'Its owner, as the newest payload has it.';
-COMMENT ON COLUMN docora_repositories.name                 IS 'Its name, as the newest payload has it.';
-COMMENT ON COLUMN docora_repositories.status               IS 'pending: nothing was received yet; synced: the newest news is a file event; sync_failed: the newest news is a failure.';
-COMMENT ON COLUMN docora_repositories.last_sync_at         IS 'When the sender built the newest file event, of whatever file.';
-COMMENT ON COLUMN docora_repositories.error_type           IS 'For sync_failed: the sender''s kind of error.';
-COMMENT ON COLUMN docora_repositories.error_message        IS 'For sync_failed: what git said, without credentials, at most 4 KiB.';
+COMMENT ON COLUMN docora_repositories.github_url           IS 'The URL in the newest payload. For display only.';
+COMMENT ON COLUMN docora_repositories.owner                IS 'The owner in the newest payload.';
+COMMENT ON COLUMN docora_repositories.name                 IS 'The name in the newest payload.';
+COMMENT ON COLUMN docora_repositories.status               IS 'pending: nothing received yet; synced: the newest event is a file event; sync_failed: the newest event is a failure.';
+COMMENT ON COLUMN docora_repositories.last_sync_at         IS 'When the sender built the newest file event.';
+COMMENT ON COLUMN docora_repositories.error_type           IS 'For sync_failed: the sender''s error type.';
+COMMENT ON COLUMN docora_repositories.error_message        IS 'For sync_failed: the output of git, without credentials, at most 4 KiB.';
 COMMENT ON COLUMN docora_repositories.error_at             IS 'For sync_failed: when the sender built the newest report.';
-COMMENT ON COLUMN docora_repositories.consecutive_failures IS 'How often the sender failed in a row; 0 when it did not.';
-COMMENT ON COLUMN docora_repositories.cooldown_until       IS 'For sync_failed: until when the sender will not try again.';
-COMMENT ON COLUMN docora_repositories.cards_count          IS 'How many cards are available.';
-COMMENT ON COLUMN docora_repositories.registered_at        IS 'Since when it is registered by us; null if it is not, or not any more.';
-COMMENT ON COLUMN docora_repositories.replaced_by          IS 'The id that Docora gave the same repository when it was registered anew.';
-COMMENT ON COLUMN docora_repositories.description          IS 'The read-me at the root, in Markdown as it is written, at most 64 KiB. Null if there is none.';
-COMMENT ON COLUMN docora_repositories.description_path     IS 'The read-me''s path.';
-COMMENT ON COLUMN docora_repositories.objects_checked_at   IS 'When the stored objects were last held against the images.';
+COMMENT ON COLUMN docora_repositories.consecutive_failures IS 'The sender''s consecutive failures.';
+COMMENT ON COLUMN docora_repositories.cooldown_until       IS 'For sync_failed: the sender does not retry before this time.';
+COMMENT ON COLUMN docora_repositories.cards_count          IS 'The number of available cards.';
+COMMENT ON COLUMN docora_repositories.registered_at        IS 'The time of registration; null if not, or no longer, registered.';
+COMMENT ON COLUMN docora_repositories.replaced_by          IS 'The id that Docora gave the same repository in a later registration.';
+COMMENT ON COLUMN docora_repositories.description          IS 'The README at the root, as unchanged Markdown, at most 64 KiB. Null if there is none.';
+COMMENT ON COLUMN docora_repositories.description_path     IS 'The path of the README.';
+COMMENT ON COLUMN docora_repositories.objects_checked_at   IS 'When the stored objects were last compared with docora_objects.';
 
 CREATE TABLE docora_files (
     source        text        NOT NULL,
@@ -73,22 +72,22 @@ CREATE TABLE docora_files (
         CHECK (deleted OR (content_sha IS NOT NULL AND size IS NOT NULL AND media_type IS NOT NULL))
 );
 
-COMMENT ON TABLE  docora_files               IS 'Files of the repositories, and where they stand. A file that is gone stays as a mark, so that older news cannot bring it back.';
-COMMENT ON COLUMN docora_files.source        IS 'The source by which it came.';
-COMMENT ON COLUMN docora_files.repository_id IS 'Its repository.';
-COMMENT ON COLUMN docora_files.path          IS 'Its path in the repository: relative, with forward slashes, at most 1024 bytes. Never decoded.';
-COMMENT ON COLUMN docora_files.sha           IS 'SHA-256 of the file, as the sender says, in hexadecimal digits.';
-COMMENT ON COLUMN docora_files.content_sha   IS 'SHA-256 of the content that we received, in hexadecimal digits. Null if all we know is that the file is gone.';
-COMMENT ON COLUMN docora_files.size          IS 'Size in bytes, as the sender says. Null if all we know is that the file is gone.';
-COMMENT ON COLUMN docora_files.kind          IS 'card: markdown; image: an image by name and content; deck: deck.yaml; rules: .lumioignore; readme: the read-me at the root; other: only noted here.';
-COMMENT ON COLUMN docora_files.media_type    IS 'By name and first bytes, for example image/png. Null if all we know is that the file is gone.';
-COMMENT ON COLUMN docora_files.lossy         IS 'What we keep is not what the file holds: bytes that are no text, or NUL, were replaced by U+FFFD.';
-COMMENT ON COLUMN docora_files.problem       IS 'Why the content is of no use as what the name says, for example an image that is none. Null if it is of use.';
-COMMENT ON COLUMN docora_files.ignored       IS 'The ignore rules of the repository name it, or it is one of those that are always ignored. It is kept, and comes back when the rules change.';
-COMMENT ON COLUMN docora_files.deleted       IS 'The file is gone from the repository.';
+COMMENT ON TABLE  docora_files               IS 'Files of the repositories. A deleted file keeps its row, so that an older event cannot restore it.';
+COMMENT ON COLUMN docora_files.source        IS 'The source of the events.';
+COMMENT ON COLUMN docora_files.repository_id IS 'The repository.';
+COMMENT ON COLUMN docora_files.path          IS 'The path in the repository: relative, with forward slashes, at most 1024 bytes. Never decoded.';
+COMMENT ON COLUMN docora_files.sha           IS 'The SHA-256 of the file according to the sender, in hexadecimal.';
+COMMENT ON COLUMN docora_files.content_sha   IS 'The SHA-256 of the received content, in hexadecimal. Null if only the deletion is known.';
+COMMENT ON COLUMN docora_files.size          IS 'The size in bytes, according to the sender. Null if only the deletion is known.';
+COMMENT ON COLUMN docora_files.kind          IS 'card: markdown; image: an image by name and content; deck: deck.yaml; rules: .lumioignore; readme: the README at the root; other: only recorded here.';
+COMMENT ON COLUMN docora_files.media_type    IS 'By name and first bytes, for example image/png. Null if only the deletion is known.';
+COMMENT ON COLUMN docora_files.lossy         IS 'Whether the stored content differs from the file: invalid UTF-8 or NUL was replaced by U+FFFD.';
+COMMENT ON COLUMN docora_files.problem       IS 'Why the content does not match the name, for example an invalid image. Null if it does.';
+COMMENT ON COLUMN docora_files.ignored       IS 'Whether the ignore rules of the repository apply to it, or it is always ignored. It is stored, and shown again when the rules change.';
+COMMENT ON COLUMN docora_files.deleted       IS 'Whether the file was deleted from the repository.';
 COMMENT ON COLUMN docora_files.commit_sha    IS 'The commit at which the sender read the repository. The content may be newer.';
-COMMENT ON COLUMN docora_files.sent_at       IS 'When the sender built the newest payload about the file, or when that was received if earlier: older news does not overwrite newer.';
-COMMENT ON COLUMN docora_files.event_id      IS 'The event that brought this content, or took the file away. No foreign key: events are removed in time.';
+COMMENT ON COLUMN docora_files.sent_at       IS 'When the sender built the newest payload about the file, or when it was received if earlier. An older event does not overwrite a newer one.';
+COMMENT ON COLUMN docora_files.event_id      IS 'The event that delivered this content or deleted the file. No foreign key: events are deleted after their retention period.';
 
 CREATE TABLE docora_cards (
     source             text    NOT NULL,
@@ -111,19 +110,19 @@ CREATE TABLE docora_cards (
 );
 
 COMMENT ON TABLE  docora_cards                    IS 'Cards: the markdown files of the repositories.';
-COMMENT ON COLUMN docora_cards.source             IS 'The source by which it came.';
-COMMENT ON COLUMN docora_cards.repository_id      IS 'Its repository.';
-COMMENT ON COLUMN docora_cards.path               IS 'Its file.';
-COMMENT ON COLUMN docora_cards.title              IS 'The front matter''s title, else the file''s name without `.md`.';
+COMMENT ON COLUMN docora_cards.source             IS 'The source of the events.';
+COMMENT ON COLUMN docora_cards.repository_id      IS 'The repository.';
+COMMENT ON COLUMN docora_cards.path               IS 'The file.';
+COMMENT ON COLUMN docora_cards.title              IS 'The front matter''s title, otherwise the file name without `.md`.';
 COMMENT ON COLUMN docora_cards.tags               IS 'The front matter''s tags, in its order.';
-COMMENT ON COLUMN docora_cards.difficulty         IS 'The front matter''s difficulty, from 1 to 5; what is beyond counts as 1 or 5. Null if it says none.';
-COMMENT ON COLUMN docora_cards.language           IS 'The front matter''s language, for example en or it-CH. Null if it says none.';
-COMMENT ON COLUMN docora_cards.front_matter       IS 'The front matter as the text of a JSON object, without NUL. Null if there is none, if it is empty or cannot be read.';
-COMMENT ON COLUMN docora_cards.front_matter_error IS 'Why the front matter cannot be read. Null if it can, or if there is none.';
-COMMENT ON COLUMN docora_cards.raw                IS 'The whole text as it is written, formulas included.';
+COMMENT ON COLUMN docora_cards.difficulty         IS 'The front matter''s difficulty, clamped to 1 to 5. Null if it has none.';
+COMMENT ON COLUMN docora_cards.language           IS 'The front matter''s language, for example en or it-CH. Null if it has none.';
+COMMENT ON COLUMN docora_cards.front_matter       IS 'The front matter as JSON text, without NUL. Null if it is missing, empty or invalid.';
+COMMENT ON COLUMN docora_cards.front_matter_error IS 'Why the front matter is invalid. Null if it is valid or missing.';
+COMMENT ON COLUMN docora_cards.raw                IS 'The whole text, unchanged.';
 COMMENT ON COLUMN docora_cards.body               IS 'The text after the front matter.';
-COMMENT ON COLUMN docora_cards.content_hash       IS 'SHA-256 of the content that we received, in hexadecimal digits.';
-COMMENT ON COLUMN docora_cards.source_available   IS 'The file is in the repository and not ignored.';
+COMMENT ON COLUMN docora_cards.content_hash       IS 'The SHA-256 of the received content, in hexadecimal.';
+COMMENT ON COLUMN docora_cards.source_available   IS 'Whether the file is in the repository and not ignored.';
 
 CREATE TABLE docora_card_images (
     source        text    NOT NULL,
@@ -138,13 +137,13 @@ CREATE TABLE docora_card_images (
 
 CREATE INDEX docora_card_images_of_an_image ON docora_card_images (source, repository_id, image_path);
 
-COMMENT ON TABLE  docora_card_images               IS 'The images of the repository that a card shows. Join `image_path` to docora_images.path; the image may come later, or never.';
-COMMENT ON COLUMN docora_card_images.source        IS 'The source by which it came.';
-COMMENT ON COLUMN docora_card_images.repository_id IS 'Its repository.';
+COMMENT ON TABLE  docora_card_images               IS 'The images of the repository that a card shows. Join `image_path` to docora_images.path; the image may arrive later, or never.';
+COMMENT ON COLUMN docora_card_images.source        IS 'The source of the events.';
+COMMENT ON COLUMN docora_card_images.repository_id IS 'The repository.';
 COMMENT ON COLUMN docora_card_images.card_path     IS 'The card.';
-COMMENT ON COLUMN docora_card_images.position      IS 'Its place among the card''s references, from 0. A reference that stands twice counts once.';
-COMMENT ON COLUMN docora_card_images.reference     IS 'The reference as the card has it, without Markdown''s own escapes.';
-COMMENT ON COLUMN docora_card_images.image_path    IS 'What it refers to: a path in the repository.';
+COMMENT ON COLUMN docora_card_images.position      IS 'The index among the card''s references, from 0. A repeated reference counts once.';
+COMMENT ON COLUMN docora_card_images.reference     IS 'The reference as in the card, without Markdown escapes.';
+COMMENT ON COLUMN docora_card_images.image_path    IS 'The path that it refers to.';
 
 CREATE TABLE docora_decks (
     source        text    NOT NULL,
@@ -160,16 +159,16 @@ CREATE TABLE docora_decks (
     FOREIGN KEY (source, repository_id, path) REFERENCES docora_files
 );
 
-COMMENT ON TABLE  docora_decks               IS 'Decks: folders of cards that a deck.yaml or deck.yml describes. What is wrong with one that cannot be read is in docora_files.problem.';
-COMMENT ON COLUMN docora_decks.source        IS 'The source by which it came.';
-COMMENT ON COLUMN docora_decks.repository_id IS 'Its repository.';
-COMMENT ON COLUMN docora_decks.path          IS 'Its file.';
-COMMENT ON COLUMN docora_decks.folder        IS 'The folder that it describes; empty for the root. Decks may lie in each other.';
-COMMENT ON COLUMN docora_decks.display_name  IS 'Its display_name. Null if it says none.';
-COMMENT ON COLUMN docora_decks.description   IS 'Its description. Null if it says none.';
-COMMENT ON COLUMN docora_decks.tags          IS 'Its tags: lower case with dashes, each once, at most 5.';
-COMMENT ON COLUMN docora_decks.whole         IS 'All that it says, as the text of a JSON object, without NUL. Null if it is empty or cannot be read.';
-COMMENT ON COLUMN docora_decks.available     IS 'The file is not ignored.';
+COMMENT ON TABLE  docora_decks               IS 'Decks: folders of cards, described by a deck.yaml or deck.yml. The error of an invalid file is in docora_files.problem.';
+COMMENT ON COLUMN docora_decks.source        IS 'The source of the events.';
+COMMENT ON COLUMN docora_decks.repository_id IS 'The repository.';
+COMMENT ON COLUMN docora_decks.path          IS 'The file.';
+COMMENT ON COLUMN docora_decks.folder        IS 'The described folder; empty for the root. Decks may be nested.';
+COMMENT ON COLUMN docora_decks.display_name  IS 'The file''s display_name. Null if it has none.';
+COMMENT ON COLUMN docora_decks.description   IS 'The file''s description. Null if it has none.';
+COMMENT ON COLUMN docora_decks.tags          IS 'The file''s tags: unique, lower case with dashes, at most 5.';
+COMMENT ON COLUMN docora_decks.whole         IS 'The whole file as JSON text, without NUL. Null if it is empty or invalid.';
+COMMENT ON COLUMN docora_decks.available     IS 'Whether the file is not ignored.';
 
 CREATE TABLE docora_ignore_rules (
     source        text   NOT NULL,
@@ -182,13 +181,13 @@ CREATE TABLE docora_ignore_rules (
     FOREIGN KEY (source, repository_id, path) REFERENCES docora_files
 );
 
-COMMENT ON TABLE  docora_ignore_rules               IS 'The ignore rules of the repositories: the .lumioignore files that are there. Of one repository 32 count, those nearest to its root.';
-COMMENT ON COLUMN docora_ignore_rules.source        IS 'The source by which they came.';
-COMMENT ON COLUMN docora_ignore_rules.repository_id IS 'Their repository.';
-COMMENT ON COLUMN docora_ignore_rules.path          IS 'Their file.';
-COMMENT ON COLUMN docora_ignore_rules.folder        IS 'The folder in which they count; empty for the root.';
-COMMENT ON COLUMN docora_ignore_rules.rules         IS 'Those that count, one a line, in the syntax of gitignore.';
-COMMENT ON COLUMN docora_ignore_rules.skipped       IS 'Lines that do not count, each with its number and why; at most 20.';
+COMMENT ON TABLE  docora_ignore_rules               IS 'The ignore rules of the repositories: their .lumioignore files. The 32 files nearest to the root of a repository apply.';
+COMMENT ON COLUMN docora_ignore_rules.source        IS 'The source of the events.';
+COMMENT ON COLUMN docora_ignore_rules.repository_id IS 'The repository.';
+COMMENT ON COLUMN docora_ignore_rules.path          IS 'The file.';
+COMMENT ON COLUMN docora_ignore_rules.folder        IS 'The folder to which they apply; empty for the root.';
+COMMENT ON COLUMN docora_ignore_rules.rules         IS 'The valid rules, one per line, in gitignore syntax.';
+COMMENT ON COLUMN docora_ignore_rules.skipped       IS 'The skipped lines, each with its number and the reason; at most 20.';
 
 CREATE TABLE docora_images (
     source                text    NOT NULL,
@@ -214,20 +213,20 @@ CREATE TABLE docora_images (
 CREATE INDEX docora_images_of_an_object ON docora_images (object_key);
 CREATE INDEX docora_images_of_a_rendition ON docora_images (rendition_key);
 
-COMMENT ON TABLE  docora_images                   IS 'Images that are in the repositories, and where their objects are.';
-COMMENT ON COLUMN docora_images.source            IS 'The source by which it came.';
-COMMENT ON COLUMN docora_images.repository_id     IS 'Its repository.';
-COMMENT ON COLUMN docora_images.path              IS 'Its file.';
-COMMENT ON COLUMN docora_images.sha256            IS 'SHA-256 of the object, in hexadecimal digits.';
-COMMENT ON COLUMN docora_images.media_type        IS 'By its content: image/jpeg, image/png, image/gif, image/webp or image/svg+xml. SVG may hold scripts: show it in an img element, never as a page.';
-COMMENT ON COLUMN docora_images.width             IS 'In pixels, as shown. Null for SVG that does not say.';
-COMMENT ON COLUMN docora_images.height            IS 'In pixels, as shown. Null for SVG that does not say.';
+COMMENT ON TABLE  docora_images                   IS 'The images of the repositories, and the keys of their objects.';
+COMMENT ON COLUMN docora_images.source            IS 'The source of the events.';
+COMMENT ON COLUMN docora_images.repository_id     IS 'The repository.';
+COMMENT ON COLUMN docora_images.path              IS 'The file.';
+COMMENT ON COLUMN docora_images.sha256            IS 'The SHA-256 of the object, in hexadecimal.';
+COMMENT ON COLUMN docora_images.media_type        IS 'By content: image/jpeg, image/png, image/gif, image/webp or image/svg+xml. SVG may contain scripts: show it in an img element, never as a page.';
+COMMENT ON COLUMN docora_images.width             IS 'The displayed width in pixels. Null for SVG without a size.';
+COMMENT ON COLUMN docora_images.height            IS 'The displayed height in pixels. Null for SVG without a size.';
 COMMENT ON COLUMN docora_images.object_key        IS 'The object: {tenant}/{repository}/{path}@{sha256}, each name encoded.';
-COMMENT ON COLUMN docora_images.rendition_key     IS 'A smaller object of the same image and type, where it is wider than what was asked for.';
-COMMENT ON COLUMN docora_images.rendition_width   IS 'Its width in pixels.';
-COMMENT ON COLUMN docora_images.rendition_height  IS 'Its height in pixels.';
-COMMENT ON COLUMN docora_images.rendition_problem IS 'Why there is none although the image is wide. Null if there is one, or if none was asked for.';
-COMMENT ON COLUMN docora_images.available         IS 'The file is not ignored.';
+COMMENT ON COLUMN docora_images.rendition_key     IS 'A smaller object of the same image and type, if the image is wider than configured.';
+COMMENT ON COLUMN docora_images.rendition_width   IS 'The width of the rendition in pixels.';
+COMMENT ON COLUMN docora_images.rendition_height  IS 'The height of the rendition in pixels.';
+COMMENT ON COLUMN docora_images.rendition_problem IS 'Why a wide image has no rendition. Null if it has one, or none is configured.';
+COMMENT ON COLUMN docora_images.available         IS 'Whether the file is not ignored.';
 
 CREATE TABLE docora_objects (
     object_key     text        PRIMARY KEY,
@@ -242,8 +241,8 @@ CREATE TABLE docora_objects (
 
 CREATE INDEX docora_objects_unused ON docora_objects (unused_since) WHERE unused_since IS NOT NULL;
 
-COMMENT ON TABLE  docora_objects                IS 'The account of stored objects: which are in use, and which are to be removed. It commits with the images, so that no object in use is removed and none that is not stays.';
+COMMENT ON TABLE  docora_objects                IS 'The ledger of stored objects: which are in use, and which are to be removed. It commits with the images, so that no used object is removed and no unused one remains.';
 COMMENT ON COLUMN docora_objects.object_key     IS 'The object.';
-COMMENT ON COLUMN docora_objects.unused_since   IS 'Since when no image has it. Null while one has.';
-COMMENT ON COLUMN docora_objects.removing_since IS 'Since when it is being removed: from here on it cannot be used again.';
-COMMENT ON COLUMN docora_objects.removed_at     IS 'When it was gone. The row goes some time later, when nobody can be about to use what was seen before.';
+COMMENT ON COLUMN docora_objects.unused_since   IS 'Since when no image uses it. Null while one does.';
+COMMENT ON COLUMN docora_objects.removing_since IS 'Since when it is being removed: it cannot be used any more.';
+COMMENT ON COLUMN docora_objects.removed_at     IS 'When it was removed. The row is deleted later, once no attempt can rely on the object any more.';

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// Tells the time.
+/// A clock.
 pub trait Clock: Send + Sync + 'static {
-    /// The present time, UTC.
+    /// The current time, in UTC.
     fn now(&self) -> OffsetDateTime;
 }
 
-/// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's wall clock.
@@ -26,25 +25,24 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock that is moved by tests.
 #[derive(Debug)]
 pub struct ManualClock {
     micros: AtomicI64,
 }
 
 impl ManualClock {
-    /// A clock that shows `start`, to the microsecond: the precision of the database.
+    /// A clock at `start`, to the microsecond: the precision of the database.
     pub fn at(start: OffsetDateTime) -> Self {
         Self { micros: AtomicI64::new(micros(start.unix_timestamp_nanos() / 1_000)) }
     }
 
-    /// Moves it forward.
     pub fn advance(&self, by: Duration) {
         self.micros.fetch_add(micros(by.as_micros()), Ordering::SeqCst);
     }
 
-    /// Moves it back, as somebody does who puts a clock right.
-    pub fn record_failure(&self, by: Duration) {
+    /// Moves the clock back, as a correction of the machine's clock does.
+    pub fn set_back(&self, by: Duration) {
         self.micros.fetch_sub(micros(by.as_micros()), Ordering::SeqCst);
     }
 }

@@ -1,9 +1,9 @@
-//! What a provider answers to the applications themselves, beside the webhooks that it takes.
+//! The endpoints that a provider offers to applications, in addition to its webhooks.
 //!
-//! An [`ProviderEndpoint`] is one kind of thing that an application may ask of a source, such as runs. It is
-//! made with the source's provider, and `http` mounts it on the operator listener, at
-//! `/api/v1/{provider}/{resource}`. It knows neither paths nor statuses: it takes a [`Call`] and
-//! gives a [`Reply`] or a [`Fault`].
+//! A [`ProviderEndpoint`] is one kind of resource that an application may create at a source, such
+//! as runs. It is built with the source's provider and mounted at `/api/v1/{provider}/{resource}`
+//! on the operator listener. It knows neither paths nor statuses: it takes a [`Call`] and returns a
+//! [`Reply`] or a [`Fault`].
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -13,94 +13,80 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::store::{Store, StoreError};
 use crate::verify::Secret;
 
-/// What an application may ask of one source.
+/// A resource that an application may create at one source.
 #[async_trait]
 pub trait ProviderEndpoint: Send + Sync + 'static {
-    /// What is asked for: the last part of the path.
+    /// The last segment of the path.
     fn resource(&self) -> &'static str;
 
-    /// Makes one. Called again with the same idempotency key and body, it gives the same one.
+    /// Creates a resource. A repeated call with the same idempotency key and body returns the same
+    /// one.
     ///
     /// # Errors
-    /// A [`Fault`]; nothing was made then.
+    /// A [`Fault`]; nothing was created then.
     async fn create(&self, call: Call<'_>) -> Result<Reply, Fault>;
 }
 
-/// What an [`ProviderEndpoint`] says about itself, whatever its source.
+/// The description of a [`ProviderEndpoint`], for all sources.
 #[derive(Clone)]
 pub struct Described {
-    /// As [`ProviderEndpoint::resource`].
     pub resource: &'static str,
-    /// What to call the operation, such as `startRun`.
+    /// The operation id, such as `startRun`.
     pub operation: &'static str,
-    /// What it does, in a line.
     pub summary: &'static str,
-    /// What it does, in full.
     pub description: &'static str,
-    /// The name of the body's schema.
+    /// The name of the request schema.
     pub request: &'static str,
-    /// The name of the answer's schema.
+    /// The name of the response schema.
     pub reply: &'static str,
-    /// Every schema, by name.
+    /// All schemas, by name.
     pub schemas: Vec<(String, RefOr<Schema>)>,
 }
 
-/// One call.
 #[derive(Clone, Copy)]
 pub struct Call<'c> {
-    /// The database.
     pub store: &'c Store,
     /// The source's first secret, to sign with.
     pub secret: &'c Secret,
-    /// The time of the call.
     pub now: OffsetDateTime,
     /// The caller's `Idempotency-Key`.
     pub key: Option<&'c str>,
-    /// The body: JSON, in which `source` is the name of the source, if it is there.
+    /// The JSON body; its optional `source` is the name of the source.
     pub body: &'c [u8],
 }
 
-/// The answer to a call.
 #[derive(Debug)]
 pub struct Reply {
-    /// Whether it is a new one.
     pub made: Made,
-    /// What was made, or was there.
+    /// The resource.
     pub body: Value,
 }
 
-/// How what a reply speaks of came to be.
+/// How the resource of a reply came to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// It was made by this call.
+    /// Created by this call.
     New,
-    /// It was made by a call with the same idempotency key, of which this one is a duplicate.
+    /// Created by an earlier call with the same idempotency key.
     RetryUntil,
-    /// It was there.
+    /// It already existed.
     Known,
 }
 
-/// Why nothing was made.
+/// Why nothing was created.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The body is not what this call takes.
+    /// The body is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// Conflict with the current state.
     #[error("{0}")]
     Conflict(String),
     /// The idempotency key was used with another body.
     #[error("the idempotency key was already used with a different body")]
     KeyReused,
-    /// The budget is spent.
+    /// The budget is exhausted.
     #[error("the budget of {limit} is exhausted until {resets_at}")]
-    Spent {
-        /// The budget.
-        limit: u32,
-        /// When there is a new one.
-        resets_at: OffsetDateTime,
-    },
-    /// The database failed.
+    Spent { limit: u32, resets_at: OffsetDateTime },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,24 +1,24 @@
-//! Text for users, at a terminal and on a page: one way to write an age, a size and a time, and one
-//! way to make untrusted text harmless to look at.
+//! Text for terminals and pages: one format for ages, sizes and times, and one way to make
+//! untrusted text safe to show.
 
 use std::borrow::Cow;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-/// What clients wrote, on one line: what could steer a terminal or mislead a reader is spelled
-/// out.
+/// Untrusted text on one line: characters that could control a terminal or mislead a reader are
+/// escaped.
 pub fn line(text: &str) -> Cow<'_, str> {
-    spelled(text, is_unsafe)
+    escaped(text, is_unsafe)
 }
 
-/// The same, of what may have several lines.
+/// The same for text with several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    spelled(text, |character| is_unsafe(character) && !matches!(character, '\n' | '\t'))
+    escaped(text, |character| is_unsafe(character) && !matches!(character, '\n' | '\t'))
 }
 
-/// Whether a character could steer a terminal or mislead its reader: controls of both sets, line and
-/// paragraph separators, marks that turn the direction of writing, and what has no width.
+/// Whether a character could control a terminal or mislead a reader: control characters, line and
+/// paragraph separators, bidirectional marks, and characters without width.
 pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -30,7 +30,7 @@ pub fn is_unsafe(character: char) -> bool {
         )
 }
 
-fn spelled(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -45,7 +45,7 @@ fn spelled(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A number, its digits in threes.
+/// A number with thousands separators.
 pub fn number(n: impl Into<i128>) -> String {
     let n: i128 = n.into();
     let digits = n.unsigned_abs().to_string();
@@ -59,7 +59,7 @@ pub fn number(n: impl Into<i128>) -> String {
     shown
 }
 
-/// A size in bytes, as users read it.
+/// A size in bytes, for users.
 pub fn size(bytes: u64) -> String {
     let scaled = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
     match bytes {
@@ -71,13 +71,13 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A time, to the second, in UTC. Where nothing else says so, `Z` is to follow.
+/// A time to the second, in UTC. Append `Z` unless the time zone is stated elsewhere.
 pub fn time(at: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// How long, in its greatest unit.
+/// A duration in its largest unit.
 pub fn age(span: Duration) -> String {
     let seconds = span.whole_seconds().max(0);
     match seconds {
@@ -95,7 +95,7 @@ mod tests {
     const NASTY: &str = "a\u{1b}]0;title\u{7}\r\nb\u{9b}2J\u{202e}c\u{e0041}é";
 
     #[test]
-    fn what_strangers_wrote_can_neither_steer_nor_mislead() {
+    fn untrusted_text_is_made_safe_to_show() {
         assert_eq!(line(NASTY), r"a\u{1b}]0;title\u{7}\r\nb\u{9b}2J\u{202e}c\u{e0041}é");
         assert_eq!(lines("a\tb\nc\r\u{1b}"), "a\tb\nc\\r\\u{1b}");
         assert!(matches!(line("plain é"), Cow::Borrowed(_)));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_sizes_and_spans_are_said_as_people_say_them() {
+    fn numbers_sizes_and_durations_are_readable() {
         let numbers = [0_i64, 12, 1234, -1_234_567].map(number);
         assert_eq!(numbers, ["0", "12", "1\u{202f}234", "\u{2212}1\u{202f}234\u{202f}567"]);
         assert_eq!(

@@ -1,18 +1,18 @@
-//! The last line of a run: which tests were left out, for want of a program. It runs after `it`,
-//! whose tests leave a file each (`tests/it/harness/programs.rs`).
+//! Prints the skipped tests at the end of a run. It runs after `it`, whose skipped tests write a
+//! file each (`tests/it/harness/programs.rs`).
 
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "it is a program of the tests"
+    reason = "a test program"
 )]
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 fn main() {
-    // nextest asks for a list of tests; there is none here.
+    // nextest asks for a list of tests.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
@@ -26,10 +26,10 @@ fn main() {
         return;
     }
     let number = reasons.len();
-    let different: BTreeSet<String> = reasons.into_iter().collect();
-    let different: Vec<String> = different.into_iter().collect();
+    let distinct: BTreeSet<String> = reasons.into_iter().collect();
+    let distinct: Vec<String> = distinct.into_iter().collect();
     println!(
-        "\n{number} tests were left out: {}. `.ci/tools` installs what they need.\n",
-        different.join("; ")
+        "\n{number} tests were skipped: {}. `.ci/tools` installs what they need.\n",
+        distinct.join("; ")
     );
 }

@@ -75,12 +75,10 @@ pub struct Caller {
     address: Option<IpAddr>,
 }
 
-/// The caller lacks a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scope `{0}` required")]
 pub struct Denied(pub Scope);
 
-/// An unknown scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown scope `{0}`; expected one of {known}", known = known_scopes())]
 pub struct UnknownScope(String);
@@ -106,7 +104,6 @@ impl Scope {
 }
 
 impl Scopes {
-    /// All scopes.
     pub fn all() -> Self {
         Scope::VARIANTS.iter().copied().collect()
     }
@@ -121,7 +118,6 @@ impl Scopes {
         Scope::VARIANTS.iter().copied().filter(move |scope| self.0 & scope.bit() != 0)
     }
 
-    /// Whether no scope is granted.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -157,7 +153,6 @@ impl Caller {
         Self { address: Some(address), ..self }
     }
 
-    /// The caller without any scope.
     #[must_use]
     pub fn without_scopes(self) -> Self {
         Self { scopes: Scopes::default(), ..self }
@@ -168,7 +163,6 @@ impl Caller {
         Self::new(actor, None, Scopes::all())
     }
 
-    /// The name in the audit log.
     pub fn actor(&self) -> &str {
         &self.actor
     }
@@ -183,7 +177,6 @@ impl Caller {
         self.address
     }
 
-    /// The granted scopes.
     pub fn scopes(&self) -> Scopes {
         self.scopes
     }
@@ -193,15 +186,10 @@ impl Caller {
         (&self.actor, &self.tenant, self.scopes) == (&other.actor, &other.tenant, other.scopes)
     }
 
-    /// Whether the caller has this scope.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.has(scope)
     }
 
-    /// Requires a scope.
-    ///
-    /// # Errors
-    /// [`Denied`].
     pub fn needs(&self, scope: Scope) -> Result<(), Denied> {
         if self.may(scope) { Ok(()) } else { Err(Denied(scope)) }
     }
@@ -209,7 +197,7 @@ impl Caller {
     /// Requires a scope and access to all tenants.
     ///
     /// # Errors
-    /// [`AdminError::Denied`]; [`AdminError::AllTenants`] for a caller limited to one tenant.
+    /// [`AdminError::AllTenants`] for a caller limited to one tenant.
     pub fn needs_over_all(&self, scope: Scope) -> Result<(), AdminError> {
         self.needs(scope)?;
         if self.tenant.is_some() { Err(AdminError::AllTenants) } else { Ok(()) }

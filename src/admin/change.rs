@@ -8,32 +8,24 @@ use crate::store::{AuditEntry, AuditMore, Store, StoreError, Tx};
 
 /// A change that is being made. It is rolled back unless [`AuditedChange::commit`] is called.
 pub(in crate::admin) struct AuditedChange<'a> {
-    /// The transaction.
     pub(in crate::admin) tx: Tx<'static>,
-    /// When the change is made.
     pub(in crate::admin) at: OffsetDateTime,
     store: &'a Store,
     caller: &'a Caller,
 }
 
-/// What the audit log says of a change, beyond who made it and when.
+/// The audit entry of a change, except its actor and time.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::admin) struct Audited<'a> {
     /// The action, such as `pause`.
     pub(in crate::admin) action: &'a str,
     /// What was changed, such as `source billing`.
     pub(in crate::admin) target: &'a str,
-    /// Why.
     pub(in crate::admin) reason: &'a str,
-    /// How many items it affected.
     pub(in crate::admin) count: u64,
 }
 
 impl<'a> AuditedChange<'a> {
-    /// Begins a change.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub(in crate::admin) async fn begin(
         store: &'a Store,
         clock: &SharedClock,
@@ -42,23 +34,16 @@ impl<'a> AuditedChange<'a> {
         Ok(Self { tx: store.begin().await?, at: clock.now(), store, caller })
     }
 
-    /// Who makes the change.
     pub(in crate::admin) fn caller(&self) -> &'a Caller {
         self.caller
     }
 
     /// Writes an audit entry for a part of the change that has one of its own.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub(in crate::admin) async fn audit(&mut self, what: Audited<'_>) -> Result<(), StoreError> {
         self.audit_with(what, self.caller.audit_more()).await
     }
 
-    /// As [`AuditedChange::audit`], with digests of what was there before and after.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// As [`AuditedChange::audit`], with digests of the state before and after.
     pub(in crate::admin) async fn audit_with(
         &mut self,
         what: Audited<'_>,
@@ -70,18 +55,12 @@ impl<'a> AuditedChange<'a> {
     }
 
     /// Writes the audit entry, commits, and wakes the gateways.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub(in crate::admin) async fn commit(mut self, what: Audited<'_>) -> Result<(), StoreError> {
         self.audit(what).await?;
         self.commit_audited().await
     }
 
     /// Commits a change whose audit entries are written, and wakes the gateways.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub(in crate::admin) async fn commit_audited(self) -> Result<(), StoreError> {
         let Self { tx, store, .. } = self;
         tx.commit(()).await?;

@@ -12,7 +12,7 @@ use time::macros::datetime;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-/// The version of the format.
+/// The version of the cursor format.
 const VERSION: u8 = 1;
 
 /// The earliest and the latest time the database can compare.
@@ -22,28 +22,19 @@ const LAST: OffsetDateTime = datetime!(9999-12-31 0:00 UTC);
 /// The list a cursor belongs to: two letters.
 pub type List = [u8; 2];
 
-/// Alerts.
 pub const ALERTS: List = *b"al";
-/// The audit log.
 pub const AUDIT: List = *b"au";
-/// Dead letters.
 pub const DEAD_LETTERS: List = *b"dl";
-/// Events.
 pub const EVENTS: List = *b"ev";
-/// Groups of dead letters.
 pub const GROUPS: List = *b"gr";
-/// Rejected requests.
 pub const REJECTED_REQUESTS: List = *b"he";
-/// Jobs.
 pub const JOBS: List = *b"jo";
-/// Open transfers.
 pub const TRANSFERS: List = *b"tr";
 
 /// A position in a sorted list.
 pub trait Place: Sized {
-    /// Writes its bytes, a fixed number.
+    /// Writes a fixed number of bytes.
     fn write(&self, bytes: &mut Vec<u8>);
-    /// Reads them.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -77,7 +68,7 @@ impl Place for (OffsetDateTime, i64) {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (micros, id) = bytes.split_at_checked(8)?;
-        Some((at(i64::read(micros)?), i64::read(id)?))
+        Some((time_at(i64::read(micros)?), i64::read(id)?))
     }
 }
 
@@ -96,7 +87,7 @@ impl Place for (i64, OffsetDateTime, i64) {
 }
 
 /// The time, within the range of the database.
-fn at(micros: i64) -> OffsetDateTime {
+fn time_at(micros: i64) -> OffsetDateTime {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
     time.map_or(if micros < 0 { FIRST } else { LAST }, within)
 }
@@ -152,7 +143,7 @@ mod tests {
 
     #[test]
     fn times_are_clamped_to_the_range_of_the_database() {
-        assert_eq!(at(i64::MIN), datetime!(0001-01-01 0:00 UTC));
-        assert_eq!(at(i64::MAX), datetime!(9999-12-31 0:00 UTC));
+        assert_eq!(time_at(i64::MIN), datetime!(0001-01-01 0:00 UTC));
+        assert_eq!(time_at(i64::MAX), datetime!(9999-12-31 0:00 UTC));
     }
 }

@@ -21,18 +21,14 @@ use super::{AdminError, Caller, Reason, Scope};
 use crate::clock::SharedClock;
 use crate::store::{DestinationState, DestinationSwitch, OperatorAction, Store, TO};
 
-/// A destination of the configuration.
 #[derive(Debug, Clone)]
 pub struct ConfiguredDestination {
-    /// Its name.
     pub name: String,
     /// The only tenant whose events it takes; `None` if there are several.
     pub tenant: Option<String>,
-    /// Its URL.
     pub url: String,
 }
 
-/// The destinations.
 #[derive(Clone)]
 pub struct Destinations {
     store: Store,
@@ -47,20 +43,16 @@ impl Destinations {
         Self { store, clock, configured, tests: None }
     }
 
-    /// The same, able to send test events.
     #[must_use]
     pub fn with_tests(self, tests: Arc<dyn SendTest>) -> Self {
         Self { tests: Some(tests), ..self }
     }
 
-    /// All that the caller sees: configured ones in order, then the others. Without `payload:read`
-    /// the last errors are left out.
-    ///
-    /// # Errors
-    /// [`AdminError`].
+    /// The destinations visible to the caller: configured ones in order, then the others. Without
+    /// `payload:read` the last errors are left out.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Destination>, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let mut listed = self.seen_by(caller.tenant()).await?;
+        let mut listed = self.visible_to(caller.tenant()).await?;
         if !caller.may(Scope::PayloadRead) {
             listed.iter_mut().for_each(Destination::redact_payload);
         }
@@ -68,9 +60,6 @@ impl Destinations {
     }
 
     /// Pauses, resumes, disables or enables a destination; false if it was in that state already.
-    ///
-    /// # Errors
-    /// [`AdminError`].
     pub async fn switch(
         &self,
         caller: &Caller,
@@ -94,7 +83,7 @@ impl Destinations {
     /// their number.
     ///
     /// # Errors
-    /// [`AdminError`]; [`AdminError::Conflict`] if it is configured.
+    /// [`AdminError::Conflict`] if it is configured.
     pub async fn forget(
         &self,
         caller: &Caller,
@@ -109,15 +98,15 @@ impl Destinations {
         }
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let (at, actor, action) = (change.at, caller.actor(), "dead_letter");
-        let performed = OperatorAction { at, actor, action, reason, job: None };
-        let count = change.tx.forget_destination(&destination.handler(), performed).await?;
+        let action_by = OperatorAction { at, actor, action, reason, job: None };
+        let count = change.tx.delete_destination(&destination.handler(), action_by).await?;
         let (action, target) = ("forget", format!("destination {name}"));
         change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
     }
 
-    /// All that a tenant sees, or all.
-    async fn seen_by(&self, tenant: Option<&str>) -> Result<Vec<Destination>, AdminError> {
+    /// The destinations visible to a tenant; all for `None`.
+    async fn visible_to(&self, tenant: Option<&str>) -> Result<Vec<Destination>, AdminError> {
         let now = self.clock.now();
         let mut states = self.store.destinations().await?;
         let mut listed = Vec::new();
@@ -140,14 +129,13 @@ impl Destinations {
     }
 
     async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, AdminError> {
-        let mut seen = self.seen_by(caller.tenant()).await?.into_iter();
+        let mut seen = self.visible_to(caller.tenant()).await?.into_iter();
         let found = seen.find(|found| found.name == name);
         found.ok_or_else(|| AdminError::NotFound(format!("destination `{name}`")))
     }
 }
 
 impl Destination {
-    /// The stored handler name.
     fn handler(&self) -> String {
         format!("{TO}{}", self.name)
     }

@@ -7,7 +7,6 @@ use crate::vault::VaultError;
 /// Why a request fails. The texts are for the caller; internal details are in the source.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The scope is missing.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// The request covers all tenants, but the caller is limited to one.
@@ -16,22 +15,19 @@ pub enum AdminError {
     /// Not found, or owned by another tenant: the two are not distinguished.
     #[error("{0} not found")]
     NotFound(String),
-    /// Invalid request.
     #[error("{0}")]
     Invalid(String),
-    /// Conflict with the current state.
     #[error("{0}")]
     Conflict(String),
     /// A sealed value cannot be opened, or nothing can be sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The database.
     #[error("the database is unavailable, try again")]
     Store(#[from] StoreError),
 }
 
 impl AdminError {
-    /// The scope that is missing, where that is why.
+    /// The missing scope, if that is the cause.
     pub fn missing(&self) -> Option<Scope> {
         match self {
             Self::Denied(Denied(scope)) => Some(*scope),

@@ -1,10 +1,9 @@
-//! Requests with an idempotency key: what is asked for twice with the same key is done once.
+//! Idempotency keys: a request that is repeated with the same key is executed once.
 //!
-//! A request is *claimed*, in a commit of its own, before anything is done. Then it is carried out,
-//! and what it answered is recorded; what was refused lets the claim go, and may be asked for
-//! again. A process that dies in between leaves a claim. Nobody knows then whether the request was
-//! carried out: where doing it twice comes to the same as doing it once it is done again, and
-//! where it does not, whoever repeats it is told to look.
+//! A request is *claimed*, in a commit of its own, before it is executed. Then its response is
+//! recorded; a rejected request releases the claim. If the process dies in between, the claim
+//! remains and the outcome is unknown: a request that is safe to repeat is executed again, and the
+//! caller of any other is told to check the outcome.
 
 use std::error::Error;
 
@@ -16,26 +15,25 @@ use super::{AdminError, Caller};
 use crate::clock::SharedClock;
 use crate::store::{IdempotencyClaim, IdempotentRequest, Store};
 
-/// What a duplicate comes to.
+/// What a repeated request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// To do it twice comes to the same as to do it once: the second finds it done, and is refused
-    /// or changes nothing.
+    /// Nothing more than the first: it is rejected or changes nothing.
     Repeatable,
-    /// To do it twice makes two.
+    /// It creates a second item.
     Single,
-    /// As [`Repeat::Single`], and its answer holds a secret: it is shown once and kept nowhere.
+    /// As [`Repeat::Single`], and the response contains a secret, which is shown once and never
+    /// stored.
     Secret,
 }
 
-/// The requests with an idempotency key.
 #[derive(Clone)]
 pub struct IdempotencyKeys {
     store: Store,
     clock: SharedClock,
 }
 
-/// A request that its caller may carry out now.
+/// A claimed request, to be executed now.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimedKey {
     key: [u8; 32],
@@ -43,25 +41,20 @@ pub struct ClaimedKey {
     act: Repeat,
 }
 
-/// What there is of a request.
+/// The state of a request.
 #[derive(Debug, Clone)]
 pub enum IdempotencyState {
-    /// Nothing: carry it out, and settle it.
     New(ClaimedKey),
-    /// See [`IdempotencyClaim`].
     Known(IdempotencyClaim),
 }
 
 impl IdempotencyKeys {
-    /// Those that `store` remembers.
     pub fn new(store: Store, clock: SharedClock) -> Self {
         Self { store, clock }
     }
 
-    /// Claims the request that `caller` names `key`; `parts` are all that makes it what it is.
-    ///
-    /// # Errors
-    /// [`AdminError::Store`].
+    /// Claims the request that `caller` identifies by `key`; `parts` are all that determines its
+    /// effect.
     pub async fn claim(
         &self,
         caller: &Caller,
@@ -71,21 +64,21 @@ impl IdempotencyKeys {
     ) -> Result<IdempotencyState, AdminError> {
         let tenant =
             caller.tenant().map_or_else(Vec::new, |tenant| [b"=", tenant.as_bytes()].concat());
-        let named = IdempotentRequest {
+        let request = IdempotentRequest {
             key: digest(&[caller.actor().as_bytes(), &tenant, key.as_bytes()]),
             request: digest(parts),
             repeatable: act == Repeat::Repeatable,
         };
-        Ok(match self.store.claim_request(&named, self.clock.now()).await? {
-            IdempotencyClaim::Taken(claim) => {
-                IdempotencyState::New(ClaimedKey { key: named.key, claim, act })
+        Ok(match self.store.claim_request(&request, self.clock.now()).await? {
+            IdempotencyClaim::Claimed(claim) => {
+                IdempotencyState::New(ClaimedKey { key: request.key, claim, act })
             }
             known => IdempotencyState::Known(known),
         })
     }
 
-    /// Settles a request that was carried out, or refused: `done` is the status and the body of
-    /// what was done. A claim that cannot be settled now expires.
+    /// Records the outcome of a request: `done` is the status and the body of a success response,
+    /// `None` releases the claim. A claim that cannot be settled expires.
     pub async fn settle(&self, claimed: ClaimedKey, done: Option<(u16, &[u8])>) {
         let ClaimedKey { key, claim, act } = claimed;
         let settled = match done {
@@ -101,7 +94,7 @@ impl IdempotencyKeys {
     }
 }
 
-/// SHA-256 of parts, each after its length: no two lists of parts come to the same.
+/// SHA-256 of parts, each after its length: different lists of parts have different digests.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -116,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_that_are_cut_elsewhere_are_another_request() {
+    fn digest_depends_on_the_boundaries_of_the_parts() {
         assert_ne!(digest(&[b"ab", b"c"]), digest(&[b"a", b"bc"]));
         assert_ne!(digest(&[b"a"]), digest(&[b"a", b""]));
         assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));

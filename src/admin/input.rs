@@ -37,7 +37,6 @@ pub struct Age(u64);
 pub struct Name(pub String);
 
 impl Whole {
-    /// The number.
     pub fn get(self) -> i64 {
         self.0
     }
@@ -45,11 +44,11 @@ impl Whole {
 
 impl Age {
     /// The largest age, in seconds: a hundred years.
-    pub const LONGEST: u64 = 3_155_760_000;
+    pub const MAX: u64 = 3_155_760_000;
 
     /// An age in whole seconds, for a request.
     pub fn seconds(age: Duration) -> u64 {
-        age.as_secs().min(Self::LONGEST)
+        age.as_secs().min(Self::MAX)
     }
 }
 
@@ -86,7 +85,7 @@ impl TryFrom<Whole> for Age {
     type Error = &'static str;
 
     fn try_from(Whole(seconds): Whole) -> Result<Self, Self::Error> {
-        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= Self::LONGEST);
+        let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds <= Self::MAX);
         seconds.map(Self).ok_or("invalid age: expected a number of seconds from 0 to 3155760000")
     }
 }
@@ -104,22 +103,18 @@ impl TryFrom<String> for Name {
     }
 }
 
-/// Reads an optional [`Id`].
 pub(super) fn id<'de, D: Deserializer<'de>>(input: D) -> Result<Option<i64>, D::Error> {
     Ok(Option::<Id>::deserialize(input)?.map(|Id(id)| id))
 }
 
-/// Reads a list of [`Id`]s.
 pub(super) fn ids<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<i64>, D::Error> {
     Ok(Vec::<Id>::deserialize(input)?.into_iter().map(|Id(id)| id).collect())
 }
 
-/// Reads an optional [`Count`].
 pub(super) fn count<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u32>, D::Error> {
     Ok(Option::<Count>::deserialize(input)?.map(|Count(count)| count))
 }
 
-/// An optional [`Age`].
 pub(super) mod seconds {
     use std::time::Duration;
 
@@ -127,7 +122,6 @@ pub(super) mod seconds {
 
     use super::Age;
 
-    /// Writes whole seconds.
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub(in crate::admin) fn serialize<S: Serializer>(
         age: &Option<Duration>,
@@ -146,12 +140,10 @@ pub(super) mod seconds {
     }
 }
 
-/// Reads an optional [`Name`].
 pub(super) fn name<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<Name>::deserialize(input)?.map(|Name(name)| name))
 }
 
-/// Reads a [`Reason`].
 pub(super) fn reason<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     Reason::deserialize(input).map(String::from)
 }

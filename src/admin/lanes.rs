@@ -8,8 +8,7 @@ impl DeadLetters {
     /// Unblocks the lane of a dead letter. It stays open; a replay joins the end of the lane.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if it blocks no lane;
-    /// [`AdminError::Denied`] without [`Scope::EventsReplay`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] if it blocks no lane.
     pub async fn unblock(
         &self,
         caller: &Caller,
@@ -27,7 +26,7 @@ impl DeadLetters {
         }
         let actor = caller.actor();
         let action = OperatorAction { at, actor, action: "unblock", reason, job: None };
-        tx.note(action, &[delivery], &[]).await?;
+        tx.record_action(action, &[delivery], &[]).await?;
         let target = format!("delivery {delivery}");
         change
             .commit(Audited { action: "unblock lane", target: &target, reason, count: 1 })

@@ -1,6 +1,5 @@
-//! Taking another master key: what an older one seals is opened and sealed with the newest, a step
-//! at a time. Whoever breaks off may begin again: what is sealed anew already is not looked at any
-//! more.
+//! Rotation of the master key: values sealed with an older key are sealed again with the newest
+//! one, in batches. An interrupted rotation can be restarted, and continues where it stopped.
 
 use uuid::Uuid;
 
@@ -9,12 +8,12 @@ use crate::clock::SharedClock;
 use crate::store::{AuditEntry, Credential, SealedRejectedRequest, Store, Tx};
 use crate::vault::{KeyId, Label, Sealed, Vault, VaultError};
 
-/// How many credentials are sealed anew in one transaction.
-const STEP: i64 = 100;
-/// How many rejected requests: each is as large as its body.
-const HELD_STEP: i64 = 10;
+/// Credentials per transaction.
+const BATCH: i64 = 100;
+/// Rejected requests per transaction; each is as large as its body.
+const REJECTED_BATCH: i64 = 10;
 
-/// The master keys, for those who change them. All tenants share them.
+/// The rotation of master keys, which all tenants share.
 #[derive(Clone)]
 pub struct MasterKeys {
     store: Store,
@@ -22,26 +21,24 @@ pub struct MasterKeys {
     vault: Vault,
 }
 
-/// Which master keys seal something.
+/// Which master keys are in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seals {
-    /// The newest key.
     pub newest: KeyId,
-    /// Every key that seals something, with how many credentials and rejected requests it seals.
+    /// Every key in use, with the number of values sealed with it.
     pub by_key: Vec<(KeyId, u64)>,
 }
 
-/// What a rotation came to.
 #[derive(Debug, Default)]
 pub struct Rotated {
-    /// How much was sealed anew.
+    /// The number of values sealed again.
     pub sealed: u64,
-    /// What does not open, and why: it is left as it is.
+    /// The values that cannot be opened, and why. They are left unchanged.
     pub refused: Vec<(Label, VaultError)>,
 }
 
 impl Seals {
-    /// How much is sealed with another key than the newest.
+    /// The number of values not sealed with the newest key.
     pub fn others(&self) -> u64 {
         let others = self.by_key.iter().filter(|(key, _)| *key != self.newest);
         others.map(|(_, count)| count).sum()
@@ -49,27 +46,26 @@ impl Seals {
 }
 
 impl MasterKeys {
-    /// The keys of `vault`, and what they seal in `store`.
+    /// The master keys of `vault`, and the values sealed in `store`.
     pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
         Self { store, clock, vault }
     }
 
-    /// Which keys seal something.
+    /// The keys in use.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::AllTenants`];
-    /// [`AdminError::Vault`] without a master key; [`AdminError::Store`].
+    /// [`AdminError::Vault`] without a master key.
     pub async fn seals(&self, caller: &Caller) -> Result<Seals, AdminError> {
         caller.needs_over_all(Scope::Admin)?;
         let newest = self.vault.newest()?.clone();
         Ok(Seals { newest, by_key: self.store.sealed_by_key().await? })
     }
 
-    /// Seals with the newest key whatever another one seals. `done` says how far it came, also
-    /// where it broke off.
+    /// Seals every value of another key with the newest one. `done` has the progress, also after an
+    /// error.
     ///
     /// # Errors
-    /// As [`MasterKeys::seals`]; [`AdminError::Invalid`] without a reason.
+    /// [`AdminError::Vault`] without a master key; [`AdminError::Invalid`] without a reason.
     pub async fn rotate(
         &self,
         caller: &Caller,
@@ -85,14 +81,13 @@ impl MasterKeys {
             after = Some(last);
         }
         let mut after = None;
-        while let Some(last) = rotation.held(after, done).await? {
+        while let Some(last) = rotation.rejected_requests(after, done).await? {
             after = Some(last);
         }
         Ok(())
     }
 }
 
-/// A rotation that is under way.
 struct Rotation<'r> {
     keys: &'r MasterKeys,
     caller: &'r Caller,
@@ -101,7 +96,7 @@ struct Rotation<'r> {
 }
 
 impl Rotation<'_> {
-    /// Seals the next credentials; gives the last of them, `None` at the end.
+    /// Seals the next credentials; returns the position of the last one, `None` at the end.
     async fn credentials(
         &self,
         after: Option<&Label>,
@@ -109,12 +104,12 @@ impl Rotation<'_> {
     ) -> Result<Option<Label>, AdminError> {
         let now = self.keys.clock.now();
         let mut tx = self.keys.store.begin().await?;
-        let credentials = tx.credentials_not_under(self.newest, after, STEP).await?;
+        let credentials = tx.credentials_not_under(self.newest, after, BATCH).await?;
         let last = credentials.last().map(|credential| credential.label.clone());
         let mut sealed = 0;
         for Credential { label, sealed: old } in credentials {
-            if let Some(anew) = self.anew(label.clone(), &old, done) {
-                tx.put_credential(&label, &anew, now).await?;
+            if let Some(resealed) = self.reseal(label.clone(), &old, done) {
+                tx.put_credential(&label, &resealed, now).await?;
                 sealed += 1;
             }
         }
@@ -122,19 +117,19 @@ impl Rotation<'_> {
         Ok(last)
     }
 
-    /// Seals the next rejected requests; gives the last of them, `None` at the end.
-    async fn held(
+    /// Seals the next rejected requests; returns the id of the last one, `None` at the end.
+    async fn rejected_requests(
         &self,
         after: Option<Uuid>,
         done: &mut Rotated,
     ) -> Result<Option<Uuid>, AdminError> {
         let mut tx = self.keys.store.begin().await?;
-        let held = tx.rejected_not_under(self.newest, after, HELD_STEP).await?;
-        let last = held.last().map(|held| held.id);
+        let rejected = tx.rejected_not_under(self.newest, after, REJECTED_BATCH).await?;
+        let last = rejected.last().map(|rejected| rejected.id);
         let mut sealed = 0;
-        for SealedRejectedRequest { id, label, sealed: old } in held {
-            if let Some(anew) = self.anew(label, &old, done) {
-                tx.reseal_rejected(id, &anew).await?;
+        for SealedRejectedRequest { id, label, sealed: old } in rejected {
+            if let Some(resealed) = self.reseal(label, &old, done) {
+                tx.reseal_rejected(id, &resealed).await?;
                 sealed += 1;
             }
         }
@@ -142,12 +137,12 @@ impl Rotation<'_> {
         Ok(last)
     }
 
-    /// What is sealed, with the newest key; what does not open is left as it is, and named.
-    fn anew(&self, label: Label, old: &Sealed, done: &mut Rotated) -> Option<Sealed> {
+    /// The value sealed with the newest key. A value that cannot be opened is reported in `done`.
+    fn reseal(&self, label: Label, old: &Sealed, done: &mut Rotated) -> Option<Sealed> {
         let vault = &self.keys.vault;
         let opened = vault.open(&label, old);
         match opened.and_then(|secret| vault.seal(&label, &secret)) {
-            Ok(anew) => Some(anew),
+            Ok(resealed) => Some(resealed),
             Err(why) => {
                 done.refused.push((label, why));
                 None
@@ -155,7 +150,7 @@ impl Rotation<'_> {
         }
     }
 
-    /// Commits a step, with what it did in the audit log.
+    /// Commits a batch with its audit entry.
     async fn commit(
         &self,
         mut tx: Tx<'_>,

@@ -63,9 +63,10 @@ use tracing::warn;
 
 pub use access::{
     Access, ApiKey, ApiKeyState, BegunSession, Client, CodeSecret, Credentials, Denial,
-    DisabledUser, Ended, Expiry, Identity, Invitation, Issuer, IssuerError, IssuerSettings, MadeKey,
-    NewApiKey, NewUser, OidcCallback, OidcError, OidcRedirect, OidcSignIn, OwnSession, RevokedKey,
-    Session, SetupLink, ShownKey, ShownSession, SignInError, User, UserSession, UserState,
+    DisabledUser, Ended, Expiry, Identity, Invitation, Issuer, IssuerError, IssuerSettings,
+    MadeKey, NewApiKey, NewUser, OidcCallback, OidcError, OidcRedirect, OidcSignIn, OwnSession,
+    RevokedKey, Session, SetupLink, ShownKey, ShownSession, SignInError, User, UserSession,
+    UserState,
 };
 pub use alerts::{AlertRow, AlertState, Alerts, Notification, Severity};
 pub use caller::{Caller, Denied, Scope, Scopes, UnknownScope};
@@ -83,11 +84,11 @@ pub use destinations::{
     ConfiguredDestination, Destination, DestinationAnswer, DestinationAnswerHeader,
     DestinationDetail, DestinationHour, DestinationStatus, Destinations, SendTest,
 };
-pub use edit::{EditPreview, Edited, MOST_EDITED};
+pub use edit::{EditPreview, Edited, MAX_EDITED};
 pub use error::AdminError;
 pub use events::{
     BodySlice, DeliveryCounts, EditMade, EventDetail, EventFacets, EventMatches, EventPage,
-    EventPayload, EventProof, EventSummary, MOST_EVENTS, RelatedEvents, SLICE, Search,
+    EventPayload, EventProof, EventSummary, MAX_EVENTS, RelatedEvents, SLICE, Search,
 };
 pub use explain::{Explanation, Verifiers, explain};
 pub use groups::{
@@ -101,7 +102,7 @@ pub use jobs::{
 };
 pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use monitoring::{
-    Alarm, AlarmKind, Baseline, Counts, DispatchTroubles, Link, Listener, Monitoring, Overview,
+    Alarm, AlarmKind, Baseline, Counts, DispatchProblems, Link, Listener, Monitoring, Overview,
     Point, ReasonCount, Series, Setting, Source, SourceFacts, SourceRow, SourceSecret, SourceSetup,
     Topology, UnlistedProxies, is_internal,
 };
@@ -117,14 +118,14 @@ pub use rejected_requests::{
 };
 pub use services::{Admin, AdminParts, Need};
 pub use timeline::{TimelineEntry, TimelineKind};
-pub use transfers::{MOST_TRANSFERS, Transfer, TransferDetail, TransferState, Transfers};
+pub use transfers::{MAX_TRANSFERS, Transfer, TransferDetail, TransferState, Transfers};
 
 use crate::store::Store;
 
-/// Tells which handlers take events of a type.
+/// The handlers that accept events of a type.
 pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
 
-/// The handlers that each source has now: where replays go.
+/// The handlers of each source, for replays.
 #[derive(Clone, Default)]
 pub struct Routing {
     sources: HashMap<String, Route>,
@@ -134,26 +135,25 @@ pub struct Routing {
 struct Route {
     tenant: String,
     handlers: Vec<&'static str>,
-    takers: HandlersFor,
+    handlers_for: HandlersFor,
 }
 
 impl Routing {
-    /// Adds a source: to whom it belongs, all its handlers, and which of them take events of a
-    /// type.
+    /// Adds a source with its tenant, all its handlers, and those that accept events of a type.
     pub fn add(
         &mut self,
         source: &str,
         tenant: &str,
         handlers: Vec<&'static str>,
-        takers: HandlersFor,
+        handlers_for: HandlersFor,
     ) {
-        let route = Route { tenant: tenant.to_owned(), handlers, takers };
+        let route = Route { tenant: tenant.to_owned(), handlers, handlers_for };
         self.sources.insert(source.to_owned(), route);
     }
 }
 
-/// Lets gateways look at once for what was just committed. One that does not hear of it looks at
-/// its next poll: the change stands, and its caller is told so.
+/// Wakes the gateways for what was just committed. If the notification fails, they see the change
+/// at their next poll, so the caller still gets a success.
 async fn wake_gateways(store: &Store) {
     if let Err(error) = store.announce().await {
         warn!(error = &error as &dyn std::error::Error, "cannot announce a change");

@@ -1,4 +1,4 @@
-//! A page of a list: what the API answers and what the command line reads from it.
+//! A page of a list.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

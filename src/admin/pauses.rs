@@ -11,7 +11,6 @@ use crate::clock::SharedClock;
 pub use crate::store::{Pause, PauseTarget};
 use crate::store::{Store, TO};
 
-/// The pauses.
 #[derive(Clone)]
 pub struct Pauses {
     store: Store,
@@ -19,27 +18,20 @@ pub struct Pauses {
     routing: Routing,
 }
 
-/// A source or a handler, paused or not.
 #[derive(Debug, Clone)]
 pub struct PauseStatus {
-    /// Whether it is a source or a handler.
     pub target: PauseTarget,
-    /// Its name.
     pub name: String,
     /// The pause; `None` if it is not paused.
     pub pause: Option<Pause>,
 }
 
 impl Pauses {
-    /// The pauses in `store`, of the sources and handlers in `routing`.
     pub fn new(store: Store, clock: SharedClock, routing: Routing) -> Self {
         Self { store, clock, routing }
     }
 
-    /// Everything that is paused. A caller of one tenant sees its sources only.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// All current pauses. A caller of one tenant sees its sources only.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Pause>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut pauses = self.store.pauses().await?;
@@ -47,11 +39,8 @@ impl Pauses {
         Ok(pauses)
     }
 
-    /// Everything that can be paused, or is: sources, then handlers, each by name, with its pause.
-    /// A caller of one tenant sees its sources only.
-    ///
-    /// # Errors
-    /// As [`Pauses::list`].
+    /// All sources, then all handlers, each by name, with its pause. A caller of one tenant sees
+    /// its sources only.
     pub async fn everything(&self, caller: &Caller) -> Result<Vec<PauseStatus>, AdminError> {
         let mut all: BTreeMap<(bool, String), PauseStatus> = BTreeMap::new();
         let names = self.routing.sources.iter().flat_map(|(source, route)| {
@@ -74,9 +63,8 @@ impl Pauses {
     /// Pauses a source or a handler; false if it was paused already.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Invalid`] for a destination, which is paused
-    /// as one, or without a reason; [`AdminError::Denied`] without [`Scope::SourcesWrite`];
-    /// [`AdminError::Store`].
+    /// [`AdminError::Invalid`] for a destination, which [`Destinations`](super::Destinations)
+    /// pauses, or without a reason.
     pub async fn pause(
         &self,
         caller: &Caller,
@@ -151,7 +139,7 @@ impl Pauses {
         }
     }
 
-    /// A handler belongs to no tenant: it works for every source that has it.
+    /// A handler belongs to no tenant: it handles events of every source that has it.
     fn sees(&self, caller: &Caller, target: PauseTarget, name: &str) -> bool {
         let Some(tenant) = caller.tenant() else { return true };
         let route = self.routing.sources.get(name);

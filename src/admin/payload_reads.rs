@@ -1,37 +1,36 @@
-//! What was read of untrusted input, in the audit log.
+//! Reads of untrusted payloads, in the audit log.
 
 use time::OffsetDateTime;
 
 use super::{AdminError, Caller};
 use crate::store::{AuditEntry, Store};
 
-/// How a payload was had.
+/// How a payload was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// It was looked at.
-    Looked,
-    /// It was taken away as a file.
+    Viewed,
+    /// Downloaded as a file.
     Downloaded,
-    /// It was made a fixture.
+    /// Captured as a fixture.
     Captured,
 }
 
 impl Read {
     fn action(self) -> &'static str {
         match self {
-            Self::Looked => "read payload",
+            Self::Viewed => "read payload",
             Self::Downloaded => "download payload",
             Self::Captured => "capture payload",
         }
     }
 }
 
-/// Records that a payload is read, before it is: who looks again and again at the same is
-/// recorded once a minute, with how often.
+/// Records a read before the payload is returned; repeated reads by one caller are recorded once a
+/// minute, with their number.
 ///
 /// # Errors
-/// [`AdminError::Store`]: then it is not to be read.
-pub(super) async fn note(
+/// When it cannot be recorded: the payload must not be returned.
+pub(super) async fn record(
     store: &Store,
     caller: &Caller,
     read: Read,

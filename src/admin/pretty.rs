@@ -1,22 +1,20 @@
-//! JSON written out in lines, for users. Numbers, texts and the order of fields stay as they came:
-//! it is the text that is indented, and not a value that was made of it. Pure, and bounded: a few
-//! bytes of brackets are many of blanks.
+//! Indents JSON as text, so that numbers, strings and the order of fields stay as received. Pure,
+//! and bounded: a few bytes of brackets can expand to many of white space.
 
 use serde::de::IgnoredAny;
 
-/// JSON in lines, as far as it goes.
+/// Indented JSON, possibly truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pretty {
-    /// The lines.
     pub text: String,
-    /// Whether something is left out at the end.
+    /// Whether the end is missing.
     pub is_cut: bool,
 }
 
-/// Writes JSON out in lines, up to about `most` bytes.
+/// Indents JSON, up to about `most` bytes.
 ///
 /// # Errors
-/// Where the text is no JSON.
+/// When the text is not JSON.
 pub fn pretty(json: &str, most: usize) -> Result<Pretty, serde_json::Error> {
     serde_json::from_str::<IgnoredAny>(json)?;
     let mut out = Pretty { text: String::with_capacity(json.len().min(most)), is_cut: false };
@@ -78,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_valid_is_indented_and_stays_what_it_is() {
+    fn valid_json_is_indented_without_changes() {
         let json = r#" {"b":[1.10, -2e400,{} ,[ ]],"a":"x, {\"y\":\\"  ,"b":null}"#;
         let lines = pretty(json, 1000).unwrap();
         let expected = concat!(
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn indenting_does_not_make_much_of_little() {
+    fn output_is_bounded() {
         let json =
             format!("{}{}{}", "[".repeat(100), vec!["0"; 100_000].join(","), "]".repeat(100));
         let lines = pretty(&json, 10_000).unwrap();

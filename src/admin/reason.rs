@@ -1,4 +1,4 @@
-//! The reason that a user gives for a change. Console, API and command line follow one rule.
+//! The reason a user gives for a change, with one rule for console, API and command line.
 
 use std::ops::Deref;
 
@@ -17,9 +17,9 @@ pub struct Reason(String);
 
 impl Reason {
     /// The maximum length, in characters.
-    pub const LONGEST: usize = 500;
+    pub const MAX_CHARS: usize = 500;
 
-    /// Checks a reason. Surrounding white space is removed.
+    /// Trims and checks a reason.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a text that is blank, too long or has control characters.
@@ -29,8 +29,8 @@ impl Reason {
             let missing = "a reason is required (recorded in the audit log)";
             return Err(AdminError::Invalid(missing.to_owned()));
         }
-        if text.chars().count() > Self::LONGEST {
-            let long = format!("the reason must have at most {} characters", Self::LONGEST);
+        if text.chars().count() > Self::MAX_CHARS {
+            let long = format!("the reason must have at most {} characters", Self::MAX_CHARS);
             return Err(AdminError::Invalid(long));
         }
         if text.chars().any(char::is_control) {
@@ -40,7 +40,6 @@ impl Reason {
         Ok(Self(reason.to_owned()))
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -74,7 +73,7 @@ mod tests {
 
     #[test]
     fn reason_is_one_line_with_visible_text() {
-        let long = "ä".repeat(Reason::LONGEST);
+        let long = "ä".repeat(Reason::MAX_CHARS);
         for good in ["a", " the secret was mistyped ", "\u{1f44d}", &long] {
             assert_eq!(Reason::new(good).unwrap().as_str(), good.trim());
         }

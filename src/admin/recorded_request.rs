@@ -10,14 +10,12 @@ use time::OffsetDateTime;
 
 use super::{AdminError, Encoding};
 
-/// A recorded request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordedRequest {
     /// Its path without the query; the last segment may be the action.
     pub path: Option<String>,
     /// Its query string, undecoded.
     pub query: Option<String>,
-    /// Its headers, in order.
     pub headers: Vec<(String, Vec<u8>)>,
     /// Its exact body.
     pub body: Bytes,
@@ -25,7 +23,6 @@ pub struct RecordedRequest {
     pub received_at: Option<OffsetDateTime>,
 }
 
-/// A recording in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -36,7 +33,6 @@ struct Document {
     query: Option<String>,
     #[serde(default)]
     headers: Headers,
-    /// The encoding of `body`.
     encoding: Option<Encoding>,
     body: Option<String>,
     body_b64: Option<String>,
@@ -160,8 +156,8 @@ impl RecordedRequest {
         Ok(request)
     }
 
-    /// The body, of the length that the head states: an editor may have added a line break at the end
-    /// of the file.
+    /// The body, of the length that the head states: an editor may have added a line break at the
+    /// end of the file.
     fn cut<'r>(&self, rest: &'r [u8]) -> Result<&'r [u8], String> {
         let value = |wanted: &str| {
             let found = self.headers.iter().find(|(name, _)| name == wanted);
@@ -203,7 +199,7 @@ mod tests {
     use crate::admin::RejectedRequestPayload;
 
     #[test]
-    fn http_is_read_to_the_byte() {
+    fn http_is_read_with_its_exact_body() {
         let text = b"POST /hooks/a/create?x=1 HTTP/1.1\r\nX-A: 1 \r\nx-a: 2\r\n\r\n{\n}\n";
         let request = RecordedRequest::read(text).unwrap();
         assert_eq!(request.path.as_deref(), Some("/hooks/a/create"));

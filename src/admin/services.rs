@@ -10,7 +10,7 @@ use crate::clock::SharedClock;
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// What of the configuration must be there for the admin core of a command.
+/// The parts of the configuration that a command requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// The database only. The configuration file may be missing.
@@ -23,21 +23,17 @@ pub enum Need {
 
 /// What the admin core is built from.
 pub struct AdminParts {
-    /// The database.
     pub store: Store,
-    /// The clock.
     pub clock: SharedClock,
-    /// Opens what is sealed in the database.
+    /// Opens sealed values.
     pub vault: Vault,
-    /// The configuration, as users see it.
+    /// The configuration as shown to users.
     pub topology: Topology,
-    /// The handlers of each source.
     pub routing: Routing,
     /// How the requests of each source are verified.
     pub verifiers: Verifiers,
     /// Ingests rejected requests that verify now.
     pub reprocess: Arc<dyn Reprocess>,
-    /// Sends test events to destinations.
     pub tests: Arc<dyn SendTest>,
     /// The single sign-on issuer (OIDC).
     pub issuer: Option<Issuer>,
@@ -45,39 +41,26 @@ pub struct AdminParts {
     pub require_second_factor: bool,
 }
 
-/// The admin core.
 #[derive(Clone)]
 pub struct Admin {
-    /// The database.
     pub store: Store,
-    /// The clock.
     pub clock: SharedClock,
     /// How the requests of each source are verified.
     pub verifiers: Verifiers,
-    /// Dead letters and deliveries.
     pub dead_letters: DeadLetters,
-    /// Dead letters grouped by error.
     pub groups: Groups,
-    /// Bulk actions.
     pub jobs: Jobs,
-    /// Pauses of sources and handlers.
     pub pauses: Pauses,
-    /// The destinations.
     pub destinations: Destinations,
-    /// The rejected requests that are kept.
     pub rejected_requests: RejectedRequests,
-    /// The alerts.
     pub alerts: Alerts,
     /// Events, transfers, sources, counts and alarms.
     pub monitoring: Monitoring,
-    /// Users, API keys and sessions.
     pub access: Arc<Access>,
-    /// Idempotency keys of API requests.
     pub idempotency_keys: IdempotencyKeys,
 }
 
 impl Admin {
-    /// Builds every service.
     pub fn new(parts: AdminParts) -> Self {
         let AdminParts { store, clock, vault, topology, routing, verifiers, .. } = parts;
         let dead_letters = DeadLetters::new(store.clone(), Arc::clone(&clock), routing.clone());

@@ -90,7 +90,6 @@ pub enum TimelineKind {
 }
 
 impl TimelineKind {
-    /// The word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -129,14 +128,17 @@ pub(super) fn timeline(
     for delivery in deliveries {
         let created = operator_actions.iter().find(|past| past.replay == Some(delivery.id));
         if delivery.replay_of.is_some() {
-            entries.push(by(created, of(delivery, delivery.created_at, TimelineKind::Replayed)));
+            entries.push(with_action(
+                created,
+                entry_of(delivery, delivery.created_at, TimelineKind::Replayed),
+            ));
         }
         let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
         entries.extend(own.map(|attempt| TimelineEntry {
             attempt: Some(attempt.number),
             took_seconds: Some(attempt.seconds),
             error: attempt.error.clone(),
-            ..of(delivery, attempt.finished_at, attempt.result.into())
+            ..entry_of(delivery, attempt.finished_at, attempt.result.into())
         }));
         let actions: Vec<&PastAction> =
             operator_actions.iter().filter(|past| past.delivery == delivery.id).collect();
@@ -147,28 +149,31 @@ pub(super) fn timeline(
             let what = if is_quarantined { TimelineKind::Quarantined } else { TimelineKind::Dead };
             let error = delivery.error.clone();
             if let Some(action) = with(PastActionKind::DeadLetter) {
-                let dead = of(delivery, died, TimelineKind::Dead);
-                entries.push(by(Some(action), TimelineEntry { error, ..dead }));
+                let dead = entry_of(delivery, died, TimelineKind::Dead);
+                entries.push(with_action(Some(action), TimelineEntry { error, ..dead }));
             } else if delivery.attempts == 0 {
                 // Without an attempt there is no other entry for it.
-                entries.push(TimelineEntry { error, ..of(delivery, died, what) });
+                entries.push(TimelineEntry { error, ..entry_of(delivery, died, what) });
             }
         }
         if let Some(action) = with(PastActionKind::Unblock) {
-            entries.push(by(Some(action), of(delivery, action.at, TimelineKind::Unblocked)));
+            entries.push(with_action(
+                Some(action),
+                entry_of(delivery, action.at, TimelineKind::Unblocked),
+            ));
         }
         if let (Some(Resolution::Discarded), Some(at)) = (delivery.resolution, delivery.resolved_at)
         {
-            let discarded = of(delivery, at, TimelineKind::Discarded);
-            entries.push(by(with(PastActionKind::Discard), discarded));
+            let discarded = entry_of(delivery, at, TimelineKind::Discarded);
+            entries.push(with_action(with(PastActionKind::Discard), discarded));
         }
         let edited = actions.iter().find_map(|past| {
             let event = past.replay_event?;
             (event != preview.event.id).then_some((past, event))
         });
         if let Some((past, event)) = edited {
-            let edited = of(delivery, past.at, TimelineKind::Edited);
-            entries.push(by(Some(past), TimelineEntry { made: Some(event), ..edited }));
+            let edited = entry_of(delivery, past.at, TimelineKind::Edited);
+            entries.push(with_action(Some(past), TimelineEntry { made: Some(event), ..edited }));
         }
     }
     // The sort is stable: entries of the same time stay in the order above.
@@ -192,7 +197,7 @@ fn entry(at: OffsetDateTime, what: TimelineKind) -> TimelineEntry {
     }
 }
 
-fn of(delivery: &Delivery, at: OffsetDateTime, what: TimelineKind) -> TimelineEntry {
+fn entry_of(delivery: &Delivery, at: OffsetDateTime, what: TimelineKind) -> TimelineEntry {
     TimelineEntry {
         delivery: Some(delivery.id),
         handler: Some(delivery.handler.clone()),
@@ -201,7 +206,7 @@ fn of(delivery: &Delivery, at: OffsetDateTime, what: TimelineKind) -> TimelineEn
 }
 
 /// Adds who did it and why.
-fn by(past: Option<&PastAction>, entry: TimelineEntry) -> TimelineEntry {
+fn with_action(past: Option<&PastAction>, entry: TimelineEntry) -> TimelineEntry {
     TimelineEntry {
         by: past.map(|past| past.actor.clone()),
         reason: past.map(|past| past.reason.clone()).filter(|reason| !reason.is_empty()),

@@ -1,4 +1,4 @@
-//! Discord's incoming webhooks: an address that holds its own secret takes a message.
+//! Discord's incoming webhooks. The URL of one contains its own secret.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,83 +13,76 @@ use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::PendingAlert;
 use crate::verify::Secret;
 
-/// The longest time for one message.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The largest answer that is read.
 const MAX_ANSWER: usize = 64 * 1024;
-/// Discord's own hosts; `ptb.` and `canary.` of them too.
+/// Discord's hosts; subdomains `ptb.` and `canary.` are allowed too.
 const DISCORD: [&str; 2] = ["discord.com", "discordapp.com"];
-/// No previews of addresses: untrusted text is fetched by nobody.
+/// Suppresses link previews, so that nothing in untrusted text is fetched.
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 
-/// The address of a channel. Who knows it can write there: it is never shown.
+/// The URL of a channel. It is a secret and never shown.
 #[derive(Clone)]
 pub struct Webhook(Url);
 
-/// A channel, and the way to it.
+/// A channel with its HTTP client.
 #[derive(Debug, Clone)]
 pub struct Discord {
     outbound: Outbound,
     webhook: Webhook,
 }
 
-/// The address cannot be used. It is not part of the message.
+/// Why the URL cannot be used. The URL itself is not part of the message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
-    /// It is none.
+    /// Not a URL.
     #[error("is not a valid URL")]
     NotAnAddress,
-    /// It would be sent in a way that cannot be meant.
+    /// Neither HTTP nor HTTPS.
     #[error("does not begin with https://")]
     Scheme,
-    /// A host that is not Discord's, or a path that is none of its webhooks.
+    /// Neither a Discord webhook nor a listed host.
     #[error(
         "is not a Discord webhook URL (https://discord.com/api/webhooks/…); any other host must be \
          in a network listed in `outbound.allow`, and be given with http or as an IP address"
     )]
     NotDiscord,
-    /// No request may go there.
+    /// Rejected by the outbound policy.
     #[error("cannot be used: {0}")]
     Guarded(String),
 }
 
-/// Why a message did not arrive.
+/// Why a message was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// There was no answer.
     #[error("cannot reach Discord")]
     NoAnswer(#[from] OutboundError),
-    /// Too many messages.
+    /// Rate limited.
     #[error("Discord rate limited the webhook for {0:?}")]
     TooMany(Duration),
-    /// The address leads nowhere any more.
+    /// The webhook was deleted.
     #[error("Discord responded {0}: the webhook was deleted, or its URL is incomplete")]
     Gone(u16),
-    /// Any other answer.
+    /// Any other response.
     #[error("Discord responded {0}")]
     Refused(u16),
 }
 
 impl Webhook {
-    /// Reads the address out of a secret.
-    ///
-    /// # Errors
-    /// [`WebhookError`].
+    /// Parses the URL from a secret.
     pub fn new(secret: &Secret) -> Result<Self, WebhookError> {
         let text = std::str::from_utf8(secret.expose()).map_err(|_| WebhookError::NotAnAddress)?;
         let mut url = Url::parse(text).map_err(|_| WebhookError::NotAnAddress)?;
-        // Whether plain HTTP may go anywhere is for the way out to say.
+        // The outbound policy decides whether plain HTTP is allowed.
         if !matches!(url.scheme(), "https" | "http") {
             return Err(WebhookError::Scheme);
         }
         if url.query_pairs().all(|(name, _)| name != "wait") {
-            // Without it, success is answered before the message is there.
+            // Otherwise Discord responds before the message is stored.
             url.query_pairs_mut().append_pair("wait", "true");
         }
         Ok(Self(url))
     }
 
-    /// Whether it is a webhook at Discord itself.
     fn is_discord(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let host = host.strip_suffix('.').unwrap_or(host);
@@ -101,8 +94,8 @@ impl Webhook {
         }
     }
 
-    /// Whether it leads to a network that the configuration lists, since nothing else lets it out:
-    /// what stands there is the operator's own.
+    /// Whether it is the operator's own relay: only the networks in `outbound.allow` can be reached
+    /// in this way.
     fn is_relay(&self) -> bool {
         self.0.scheme() == "http" || !matches!(self.0.host(), Some(Host::Domain(_)))
     }
@@ -115,11 +108,10 @@ impl fmt::Debug for Webhook {
 }
 
 impl Discord {
-    /// A channel. Judged as every message will be: an address that no message may go to is refused
-    /// now, and not when there is something to tell.
+    /// Checks the URL as for a message, so that an unusable one is rejected at startup.
     ///
     /// # Errors
-    /// [`WebhookError`], without the address.
+    /// The error does not contain the URL.
     pub fn new(outbound: Outbound, webhook: Webhook) -> Result<Self, WebhookError> {
         let guarded = |error: OutboundError| {
             let why = std::error::Error::source(&error).map(|why| format!(": {why}"));
@@ -132,33 +124,23 @@ impl Discord {
         Ok(Self { outbound, webhook })
     }
 
-    /// Tells these alerts, in one message. If Discord takes offence at it, their number alone is
-    /// told: one text must not keep all others from being told.
-    ///
-    /// # Errors
-    /// [`NotifyError`].
-    pub async fn tell(&self, alerts: &[PendingAlert]) -> Result<(), NotifyError> {
+    /// Sends these alerts as one message. If Discord rejects it, only their number is sent, so that
+    /// one text cannot block all alerts.
+    pub async fn send_alerts(&self, alerts: &[PendingAlert]) -> Result<(), NotifyError> {
         match self.post(&message::of_alerts(alerts)).await {
             Err(NotifyError::Refused(400..=499)) => {
                 self.post(&message::of_number(alerts.len())).await
             }
-            told => told,
+            result => result,
         }
     }
 
-    /// Sends a message of the operator's own.
-    ///
-    /// # Errors
-    /// [`NotifyError`].
     pub async fn test(&self, text: &str) -> Result<(), NotifyError> {
         self.post(&message::of_test(text)).await
     }
 
-    /// Says something that is no alert of the database.
-    ///
-    /// # Errors
-    /// [`NotifyError`].
-    pub(super) async fn say(&self, text: &'static str) -> Result<(), NotifyError> {
+    /// Sends a message that is not an alert in the database.
+    pub(super) async fn send_text(&self, text: &'static str) -> Result<(), NotifyError> {
         self.post(text).await
     }
 
@@ -189,7 +171,6 @@ impl Discord {
 }
 
 impl NotifyError {
-    /// How long Discord asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooMany(wait) => Some(*wait),
@@ -198,7 +179,7 @@ impl NotifyError {
     }
 }
 
-/// Seconds, with a fraction; in the body more exactly than in the header.
+/// Seconds with a fraction; the body is more precise than the header.
 fn retry_after(answer: &Answer) -> Duration {
     #[derive(Deserialize)]
     struct Body {
@@ -219,20 +200,20 @@ mod tests {
     }
 
     #[test]
-    fn an_address_shows_its_host_and_never_its_token() {
+    fn webhook_shows_its_host_but_not_its_token() {
         let webhook = webhook("https://discord.test/api/webhooks/1/token?thread_id=5").unwrap();
         assert_eq!(format!("{webhook:?}"), "Webhook(discord.test)");
         assert!(webhook.0.as_str().ends_with("/token?thread_id=5&wait=true"));
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_being_repeated() {
+    fn invalid_webhook_is_rejected_without_repeating_it() {
         assert_eq!(webhook("0123456789abcdef").unwrap_err(), WebhookError::NotAnAddress);
         assert_eq!(webhook("ftp://discord.test/0123").unwrap_err(), WebhookError::Scheme);
     }
 
     #[test]
-    fn a_channel_is_at_discord_or_in_a_listed_network() {
+    fn channel_is_at_discord_or_in_a_listed_network() {
         let made = |allow: &[&str], text: &str| {
             let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
             let outbound = Outbound::new(&crate::outbound::Policy { allow }).unwrap();
@@ -268,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_of_two_waits_counts_and_nonsense_does_not() {
+    fn longer_retry_after_wins_and_invalid_ones_are_ignored() {
         let wait = |header: Option<&str>, body: &'static str| {
             let headers = header.map(|value| ("retry-after".to_owned(), value.to_owned()));
             let headers = headers.into_iter().collect();

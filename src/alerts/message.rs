@@ -1,18 +1,20 @@
-//! The text of a message: one line an alert, bounded, and nothing in it that Discord would act on.
+//! The text of a message: one bounded line per alert, without anything that Discord would
+//! interpret.
 //!
-//! Clients write parts of it: a path, a message of git. All of that stands between backticks,
-//! where Discord knows no markup, no link and no mention, and no backtick gets in.
+//! Parts of it are untrusted, such as a path or a commit message. They are written between
+//! backticks, where Discord interprets no markup, link or mention, and backticks in them are
+//! replaced.
 
 use crate::store::{PendingAlert, Severity};
 
-/// The longest message. Discord takes 2,000 characters, and does not say which it counts.
+/// The maximum length of a message. Discord accepts 2,000 characters, and does not document what it
+/// counts.
 const MAX_MESSAGE: usize = 1_900;
-/// The longest text of one alert.
+/// The maximum length of one alert's text.
 const MAX_TEXT: usize = 300;
-/// What is kept for the last line.
+/// Reserved for the last line.
 const RESERVE: usize = 80;
 
-/// One message for all of them.
 pub(super) fn of_alerts(alerts: &[PendingAlert]) -> String {
     let mut message = String::new();
     let mut length = 0;
@@ -33,12 +35,11 @@ pub(super) fn of_alerts(alerts: &[PendingAlert]) -> String {
     message
 }
 
-/// A message that tells nothing but that there is something to know.
+/// A message with the number of alerts only.
 pub(super) fn of_number(alerts: usize) -> String {
     format!("\u{1f7e0} {alerts} cannot be shown here: `sealpost alerts list`")
 }
 
-/// A message of the operator's own.
 pub(super) fn of_test(text: &str) -> String {
     format!("\u{2705} {}", quoted(text))
 }
@@ -59,7 +60,7 @@ fn line(alert: &PendingAlert) -> String {
     format!("{mark} {source} {kind}{times}: {text}")
 }
 
-/// A text as Discord shows it and does nothing else with it, on one line.
+/// Untrusted text as code on one line.
 fn quoted(text: &str) -> String {
     let mut clean = String::from("`");
     let mut length = 0;
@@ -82,7 +83,7 @@ fn quoted(text: &str) -> String {
         length += character.len_utf16();
         clean.push(character);
         if character == '@' {
-            // Should it ever stand outside of backticks: no name follows it.
+            // In case it is ever outside of backticks: breaks a mention.
             length += 1;
             clean.push('\u{200b}');
         }
@@ -95,7 +96,7 @@ fn quoted(text: &str) -> String {
     clean
 }
 
-/// What has no width or turns the direction of writing.
+/// Whether a character has no width or changes the writing direction.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -105,7 +106,7 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// The length as the largest of the ways in which it may be counted, short of bytes.
+/// The length by the largest count that Discord may use, except bytes.
 fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_where_and_how_often() {
+    fn line_has_source_type_and_count() {
         let again = PendingAlert { count: 5, ..alert("a") };
         let reminder = PendingAlert { count: 9, notified_count: 5, ..alert("a") };
         let over = PendingAlert { resolution: true, ..alert("fine") };
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_wrote_stays_between_backticks_on_one_line() {
+    fn untrusted_text_stays_in_backticks_on_one_line() {
         for (text, shown) in [
             (
                 "``` @everyone [x](https://evil.test)",
@@ -159,11 +160,11 @@ mod tests {
         ] {
             assert_eq!(quoted(text), shown);
         }
-        assert_eq!(units(&quoted(&"\u{1f600}".repeat(900))), 303, "and it is cut");
+        assert_eq!(units(&quoted(&"\u{1f600}".repeat(900))), 303, "and it is truncated");
     }
 
     #[test]
-    fn what_does_not_fit_is_counted() {
+    fn alerts_that_do_not_fit_are_counted() {
         let message = of_alerts(&vec![alert(&"x".repeat(500)); 100]);
         let lines: Vec<&str> = message.lines().collect();
         assert_eq!(lines.len(), 6, "{message}");
@@ -172,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_is_too_long_and_no_text_gets_out(
+        fn messages_are_bounded_and_text_stays_in_backticks(
             texts in prop::collection::vec(
                 prop::collection::vec(prop_oneof![any::<char>(), Just('`'), Just('@'), Just('\n')], 0..400),
                 0..12,

@@ -1,4 +1,4 @@
-//! Builds the admin core: of a gateway, and of a command beside one.
+//! Builds the admin core of a gateway or of a command.
 
 use std::sync::{Arc, LazyLock};
 
@@ -24,10 +24,7 @@ use crate::store::{DestinationResponse, Store};
 use crate::verify::RequestHead;
 use crate::web::{self, Apis, Limits, Quota, RequestIds};
 
-/// The admin core of a command, without a running gateway. To be called on a runtime.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
+/// The admin core of a command, without a running gateway. Call it on a runtime.
 pub fn admin(config: &Config, store: &Store, need: Need) -> Result<Admin, BuildError> {
     match need {
         Need::Nothing | Need::Names => Ok(by_name(config, store)),
@@ -57,14 +54,12 @@ pub(super) struct Built<'b> {
     pub(super) wiring: &'b Wiring,
     pub(super) destinations: &'b [Destined<'b>],
     pub(super) clock: &'b SharedClock,
-    /// Wakes the dispatcher.
     pub(super) committed: &'b Arc<dyn Fn() + Send + Sync>,
     pub(super) supervisor: &'b Supervisor,
     pub(super) issuer: Option<Issuer>,
 }
 
 impl Built<'_> {
-    /// The admin core.
     pub(super) fn admin(self, config: &Config, store: &Store) -> Result<Admin, BuildError> {
         let Self { wiring, destinations, clock, committed, supervisor, issuer } = self;
         Ok(Admin::new(AdminParts {
@@ -75,14 +70,14 @@ impl Built<'_> {
             routing: wiring.routing.clone(),
             verifiers: wiring.verifiers.clone(),
             reprocess: Arc::new(Reprocessor::new(store, &wiring.sources, committed, supervisor)),
-            tests: Testers::over(destinations, clock),
+            tests: Testers::build(destinations, clock),
             issuer,
             require_second_factor: config.file.operator.require_second_factor,
         }))
     }
 }
 
-/// The admin core of a command that needs no source.
+/// The admin core of a command that needs only the names of the sources.
 fn by_name(config: &Config, store: &Store) -> Admin {
     let mut routing = Routing::default();
     for source in config.file.source.iter().filter(|source| source.enabled) {
@@ -102,7 +97,7 @@ fn by_name(config: &Config, store: &Store) -> Admin {
     })
 }
 
-/// Stands for the sources and destinations where only their names are known.
+/// Replaces the sources and destinations where only their names are known.
 struct NotBuilt;
 
 #[async_trait]
@@ -125,7 +120,6 @@ impl SendTest for NotBuilt {
     }
 }
 
-/// The rate limits of callers.
 pub(super) fn limits(config: &Config) -> Arc<Limits> {
     let quota = |limit: LimitEntry| Quota { per_second: limit.per_second, burst: limit.burst };
     let operator = &config.file.operator;

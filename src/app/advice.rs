@@ -1,5 +1,3 @@
-//! Warnings about the secrets of a source, for mistakes that cause rejected requests.
-
 use crate::config::{Config, SourceConfig};
 use crate::providers::Entry;
 use crate::verify::Secret;

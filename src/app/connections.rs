@@ -7,7 +7,7 @@ use super::{BuildError, descriptors};
 use crate::config::{ConnectionLimits, File};
 use crate::web::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 
-/// How many connections wait in the kernel until they are accepted.
+/// The maximum number of connections in the kernel's accept queue.
 const BACKLOG: u32 = 1024;
 
 /// The configured log filter, without lines that any client could cause.
@@ -16,7 +16,7 @@ pub fn log_filter(configured: &str) -> String {
     format!("{QUIET_LIBRARY},{configured}")
 }
 
-/// The settings of both: ingest, operator.
+/// The settings of the ingest and the admin listener.
 pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, ConnectionSettings) {
     let total = descriptors::share(file, workers, descriptors::raise());
     let (ingest, operator) = (&file.ingest, &file.operator);

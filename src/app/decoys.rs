@@ -10,11 +10,11 @@ use crate::web::{Decoy, Oversize};
 /// The decoy for requests that are rejected by their headers.
 pub(super) fn decoy(sources: &[Arc<Source>]) -> Result<Decoy, WeakSecret> {
     let mut headers: Vec<&'static str> =
-        sources.iter().flat_map(|source| source.gate.provider.headers()).copied().collect();
+        sources.iter().flat_map(|source| source.verifier.provider.headers()).copied().collect();
     headers.sort_unstable();
     headers.dedup();
     let parameters =
-        sources.iter().flat_map(|source| source.gate.provider.parameters()).map(str::to_owned);
+        sources.iter().flat_map(|source| source.verifier.provider.parameters()).map(str::to_owned);
     Ok(Decoy { secret: unknown_secret(32)?, headers, parameters: parameters.collect() })
 }
 
@@ -26,24 +26,23 @@ pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
 /// A decoy that looks like `source` to clients and rejects every request, because its secrets are
 /// random. It is used for a part of the unknown source names.
 pub(super) fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
-    let lengths = source.gate.keys.lengths();
+    let lengths = source.verifier.keys.lengths();
     let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
     Ok(Source {
         name: Arc::from(format!("none, like {}", source.name)),
         tenant: source.tenant.clone(),
-        gate: Verifier { keys: KeyRing::new(secrets)?, ..source.gate.clone() },
-        takers: Arc::clone(&source.takers),
-        registry: None,
+        verifier: Verifier { keys: KeyRing::new(secrets)?, ..source.verifier.clone() },
+        handlers_for: Arc::clone(&source.handlers_for),
+        expected_tokens: None,
         max_body: source.max_body,
         body_deadline: source.body_deadline,
         lane_blocks: source.lane_blocks,
         chunk_quota: source.chunk_quota,
         rate,
-        hold: None,
+        keep_rejected: None,
     })
 }
 
-/// A random secret.
 fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {
     let random = std::iter::repeat_with(|| rand::random::<u8>() | 0x80);
     Secret::new(random.take(bytes).collect::<Vec<_>>())

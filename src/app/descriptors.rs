@@ -7,9 +7,9 @@ use tracing::warn;
 use crate::config::File;
 
 /// Other open files: the log, listeners, runtimes, pipes of the managed server, a few files.
-const BESIDES: usize = 64;
+const OTHER_FILES: usize = 64;
 /// Minimum number of connections of a listener.
-const FEWEST: usize = 8;
+const MIN_CONNECTIONS: usize = 8;
 
 /// How many connections each listener may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
     }
     let left = limit.saturating_sub(others);
     let shared = Connections {
-        ingest: configured.ingest.min((left / 4 * 3).max(FEWEST)),
-        operator: configured.operator.min((left / 4).max(FEWEST)),
+        ingest: configured.ingest.min((left / 4 * 3).max(MIN_CONNECTIONS)),
+        operator: configured.operator.min((left / 4).max(MIN_CONNECTIONS)),
     };
     warn!(
         event = "files.limited",
@@ -51,7 +51,6 @@ pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
     shared
 }
 
-/// Maximum number of other open files.
 fn others(file: &File, workers: usize) -> usize {
     let database = &file.database;
     let pools =
@@ -60,7 +59,7 @@ fn others(file: &File, workers: usize) -> usize {
     // A handler may have a request and an object open; two connections check the database; each
     // thread has a connection of its own and the files of its runtime.
     let handlers = file.dispatch.concurrency * 2;
-    BESIDES
+    OTHER_FILES
         + usize::try_from(pools).unwrap_or(usize::MAX)
         + 2
         + workers * 8
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_high_limit_changes_nothing() {
+    fn high_limit_leaves_the_connections_unchanged() {
         let file = File::default();
         let all = Connections { ingest: 1024, operator: 256 };
         assert_eq!(share(&file, 2, 4096), all);
@@ -81,11 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn a_low_limit_leaves_room_for_everything_else() {
+    fn low_limit_leaves_room_for_other_files() {
         let file = File::default();
         for limit in [256, 300, 512, 1024] {
             let shared = share(&file, 2, limit);
-            assert!(shared.ingest >= FEWEST && shared.operator >= FEWEST, "{limit}");
+            assert!(
+                shared.ingest >= MIN_CONNECTIONS && shared.operator >= MIN_CONNECTIONS,
+                "{limit}"
+            );
             let all = shared.ingest + shared.operator + others(&file, 2);
             assert!(all <= limit, "{limit}: {shared:?}");
             assert!(shared.ingest > shared.operator, "{limit}");
@@ -93,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn even_where_there_is_no_room_a_few_are_taken() {
+    fn a_few_connections_are_allowed_even_without_room() {
         let shared = share(&File::default(), 2, 32);
-        assert_eq!(shared, Connections { ingest: FEWEST, operator: FEWEST });
+        assert_eq!(shared, Connections { ingest: MIN_CONNECTIONS, operator: MIN_CONNECTIONS });
     }
 }

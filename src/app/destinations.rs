@@ -18,7 +18,6 @@ use crate::verify::Provider;
 /// A destination, and its entry in the file.
 pub(super) type Destined<'c> = (&'c DestinationEntry, Destination);
 
-/// Every destination.
 pub(super) fn destinations<'c>(
     config: &'c Config,
     services: &Services,
@@ -66,7 +65,7 @@ pub(super) struct Testers {
 }
 
 impl Testers {
-    pub(super) fn over(destinations: &[Destined<'_>], clock: &SharedClock) -> Arc<dyn SendTest> {
+    pub(super) fn build(destinations: &[Destined<'_>], clock: &SharedClock) -> Arc<dyn SendTest> {
         let named = |(entry, one): &Destined<'_>| (entry.name.clone(), one.clone());
         let destinations = destinations.iter().map(named).collect();
         Arc::new(Self { destinations, clock: Arc::clone(clock) })

@@ -8,7 +8,6 @@ use crate::clock::SharedClock;
 use crate::config::{Config, OidcConfig};
 use crate::providers::Services;
 
-/// The single sign-on issuer (OIDC), if one is configured.
 pub(super) fn issuer(
     config: &Config,
     services: &Services,

@@ -1,5 +1,3 @@
-//! Logs the memory budget of bodies at startup.
-
 use bytesize::ByteSize;
 use tracing::{info, warn};
 

@@ -41,7 +41,8 @@ use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 use crate::web::{
-    self, AdminState, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies, RequestIds,
+    self, AcceptedMetrics, AdminState, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies,
+    RequestIds,
 };
 
 pub use admin::{admin, document};
@@ -61,13 +62,10 @@ pub type ChooseHandlers =
 
 /// Replacements for randomness, time and handlers, for tests.
 pub struct TestOverrides {
-    /// The clock.
     pub clock: SharedClock,
     /// Replaces the clock of the database; `None` uses the database's own.
     pub database_clock: Option<SharedClock>,
-    /// Random numbers.
     pub jitter: Jitter,
-    /// The handlers of each source.
     pub handlers: Arc<ChooseHandlers>,
 }
 
@@ -97,9 +95,9 @@ pub struct App {
     objects: Objects,
     peers: Arc<Peers>,
     limits: Arc<Limits>,
-    door: Arc<AuthState>,
+    auth: Arc<AuthState>,
     /// Ends event streams.
-    unwatch: CancellationToken,
+    close_streams: CancellationToken,
     metrics: Metrics,
     stopping: Arc<AtomicBool>,
     tasks: TaskTracker,
@@ -109,9 +107,6 @@ pub struct App {
 
 impl App {
     /// Builds everything and binds both listeners, without connecting to the database.
-    ///
-    /// # Errors
-    /// [`BuildError`].
     pub fn build(
         config: &Config,
         target: Target,
@@ -125,13 +120,13 @@ impl App {
         let tasks = TaskTracker::new();
         let committed: Arc<dyn Fn() + Send + Sync> = {
             let wakeup = wakeup.clone();
-            Arc::new(move || wakeup.ring())
+            Arc::new(move || wakeup.notify_all())
         };
         let supervisor = Supervisor::new(tasks.clone());
         let batch = GroupCommit::start(&store, &supervisor, &committed);
 
         let mut services = services(config)?;
-        services.answers = store.answers().clone();
+        services.answers = store.responses().clone();
         let destinations = destinations::destinations(config, &services)?;
         let requests = || RequestIds::new(rand::random());
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
@@ -170,15 +165,16 @@ impl App {
             runtime: Handle::current(),
             requests: requests(),
             counters: store.counters().clone(),
+            accepted: AcceptedMetrics::of(wiring.sources.iter().map(|source| &**source)),
             rejected_request_writer: wiring::rejected_request_writer(config, &store, &tasks),
         };
-        let door = Arc::new(AuthState::new(
+        let auth = Arc::new(AuthState::new(
             Arc::clone(&admin.access),
             file.operator.failures_per_minute,
             proxies(Listener::Operator, &file.operator.trusted_proxies),
         ));
-        let unwatch = CancellationToken::new();
-        let feed = ChangeStream::new(
+        let close_streams = CancellationToken::new();
+        let change_stream = ChangeStream::new(
             store.clone(),
             ChangeStreamSettings {
                 clients: file.operator.stream_clients,
@@ -186,7 +182,7 @@ impl App {
             },
             wakeup.watchers(),
             (tasks.clone(), Handle::current()),
-            unwatch.clone(),
+            close_streams.clone(),
         );
         let limits = admin::limits(config);
         let base = config.operator_base(file.operator.listen);
@@ -209,10 +205,15 @@ impl App {
         let (operator_listener, operator_address) = connections::bind(file.operator.listen)?;
         let ingest = web::serve_ingest(ingest_listener, for_ingest, ingest_state, workers)
             .map_err(|error| BuildError::Listen { address: file.ingest.listen, error })?;
-        let door_of = Arc::clone(&door);
-        let operator =
-            web::serve_admin(operator_listener, for_operator, operator_state, feed, door_of)
-                .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
+        let auth_of_listener = Arc::clone(&auth);
+        let operator = web::serve_admin(
+            operator_listener,
+            for_operator,
+            operator_state,
+            change_stream,
+            auth_of_listener,
+        )
+        .map_err(|error| BuildError::Listen { address: file.operator.listen, error })?;
 
         let handlers = HandlerRuntime::start()?;
         let dispatcher = file.dispatch.enabled.then(|| {
@@ -227,7 +228,7 @@ impl App {
             )
         });
         if let Some(dispatcher) = &dispatcher {
-            alarms::ask(&admin.monitoring, dispatcher);
+            alarms::connect(&admin.monitoring, dispatcher);
         }
         let maintenance = Maintenance {
             store: store.clone(),
@@ -237,7 +238,7 @@ impl App {
                 idle: span(file.transfers.idle),
                 total: span(file.transfers.total),
             },
-            registries: wiring.registries,
+            expected_tokens: wiring.expected_tokens,
             maintenance_tasks: wiring.maintenance_tasks,
         };
         let notifier = Notifier {
@@ -260,8 +261,8 @@ impl App {
             objects: services.objects,
             peers,
             limits,
-            door,
-            unwatch,
+            auth,
+            close_streams,
             metrics,
             stopping,
             tasks,
@@ -270,22 +271,19 @@ impl App {
         })
     }
 
-    /// The addresses of the two listeners: ingest, operator.
+    /// The addresses of the ingest and the admin listener.
     pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
         self.addresses
     }
 
-    /// The database.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The objects.
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// The admin core.
     pub fn admin(&self) -> &Admin {
         &self.admin
     }
@@ -300,18 +298,17 @@ impl App {
         &self.maintenance
     }
 
-    /// The task that flushes counters, for stepping it in tests.
+    /// Flushes counters, for stepping it in tests.
     pub fn counting(&self) -> &StatsFlusher {
         &self.counting
     }
 
-    /// The task that sends alerts, for stepping it in tests.
+    /// Sends alerts, for stepping it in tests.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }
 }
 
-/// Opens the database as configured.
 pub fn open_store(config: &Config, target: Target) -> Store {
     let database = &config.file.database;
     let pools = PoolSettings {
@@ -325,9 +322,6 @@ pub fn open_store(config: &Config, target: Target) -> Store {
 }
 
 /// The alert channel, if one is configured.
-///
-/// # Errors
-/// [`BuildError`], as [`App::build`] would give it.
 pub fn channel(config: &Config) -> Result<Option<Discord>, BuildError> {
     discord(config, &services(config)?)
 }

@@ -9,15 +9,11 @@ use crate::vault::Vault;
 /// The repositories of one source.
 #[derive(Debug, Clone)]
 pub struct Repositories {
-    /// The database.
     pub store: Store,
-    /// Seals the tokens of the repositories.
+    /// Seals the access tokens of the repositories.
     pub vault: Vault,
-    /// The source's tenant.
     pub tenant: String,
-    /// The source.
     pub source: String,
-    /// The client of Docora's API.
     pub api: DocoraClient,
 }
 
@@ -25,8 +21,8 @@ impl Repositories {
     /// Checks that the caller may change them, and returns the registrar.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::NotFound`] where
-    /// the source is another tenant's; [`AdminError::Invalid`] without a reason.
+    /// [`AdminError::NotFound`] for a source of another tenant; [`AdminError::Invalid`] without a
+    /// reason.
     pub fn desk(&self, caller: &Caller, reason: &str) -> Result<RepositoryRegistrar, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         sees(caller, &self.tenant, &self.source)?;
@@ -44,8 +40,7 @@ impl Repositories {
 /// Every repository of a source, each with whether a token is stored.
 ///
 /// # Errors
-/// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`] where the
-/// source is another tenant's; [`AdminError::Store`].
+/// [`AdminError::NotFound`] for a source of another tenant.
 pub async fn repositories(
     caller: &Caller,
     store: &Store,

@@ -4,7 +4,6 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::BuildError;
 
-/// The runtime of the handlers.
 pub(super) struct HandlerRuntime {
     runtime: Option<Runtime>,
     handle: Handle,
@@ -21,7 +20,6 @@ impl HandlerRuntime {
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// A handle to the runtime.
     pub(super) fn handle(&self) -> Handle {
         self.handle.clone()
     }

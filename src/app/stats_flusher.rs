@@ -8,10 +8,9 @@ use tracing::warn;
 use crate::clock::SharedClock;
 use crate::store::Store;
 
-/// Interval between flushes. A killed gateway loses what it counted since the last one.
-const EVERY: Duration = Duration::from_secs(5);
-/// Timeout of a flush.
-const WITHIN: Duration = Duration::from_secs(2);
+/// A killed gateway loses the counts since the last flush.
+const INTERVAL: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Adds the counters of this process to those in the database.
 #[derive(Clone)]
@@ -21,10 +20,9 @@ pub struct StatsFlusher {
 }
 
 impl StatsFlusher {
-    /// Flushes once.
     pub async fn step(&self) {
-        let flushing = self.store.flush_tallies(self.clock.now());
-        match tokio::time::timeout(WITHIN, flushing).await {
+        let flushing = self.store.flush_counters(self.clock.now());
+        match tokio::time::timeout(TIMEOUT, flushing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
@@ -33,7 +31,7 @@ impl StatsFlusher {
             Err(_) => warn!("flushing counters timed out, some counts may be lost"),
         }
         let flushing = self.store.flush_responses(self.clock.now());
-        match tokio::time::timeout(WITHIN, flushing).await {
+        match tokio::time::timeout(TIMEOUT, flushing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
@@ -43,9 +41,8 @@ impl StatsFlusher {
         }
     }
 
-    /// Runs until `stop`.
     pub(super) async fn run(&self, stop: &CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
             self.step().await;
         }
     }

@@ -7,10 +7,6 @@ use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::Services;
 
-/// The effective configuration, without secrets.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
     let destinations = super::destinations::destinations(config, &services)?;
@@ -19,7 +15,7 @@ pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     Ok(Topology { sources, ..named(config) })
 }
 
-/// The configuration of a command that needs no source: of the sources, only what is in the file.
+/// The configuration of a command that needs no source: only what the file contains.
 pub(super) fn named(config: &Config) -> Topology {
     let transfers = &config.file.transfers;
     Topology {
@@ -48,7 +44,7 @@ fn named_source(entry: &SourceEntry) -> SourceFacts {
     }
 }
 
-/// The destinations, each with its tenant if it takes events of one tenant only.
+/// The destinations, each with its tenant if all its events belong to one.
 pub(super) fn configured_destinations(config: &Config) -> Vec<ConfiguredDestination> {
     let tenant = |entry: &DestinationEntry| {
         let sources = config.file.source.iter();

@@ -19,7 +19,9 @@ use crate::ingest::{ByteBudget, HandlersFor, Rate, Source};
 use crate::objects::Objects;
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
-use crate::store::{ChunkQuota, ExpectedTokens, Open, RejectedRequestLimits, ResponseLog, Store};
+use crate::store::{
+    ChunkQuota, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits, ResponseLog, Store,
+};
 use crate::verify::{KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
 
@@ -36,14 +38,14 @@ pub(super) struct Wiring {
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
     pub(super) verifiers: Verifiers,
-    pub(super) registries: Vec<Arc<dyn ExpectedTokens>>,
+    pub(super) expected_tokens: Vec<Arc<dyn ExpectedTokens>>,
     pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
     /// Selects the decoy of an unknown source name.
     seed: Option<u64>,
 }
 
 impl Wiring {
-    /// The tables of every enabled source.
+    /// Builds the tables of every enabled source.
     pub(super) fn of(
         config: &Config,
         parts: &TestOverrides,
@@ -74,10 +76,10 @@ impl Wiring {
         }
         let mut handlers = (parts.handlers)(name, built.handlers);
         handlers.extend(handlers_to(destinations, name, &built.provider));
-        let takers = takers(&handlers);
-        self.routing.add(name, &source.entry.tenant, names(&handlers), takers.clone());
+        let handlers_for = handlers_for(&handlers);
+        self.routing.add(name, &source.entry.tenant, names(&handlers), handlers_for.clone());
         self.table.add(name, handlers);
-        self.registries.extend(built.registry.clone());
+        self.expected_tokens.extend(built.registry.clone());
         let seed = source.secrets.first().map_or(0, seed);
         let seed = *self.seed.get_or_insert(seed);
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
@@ -93,15 +95,15 @@ impl Wiring {
         let source = Arc::new(Source {
             name: Arc::from(name.as_str()),
             tenant: source.entry.tenant.clone(),
-            gate: verifier,
-            takers,
-            registry: built.registry,
+            verifier,
+            handlers_for,
+            expected_tokens: built.registry,
             max_body,
             body_deadline: source.entry.body_deadline.unwrap_or_else(|| body_deadline(max_body)),
             lane_blocks: source.entry.dead_head == DeadHead::Block,
             chunk_quota: chunk_quota(&config.file.transfers),
             rate: rate(),
-            hold: source.entry.keep_rejected,
+            keep_rejected: source.entry.keep_rejected,
         });
         self.routes.add(&source, aliases);
         let stand_in = stand_in(&source, rate()).map_err(BuildError::Decoy)?;
@@ -114,14 +116,11 @@ impl Wiring {
 impl Wiring {
     /// The secrets of every source, for counting their use.
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
-        self.sources.iter().map(|source| (source.name.to_string(), source.gate.keys.clone()))
+        self.sources.iter().map(|source| (source.name.to_string(), source.verifier.keys.clone()))
     }
 }
 
 /// Builds the provider of every source and discards it; returns the warnings of each source.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
 pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     let services = services(config)?;
     destinations(config, &services)?;
@@ -136,9 +135,6 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
 }
 
 /// The verifiers of all sources, including disabled ones, without a running gateway.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
 pub fn verifiers(config: &Config) -> Result<Verifiers, BuildError> {
     let services = services(config)?;
     let mut verifiers = Verifiers::default();
@@ -165,7 +161,6 @@ pub(super) fn rejected_request_writer(
     })
 }
 
-/// The configured dispatch settings.
 pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
     let dispatch = &config.file.dispatch;
     DispatchSettings {
@@ -182,10 +177,6 @@ pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
     }
 }
 
-/// The services that providers use.
-///
-/// # Errors
-/// [`BuildError`], as [`super::App::build`] would give it.
 pub fn services(config: &Config) -> Result<Services, BuildError> {
     let policy = Policy { allow: config.file.outbound.allow.clone() };
     let outbound = Outbound::new(&policy).map_err(ServicesError::from)?;
@@ -258,13 +249,13 @@ fn verifier(
 fn chunk_quota(transfers: &Transfers) -> ChunkQuota {
     const FEW: i64 = 8;
     let count = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let source = Open {
+    let source = OpenTransferLimit {
         transfers: i64::from(transfers.max_open),
         bytes: count(transfers.max_waiting.as_u64()),
     };
     // Size as base64.
     let one = count(transfers.max_bytes.as_u64().div_ceil(3).saturating_mul(4));
-    let owner = Open {
+    let owner = OpenTransferLimit {
         transfers: (source.transfers / 4).max(FEW).min(source.transfers),
         bytes: (source.bytes / 4).max(one).min(source.bytes),
     };
@@ -277,13 +268,11 @@ pub(super) fn max_body(config: &Config, source: &SourceConfig, entry: &Entry) ->
     wanted.min(ByteBudget::largest(bytes(config.in_flight)))
 }
 
-/// The rate limit of a source.
 pub(super) fn pace(source: &SourceConfig, entry: &Entry) -> Pace {
     let Some(limit) = source.entry.limit else { return entry.pace };
     Pace { per_second: limit.per_second, burst: limit.burst, ..entry.pace }
 }
 
-/// Warnings about the limits of a source.
 fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
     let mut warnings = Vec::new();
     let wanted = source.entry.max_body.map_or(entry.max_body, bytes);
@@ -312,11 +301,11 @@ fn warnings(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String
     warnings
 }
 
-fn takers(handlers: &[Arc<dyn Handler>]) -> HandlersFor {
+fn handlers_for(handlers: &[Arc<dyn Handler>]) -> HandlersFor {
     let handlers = handlers.to_vec();
     Arc::new(move |event_type| {
-        let takers = handlers.iter().filter(|handler| handler.takes(event_type));
-        takers.map(|handler| handler.name()).collect()
+        let accepting = handlers.iter().filter(|handler| handler.accepts(event_type));
+        accepting.map(|handler| handler.name()).collect()
     })
 }
 

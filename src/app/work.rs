@@ -15,7 +15,6 @@ use crate::lifecycle::Shutdown;
 use crate::telemetry::Metrics;
 use crate::web::{AuthState, Limits};
 
-/// Interval between cleanups of limits and metrics.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
 
 impl App {
@@ -54,7 +53,7 @@ impl App {
         let tidying = Tidying {
             peers: Arc::clone(&self.peers),
             limits: Arc::clone(&self.limits),
-            door: Arc::clone(&self.door),
+            auth: Arc::clone(&self.auth),
             metrics: self.metrics.clone(),
         };
         run!("tidying", tidying, |it, stop| it.run(&stop));
@@ -84,11 +83,11 @@ impl App {
             }
         }
         self.stopping.store(true, Ordering::Relaxed);
-        self.unwatch.cancel();
+        self.close_streams.cancel();
         servers.close();
         self.tasks.close();
         let draining = async {
-            // The operator listener serves until the end, so that readiness can be observed.
+            // The admin listener serves until the end, so that readiness can be observed.
             ingest.stop(true).await;
             self.tasks.wait().await;
             self.counting.step().await;
@@ -115,17 +114,17 @@ impl App {
 struct Tidying {
     peers: Arc<Peers>,
     limits: Arc<Limits>,
-    door: Arc<AuthState>,
+    auth: Arc<AuthState>,
     metrics: Metrics,
 }
 
 impl Tidying {
     async fn run(&self, stop: &CancellationToken) {
-        self.door.tidy().await;
+        self.auth.tidy().await;
         while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
-            self.peers.forget();
+            self.peers.remove_inactive();
             self.limits.tidy();
-            self.door.tidy().await;
+            self.auth.tidy().await;
             self.metrics.tidy();
         }
     }

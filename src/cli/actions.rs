@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
@@ -10,11 +9,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database, destinations, explain, users};
-use crate::admin::actions::{Action, ActionResult, IdKind, Noun, Options, actions_on};
-use crate::admin::{Admin, Caller, Reason};
-use crate::config::{Config, Environment};
+use super::{Exit, destinations, explain, users};
+use crate::admin::actions::{Action, ActionResult, IdKind, Noun, actions_on};
 
 /// The item that a command acts on.
 pub(super) trait On {
@@ -76,28 +75,24 @@ struct Linked<'a> {
 }
 
 impl<N: On> Perform<N> {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         let (needs, actor) = (self.action.traits.needs, self.args.actor.as_deref());
-        database::with_admin(config, needs, actor, async |admin, caller| {
-            perform((admin, caller), self.action, &self.args, config).await
+        backend::with(globals, needs, actor, async |backend| {
+            perform(backend, self.action, &self.args, globals).await
         })
     }
 }
 
 /// Applies an action to one item, and prints the result.
 pub(super) async fn perform(
-    (admin, caller): (&Admin, &Caller),
+    backend: &Backend,
     action: &Action,
     args: &ActionArgs,
-    config: &Path,
+    globals: &GlobalArgs,
 ) -> anyhow::Result<Exit> {
-    let reason = args.reason.as_deref().map(Reason::new).transpose()?;
-    let options = Options { option: args.option };
-    let result = action.run(admin, caller, &args.id, reason.as_ref(), options).await?;
+    let result = backend.act(action, &args.id, args.reason.as_deref(), args.option).await?;
     if let Some(invitation) = &result.invitation {
-        let config = Config::load_without_sources(config, &Environment::of_process())?;
-        let link =
-            super::setup_link(&config.operator_base(config.file.operator.listen), invitation);
+        let link = super::setup_link(&backend.console(globals)?, invitation);
         let linked = Linked { link: &link, result: &result };
         output::print_as(args.format, &format!("{}\n", *link), &linked)?;
         users::report_link(invitation);

@@ -1,13 +1,11 @@
 //! `sealpost alerts`: list alerts and test the alert channel.
 
-use std::path::Path;
-
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, UsageError, block_on, database};
+use super::{Exit, UsageError, backend, block_on};
 use crate::admin::{AlertRow, Need, Notification};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Environment};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -38,32 +36,25 @@ pub(super) struct Test {
     text: String,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     match command {
-        Command::List(list) => list.run(config),
-        Command::Test(test) => test.run(config),
+        Command::List(list) => list.run(globals),
+        Command::Test(test) => test.run(globals),
     }
 }
 
 impl List {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        let alerts = database::with_admin(config, Need::Names, None, async |admin, caller| {
-            Ok(admin.alerts.list(caller, self.all, None, self.limit).await?)
-        })?;
-        if alerts.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        output::print(&match self.format {
-            Format::Text => table(&alerts),
-            Format::Json => alerts.iter().map(output::json).collect(),
-        })?;
-        Ok(Exit::Ok)
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
+            let alerts = backend.alerts(self.all, self.limit).await?;
+            Ok(output::list(self.format, &alerts, table)?)
+        })
     }
 }
 
 impl Test {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        let config = Config::load(config, &Environment::of_process())?;
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        let config = globals.load()?;
         let channel = app::channel(&config)?;
         let channel =
             channel.ok_or(UsageError("no alert channel is configured: set [alerts] discord"))?;

@@ -1,11 +1,11 @@
 //! `sealpost api-keys`: manage API keys for the admin API.
 
-use std::path::Path;
-
+use super::Exit;
 use super::actions::{OnApiKey, Perform};
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{Access, ApiKey, ApiKeyState, Caller, Expiry, Need, NewApiKey, Scope};
+use crate::admin::{ApiKey, ApiKeyState, Expiry, Need, NewApiKey, Scope};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -50,32 +50,28 @@ pub(super) struct List {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Create(create) => {
             let actor = create.actor.as_deref();
-            database::with_admin(config, Need::Nothing, actor, async |admin, caller| {
-                create.run(&admin.access, caller).await
-            })
+            backend::with(globals, Need::Nothing, actor, async |backend| create.run(backend).await)
         }
         Command::List(list) => {
-            database::with_admin(config, Need::Nothing, None, async |admin, caller| {
-                list.run(&admin.access, caller).await
-            })
+            backend::with(globals, Need::Nothing, None, async |backend| list.run(backend).await)
         }
-        Command::Act(action) => action.run(config),
+        Command::Act(action) => action.run(globals),
     }
 }
 
 impl Create {
-    async fn run(&self, access: &Access, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let new = NewApiKey {
             name: self.name.clone(),
             scopes: self.scopes.iter().copied().collect(),
             tenant: self.tenant.clone(),
             expiry: self.expires,
         };
-        let made = access.create_key(caller, &new).await?;
+        let made = backend.create_key(&new).await?;
         output::print_as(self.format, &format!("{}\n", *made.key), &made)?;
         super::talk("the key is shown only once: store it now");
         Ok(Exit::Ok)
@@ -83,17 +79,10 @@ impl Create {
 }
 
 impl List {
-    async fn run(&self, access: &Access, caller: &Caller) -> anyhow::Result<Exit> {
-        let mut keys = access.keys(caller).await?;
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let mut keys = backend.keys().await?;
         keys.retain(|key| self.all || key.state == ApiKeyState::Good);
-        if keys.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        output::print(&match self.format {
-            Format::Text => table(&keys),
-            Format::Json => keys.iter().map(output::json).collect(),
-        })?;
-        Ok(Exit::Ok)
+        Ok(output::list(self.format, &keys, table)?)
     }
 }
 

@@ -1,16 +1,15 @@
 //! `sealpost audit`: show and verify the audit log.
 
-use std::path::Path;
-
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::Exit;
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::Caller;
-use crate::admin::audit::{self, AuditRow};
-use crate::config::{Config, Environment};
-use crate::store::{AuditFilter, Hash, Store};
+use crate::admin::Need;
+use crate::admin::audit::AuditRow;
+use crate::store::{AuditFilter, Hash};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -60,19 +59,15 @@ pub(super) struct Verify {
     expect: Option<Hash>,
 }
 
-pub(super) fn run(path: &Path, command: &Command) -> anyhow::Result<Exit> {
-    let config = Config::load_without_sources(path, &Environment::of_process())?;
-    database::with_store(&config, async |store| {
-        let caller = Caller::local("");
-        match command {
-            Command::List(list) => list.run(store, &caller).await,
-            Command::Verify(verify) => verify.run(store, &caller).await,
-        }
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
+    backend::with(globals, Need::Nothing, None, async |backend| match command {
+        Command::List(list) => list.run(backend).await,
+        Command::Verify(verify) => verify.run(backend).await,
     })
 }
 
 impl List {
-    async fn run(&self, store: &Store, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let filter = AuditFilter {
             actor: self.actor.clone(),
             action: self.action.clone(),
@@ -80,23 +75,16 @@ impl List {
             until: self.until,
             tenant: self.tenant.clone(),
         };
-        let entries = audit::list(store, caller, &filter, self.before, self.limit).await?;
-        let Some(last) = entries.last() else { return Ok(Exit::NothingMatched) };
-        let text = match self.format {
-            Format::Text => table(&entries),
-            Format::Json => entries.iter().map(output::json).collect(),
-        };
-        output::print(&text)?;
-        if entries.len() == self.limit as usize {
-            super::talk(&format!("there may be more results: --before {}", last.id));
-        }
-        Ok(Exit::Ok)
+        let entries = backend.audit_entries(&filter, self.before, self.limit).await?;
+        let exit = output::list(self.format, &entries, table)?;
+        super::mention_more(&entries, self.limit, |last| last.id);
+        Ok(exit)
     }
 }
 
 impl Verify {
-    async fn run(&self, store: &Store, caller: &Caller) -> anyhow::Result<Exit> {
-        let verified = audit::verify(store, caller, self.expect.as_ref(), |_| ()).await?;
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let verified = backend.verify_audit(self.expect.as_ref()).await?;
         if let Some(broken) = verified.broken {
             super::talk(&format!("{} entries verified; {broken}", verified.entries));
             return Ok(Exit::Failed);

@@ -7,11 +7,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use uuid::Uuid;
 
-use super::{Exit, actor, database, output};
-use crate::admin::{Caller, capture};
-use crate::app;
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use super::globals::GlobalArgs;
+use super::{Exit, backend, output};
+use crate::admin::Need;
 use crate::store::EventId;
 
 #[derive(Debug, clap::Args)]
@@ -27,13 +25,14 @@ pub(super) struct Args {
     keep: Vec<String>,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    let caller = Caller::local(actor(None)?);
-    let verifiers = app::verifiers(config)?;
-    database::with_store(config, async |store| {
+pub(super) fn run(globals: &GlobalArgs, args: &Args) -> anyhow::Result<Exit> {
+    backend::with(globals, Need::Sources, None, async |backend| {
         for id in &args.events {
-            let requested = (EventId(*id), SystemClock.now());
-            let captured = capture(&caller, store, &verifiers, requested, &args.keep).await?;
+            let captured = backend.fixture(EventId(*id), &args.keep).await?;
+            // They can come from a gateway, and must not lead elsewhere.
+            for part in [&captured.provider, &captured.name] {
+                anyhow::ensure!(is_file_name(part), "invalid file name `{part}`");
+            }
             let folder = args.to.join(&captured.provider);
             let path = folder.join(format!("{}.json", captured.name));
             let text = serde_json::to_string_pretty(&captured.document)? + "\n";
@@ -44,7 +43,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
             std::fs::create_dir_all(&folder)
                 .and_then(|()| options.open(&path).and_then(write))
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            output::print(&format!("{}\n", path.display()))?;
+            output::print(&format!("{}\n", output::line(&path.display().to_string())))?;
             for one in &captured.scrubbed {
                 super::talk(&format!("replaced {} ({})", output::line(&one.place), one.rule));
             }
@@ -52,4 +51,22 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         super::talk("review the files before sharing them: automatic scrubbing can miss data");
         Ok(Exit::Ok)
     })
+}
+
+/// Whether this is the name of a file in its folder.
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['/', '\0']) && ![".", ".."].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixture_is_written_in_its_folder_only() {
+        assert!(is_file_name("stripe") && is_file_name("invoice.paid-1"));
+        for wrong in ["", ".", "..", "../x", "/etc/x", "a/b", "a\0"] {
+            assert!(!is_file_name(wrong), "{wrong:?}");
+        }
+    }
 }

@@ -1,14 +1,11 @@
 //! The database of a command: the configured one, that of a gateway running on this machine, or one
 //! that is started for the command.
 
-use std::path::Path;
-
 use tracing::info;
 
-use super::{block_on, caller};
-use crate::admin::{Admin, Caller, Need};
+use super::block_on;
 use crate::app;
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::postgres::{self, Cluster};
 use crate::store::{OpenError, Store, Target};
 
@@ -50,26 +47,6 @@ pub(super) fn with_store<T>(
         store.close().await;
         done
     })
-}
-
-/// Opens the database for a command that acts for `actor`, by default the current user.
-pub(super) fn with_admin<T>(
-    config: &Path,
-    needs: Need,
-    actor: Option<&str>,
-    work: impl AsyncFnOnce(&Admin, &Caller) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let (caller, environment) = (caller(actor)?, Environment::of_process());
-    let config = match needs {
-        Need::Nothing => Config::load_without_sources(config, &environment)?,
-        Need::Names => Config::load_without_secrets(config, &environment)?,
-        Need::Sources => Config::load(config, &environment)?,
-    };
-    if needs == Need::Sources {
-        // Errors in the configuration are found before a database is started.
-        app::check_sources(&config)?;
-    }
-    with_store(&config, async |store| work(&app::admin(&config, store, needs)?, &caller).await)
 }
 
 /// Creates the database if it is missing, and checks the server.

@@ -1,13 +1,13 @@
 //! `sealpost destinations`: show, test, pause and resume destinations.
 
-use std::path::Path;
-
 use time::OffsetDateTime;
 
+use super::Exit;
 use super::actions::{OnDestination, Perform};
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{Caller, Destination, DestinationAnswer, Destinations, Need};
+use crate::admin::{Destination, DestinationAnswer, Need};
 use crate::clock::{Clock, SystemClock};
 
 #[derive(Debug, clap::Subcommand)]
@@ -36,25 +36,21 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::List(list) => {
-            database::with_admin(config, Need::Names, None, async |admin, who| {
-                list.run(&admin.destinations, who).await
-            })
+            backend::with(globals, Need::Names, None, async |backend| list.run(backend).await)
         }
         Command::Show(show) => {
-            database::with_admin(config, Need::Names, None, async |admin, who| {
-                show.run(&admin.destinations, who).await
-            })
+            backend::with(globals, Need::Names, None, async |backend| show.run(backend).await)
         }
-        Command::Act(action) => action.run(config),
+        Command::Act(action) => action.run(globals),
     }
 }
 
 impl Show {
-    async fn run(&self, destinations: &Destinations, caller: &Caller) -> anyhow::Result<Exit> {
-        let detail = destinations.show(caller, &self.name).await?;
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let detail = backend.destination(&self.name).await?;
         let now = SystemClock.now();
         let mut text = table(std::slice::from_ref(&detail.destination), now);
         let mut field = |name: &str, value: String| {
@@ -95,18 +91,9 @@ pub(super) fn answers(given: &[DestinationAnswer]) -> String {
 }
 
 impl List {
-    async fn run(&self, destinations: &Destinations, caller: &Caller) -> anyhow::Result<Exit> {
-        let listed = destinations.list(caller).await?;
-        if listed.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        match self.format {
-            Format::Text => output::print(&table(&listed, SystemClock.now()))?,
-            Format::Json => {
-                output::print(&listed.iter().map(output::json).collect::<String>())?;
-            }
-        }
-        Ok(Exit::Ok)
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let listed = backend.destinations().await?;
+        Ok(output::list(self.format, &listed, |listed| table(listed, SystemClock.now()))?)
     }
 }
 

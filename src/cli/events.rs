@@ -1,30 +1,22 @@
 //! `sealpost events`: search events and follow them live.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::StatusCode;
 use reqwest::header;
 use serde::Serialize;
-use serde_json::Value;
-use url::Url;
-use zeroize::Zeroizing;
 
+use super::globals::GlobalArgs;
 use super::interrupt::a_signal;
 use super::output::{self, Format};
+use super::remote::{Api, Problem, Query, cause};
 use super::sse::{Message, Reader};
-use super::{Exit, UsageError, block_on, search, talk};
+use super::{Exit, block_on, search, talk};
 use crate::admin::Change;
 use crate::config::{Config, Environment};
 
-/// Environment variable with the API key.
-const KEY: &str = "SEALPOST_API_KEY";
-/// Connect timeout.
-const CONNECT: Duration = Duration::from_secs(5);
-/// Read timeout of the stream, which sends heartbeats.
-const SILENCE: Duration = Duration::from_secs(90);
 /// Delay before reconnecting; it doubles up to the maximum.
 const WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -33,10 +25,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(super) enum Command {
     /// Follow events and their deliveries live.
     ///
-    /// Reconnects and resumes where it stopped, until it is interrupted. The API key, which
-    /// requires the scope `events:read`, is read from --key-file or the variable
-    /// `SEALPOST_API_KEY`. `--format json` prints one JSON object per line; pass its `id` to
-    /// --after to resume there.
+    /// Reconnects and resumes where it stopped, until it is interrupted. It always works over the
+    /// API: of the given gateway, or of one on this machine. The API key, which requires the scope
+    /// `events:read`, is read from --key-file or the variable `SEALPOST_API_KEY`. `--format json`
+    /// prints one JSON object per line; pass its `id` to --after to resume there.
     Tail(Tail),
     /// Search events, newest first; `--format json` prints one JSON object per line.
     List(search::List),
@@ -63,12 +55,6 @@ pub(super) struct Tail {
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// URL of the operator listener; defaults to the configured address.
-    #[arg(long, value_name = "URL")]
-    url: Option<Url>,
-    /// File with the API key.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
 }
 
 /// How a connection ended.
@@ -82,26 +68,21 @@ enum Ended {
 }
 
 pub(super) fn run(
-    path: &Path,
+    globals: &GlobalArgs,
     environment: &Environment,
     command: &Command,
 ) -> anyhow::Result<Exit> {
     let args = match command {
         Command::Tail(args) => args,
-        Command::List(list) => return list.run(path),
-        Command::Show(show) => return show.run(path),
-        Command::Body(body) => return body.run(path),
+        Command::List(list) => return list.run(globals),
+        Command::Show(show) => return show.run(globals),
+        Command::Body(body) => return body.run(globals),
     };
-    let config = Config::load_without_sources(path, environment)?;
-    let key = key(args, environment)?;
-    let url = url(args, &config)?;
-    let client = crate::tls::client()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .build()?;
-    let mut watch = Watch { args, client, url, key, position: args.after.clone(), seen: false };
+    let api = match globals.api()? {
+        Some(api) => api,
+        None => here(globals, environment)?,
+    };
+    let mut watch = Watch { args, api, position: args.after.clone(), seen: false };
     block_on(async {
         tokio::select! {
             ended = watch.run() => ended,
@@ -115,9 +96,7 @@ pub(super) fn run(
 
 struct Watch<'a> {
     args: &'a Tail,
-    client: reqwest::Client,
-    url: Url,
-    key: Zeroizing<String>,
+    api: Api,
     /// Resume after this position.
     position: Option<String>,
     /// Whether a connection was established before.
@@ -154,21 +133,17 @@ impl Watch<'_> {
     /// Follows the stream until the connection ends.
     async fn connect(&mut self) -> anyhow::Result<Ended> {
         let mut request = self
-            .client
-            .get(self.url.clone())
-            .header(header::ACCEPT, "text/event-stream")
-            .bearer_auth(&*self.key);
+            .api
+            .request_to(&["stream"], &self.args.query())
+            .header(header::ACCEPT, "text/event-stream");
         if let Some(position) = &self.position {
             request = request.header("last-event-id", position);
         }
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
-                return Ok(Ended::Broken(format!(
-                    "no response from {}: {}",
-                    self.url,
-                    cause(&error)
-                )));
+                let url = self.api.base();
+                return Ok(Ended::Broken(format!("no response from {url}: {}", cause(&error))));
             }
         };
         match response.status() {
@@ -256,57 +231,32 @@ fn line(change: &Change) -> String {
 /// Describes an error response.
 async fn described(status: StatusCode, response: reqwest::Response) -> String {
     let body = response.bytes().await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let title = body.get("title").and_then(Value::as_str).unwrap_or_default();
-    format!("the operator listener responded with {}: {}", status.as_u16(), output::line(title))
+    let problem = Problem::read(status.as_u16(), &body);
+    let title = output::line(problem.title());
+    format!("the operator listener responded with {}: {title}", status.as_u16())
 }
 
-/// The innermost cause, which is the most specific.
-fn cause(error: &reqwest::Error) -> String {
-    let mut error: &dyn std::error::Error = error;
-    while let Some(source) = error.source() {
-        error = source;
+/// The API of a gateway on this machine, at the configured address.
+fn here(globals: &GlobalArgs, environment: &Environment) -> anyhow::Result<Api> {
+    let config = Config::load_without_sources(&globals.config, environment)?;
+    let key = globals.key(environment)?;
+    let mut listen = config.file.operator.listen;
+    // An unspecified address is reachable through loopback.
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
     }
-    error.to_string()
+    Ok(Api::new(&format!("http://{listen}"), key)?)
 }
 
-fn key(args: &Tail, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
-    if let Some(path) = &args.key_file {
-        let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-        return Ok(Zeroizing::new(text.trim().to_owned()));
+impl Tail {
+    /// The filters.
+    fn query(&self) -> Query {
+        let given = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
+        Query::default()
+            .with("source", given(&self.source))
+            .with("type", given(&self.r#type))
+            .with("change", given(&self.change))
     }
-    let key = environment.get(KEY).ok_or(UsageError(
-        "no API key; set SEALPOST_API_KEY or pass --key-file \
-         (create one with `sealpost api-keys create`)",
-    ))?;
-    Ok(Zeroizing::new(key.to_owned()))
-}
-
-/// The URL of the stream with its filters.
-fn url(args: &Tail, config: &Config) -> anyhow::Result<Url> {
-    let mut url = if let Some(url) = &args.url {
-        url.clone()
-    } else {
-        let mut listen = config.file.operator.listen;
-        // An unspecified address is reachable through loopback.
-        match listen.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        Url::parse(&format!("http://{listen}"))?
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(UsageError("--url must begin with http:// or https://").into());
-    }
-    url.set_path("/api/v1/stream");
-    url.set_query(None);
-    for (name, list) in [("source", &args.source), ("type", &args.r#type), ("change", &args.change)]
-    {
-        if !list.is_empty() {
-            url.query_pairs_mut().append_pair(name, &list.join(","));
-        }
-    }
-    Ok(url)
 }

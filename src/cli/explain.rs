@@ -7,12 +7,11 @@ use anyhow::Context as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, actor};
-use crate::admin::{Caller, Explanation, RecordedRequest, explain};
-use crate::app;
-use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Environment, SecretRef};
+use super::{Exit, backend};
+use crate::admin::{Explanation, RecordedRequest};
+use crate::config::{Environment, SecretRef};
 
 /// The largest recording that is read, in bytes.
 const MAX_RECORDING: u64 = 64 * 1024 * 1024;
@@ -39,7 +38,11 @@ pub(super) struct Args {
 }
 
 /// Exits with 0 if the request verifies, with 1 if it is rejected.
-pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    globals: &GlobalArgs,
+    environment: &Environment,
+    args: &Args,
+) -> anyhow::Result<Exit> {
     let offered = args
         .secret
         .iter()
@@ -47,9 +50,7 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
     let offered = offered.collect::<Result<Vec<_>, _>>()?;
     let mut request = RecordedRequest::read(&recording(args)?)?;
     request.received_at = args.at.or(request.received_at);
-    let caller = Caller::local(actor(None)?);
-    let (verifiers, now) = (app::verifiers(config)?, SystemClock.now());
-    let explanation = explain(&caller, &verifiers, &args.source, &request, now, &offered)?;
+    let explanation = backend::explain(globals, &args.source, &request, &offered)?;
     output::print_as(args.format, &text(&explanation), &explanation)?;
     Ok(if explanation.verifies { Exit::Ok } else { Exit::Failed })
 }

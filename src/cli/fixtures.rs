@@ -1,13 +1,14 @@
 //! `sealpost fixtures`: play stored webhooks against a running gateway or a temporary one.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use url::Url;
 
+use super::globals::GlobalArgs;
 use super::interrupt::interruptible;
 use super::output::Format;
 use super::scratch::Scratch;
@@ -72,15 +73,16 @@ struct Output {
 }
 
 pub(super) fn run(
-    config: &Path,
+    globals: &GlobalArgs,
     environment: &Environment,
     command: &Command,
 ) -> anyhow::Result<Exit> {
     match command {
-        Command::Capture(args) => capture::run(&Config::load(config, environment)?, args),
-        Command::Send(args) => send(Config::load(config, environment)?, args),
+        Command::Capture(args) => capture::run(globals, args),
+        Command::Send(args) => send(globals.load()?, args),
         Command::Run(args) => {
-            offline(&Config::load_without_sources(config, environment)?, environment, args)
+            let config = Config::load_without_sources(&globals.config, environment)?;
+            offline(&config, environment, args)
         }
     }
 }
@@ -126,7 +128,7 @@ fn offline(config: &Config, environment: &Environment, args: &RunArgs) -> anyhow
         let running = fixtures::run(target.clone(), &fixtures, |fixture| progress.next(fixture));
         let played = Box::pin(interruptible(async { Ok(Box::pin(running).await?) })).await;
         // Drop the temporary database in any case.
-        target.drop_if_there().await?;
+        target.drop_if_exists().await?;
         played
     })?;
     if let Some(path) = &args.junit {

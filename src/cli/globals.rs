@@ -1,6 +1,6 @@
 //! The options of every command: the configuration, or the gateway to use instead of the database.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use zeroize::Zeroizing;
@@ -91,16 +91,16 @@ impl GlobalArgs {
         }
     }
 
-    pub(super) fn config(&self) -> Result<Config, ConfigError> {
+    /// Reads the configuration.
+    pub(super) fn load(&self) -> Result<Config, ConfigError> {
         Config::load(&self.config, &Environment::of_process())
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.config
-    }
-
     /// The chosen gateway. An option overrides the variables.
-    fn gateway<'a>(&'a self, environment: &'a Environment) -> Result<Option<Gateway<'a>>, ApiError> {
+    fn gateway<'a>(
+        &'a self,
+        environment: &'a Environment,
+    ) -> Result<Option<Gateway<'a>>, ApiError> {
         let given = (self.url.as_deref(), self.context.as_deref());
         let variables = || (environment.get(URL), environment.get(CONTEXT));
         let (url, context) = if given == (None, None) { variables() } else { given };

@@ -1,10 +1,10 @@
 //! `sealpost groups`: dead letters grouped by error.
 
-use std::path::Path;
-
+use super::Exit;
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{Caller, Class, Group, GroupCursor, GroupSelection, Groups, Need};
+use crate::admin::{Class, Group, GroupCursor, GroupSelection, Need};
 use crate::clock::{Clock, SystemClock};
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,43 +50,35 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
-    database::with_admin(config, Need::Names, None, async |admin, caller| match command {
-        Command::List(list) => list.run(&admin.groups, caller).await,
-        Command::Show(show) => show.run(&admin.groups, caller).await,
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
+    backend::with(globals, Need::Names, None, async |backend| match command {
+        Command::List(list) => list.run(backend).await,
+        Command::Show(show) => show.run(backend).await,
     })
 }
 
 impl Show {
-    async fn run(&self, groups: &Groups, caller: &Caller) -> anyhow::Result<Exit> {
-        let group = groups.show(caller, self.id).await?;
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let group = backend.group(self.id).await?;
         output::print_as(self.format, &table(std::slice::from_ref(&group)), &group)?;
         Ok(Exit::Ok)
     }
 }
 
 impl List {
-    async fn run(&self, groups: &Groups, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let selection = GroupSelection {
             source: self.source.clone(),
             handler: self.handler.clone(),
             class: self.class,
             resolved: self.all,
         };
-        let page = groups.list(caller, &selection, self.after, self.limit).await?;
-        if page.items.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        match self.format {
-            Format::Text => output::print(&table(&page.items))?,
-            Format::Json => {
-                output::print(&page.items.iter().map(output::json).collect::<String>())?;
-            }
-        }
+        let page = backend.groups(&selection, self.after, self.limit).await?;
+        let exit = output::list(self.format, &page.items, table)?;
         if let Some(next) = page.next {
             super::talk(&format!("more results: --after {next}"));
         }
-        Ok(Exit::Ok)
+        Ok(exit)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
             "alerts",
         ],
     ),
-    ("Access", &["users", "api-keys", "audit", "vault"]),
+    ("Access", &["users", "api-keys", "login", "logout", "contexts", "audit", "vault"]),
     ("Providers", &["docora", "apify"]),
     ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
 ];

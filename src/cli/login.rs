@@ -72,8 +72,7 @@ impl Login {
             return Err(ApiError::usage("no API key given").into());
         }
         let api = Api::new(url, key.clone())?;
-        let caller: Identity =
-            block_on(async { Ok(api.get(&["me"], &Query::default()).await?) })?;
+        let caller: Identity = block_on(async { Ok(api.get(&["me"], &Query::default()).await?) })?;
         let url = api.base();
         contexts.set(self.name.clone(), Context { url: url.to_owned(), key });
         contexts.save(&path)?;
@@ -104,9 +103,9 @@ impl List {
         let listed: Vec<Listed<'_>> =
             contexts.list().map(|(context, url)| Listed { context, url }).collect();
         let row = |one: &Listed<'_>| vec![one.context.to_owned(), one.url.to_owned()];
-        output::list(self.format, &listed, |listed| {
+        Ok(output::list(self.format, &listed, |listed| {
             output::table(&["CONTEXT", "URL"], &listed.iter().map(row).collect::<Vec<_>>())
-        })
+        })?)
     }
 }
 
@@ -154,7 +153,7 @@ impl Silence {
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        drop(tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0));
+        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0).ok();
     }
 }
 

@@ -6,8 +6,10 @@ mod alerts;
 mod api_keys;
 mod apify;
 mod audit;
+mod backend;
 mod capture;
 mod check;
+mod colour;
 mod database;
 mod dead_letters;
 mod delivery_detail;
@@ -17,12 +19,15 @@ mod docora;
 mod event_page;
 mod event_table;
 mod events;
+mod exit;
 mod explain;
 mod fixtures;
+mod globals;
 mod groups;
 mod help;
 mod interrupt;
 mod jobs;
+mod login;
 mod manual;
 mod migrate;
 mod output;
@@ -30,6 +35,7 @@ mod overview;
 mod pauses;
 mod reference;
 mod rejected_requests;
+mod remote;
 mod scratch;
 mod search;
 mod serve;
@@ -41,24 +47,24 @@ mod transfers;
 mod users;
 mod vault;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 use zeroize::Zeroizing;
 
-use crate::admin::{AdminError, Caller, Invitation};
-use crate::config::{Config, ConfigError, Environment};
-use crate::store::{OpenError, StoreError};
-use crate::vault::VaultError;
+pub use exit::Exit;
+
+use self::exit::UsageError;
+use self::globals::GlobalArgs;
+use crate::admin::{Caller, Invitation};
+use crate::config::Environment;
 
 /// A signed-webhook ingestion gateway.
 #[derive(Debug, Parser)]
 #[command(name = "sealpost", version, about, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file.
-    #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    globals: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -137,6 +143,17 @@ enum Command {
     /// Manage console users.
     #[command(subcommand)]
     Users(users::Command),
+    /// Save a gateway and an API key under a name.
+    ///
+    /// The key is read from --key-file or from standard input, and checked against the gateway at
+    /// --url. Both are saved in `sealpost/contexts.toml` in the user's configuration directory, which
+    /// only its owner can read. `--context NAME` then runs any command over the gateway's API, with
+    /// the scopes of the key.
+    Login(login::Login),
+    /// Delete a saved gateway and its API key.
+    Logout(login::Logout),
+    /// List the saved gateways.
+    Contexts(login::List),
     /// Show and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -153,26 +170,6 @@ enum Command {
     #[command(hide = true)]
     Reference(reference::Args),
 }
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Success.
-    Ok = 0,
-    /// Something failed, or something differs from what was expected.
-    Failed = 1,
-    /// Nothing matched the selection.
-    NothingMatched = 2,
-    /// The command line or the configuration is wrong.
-    Usage = 64,
-    /// The database cannot be used.
-    DatabaseUnavailable = 69,
-}
-
-/// Invalid command line arguments.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(&'static str);
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
@@ -195,65 +192,85 @@ pub fn run() -> ExitCode {
         }
         Err(error) => {
             complain(&error);
-            exit_of(&error).into()
+            exit::exit_of(&error).into()
         }
     }
 }
 
 impl Cli {
     fn dispatch(self) -> anyhow::Result<Exit> {
+        let globals = &self.globals;
+        if let Some((command, variables)) = self.command.only_here() {
+            globals.refuse(command, variables)?;
+        }
         match &self.command {
-            Command::Serve(args) => serve::run(&self.config()?, &Environment::of_process(), args),
-            Command::Migrate => migrate::run(&self.config()?),
-            Command::Check(args) => check::run(&self.config()?, args),
+            Command::Serve(args) => serve::run(&globals.load()?, &Environment::of_process(), args),
+            Command::Migrate => migrate::run(&globals.load()?),
+            Command::Check(args) => check::run(&globals.load()?, args),
             Command::Fixtures(command) => {
-                fixtures::run(&self.config, &Environment::of_process(), command)
+                fixtures::run(globals, &Environment::of_process(), command)
             }
-            Command::Explain(args) => {
-                explain::run(&self.config()?, &Environment::of_process(), args)
-            }
-            Command::Rejected(command) => rejected_requests::run(&self.config, command),
+            Command::Explain(args) => explain::run(globals, &Environment::of_process(), args),
+            Command::Rejected(command) => rejected_requests::run(globals, command),
             Command::Demo(args) => demo::run(&Environment::of_process(), args),
-            Command::DeadLetters(command) => dead_letters::run(&self.config, command),
-            Command::Groups(command) => groups::run(&self.config, command),
-            Command::Deliveries(command) => command.run(&self.config),
-            Command::Handlers(action) => action.run(&self.config),
-            Command::Pauses(command) => pauses::run(&self.config, command),
-            Command::Jobs(command) => jobs::run(&self.config, command),
-            Command::Alerts(command) => alerts::run(&self.config, command),
+            Command::DeadLetters(command) => dead_letters::run(globals, command),
+            Command::Groups(command) => groups::run(globals, command),
+            Command::Deliveries(command) => command.run(globals),
+            Command::Handlers(action) => action.run(globals),
+            Command::Pauses(command) => pauses::run(globals, command),
+            Command::Jobs(command) => jobs::run(globals, command),
+            Command::Alerts(command) => alerts::run(globals, command),
             Command::Vault(vault::Command::Key) => vault::key(),
-            Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&self.config()?),
-            Command::Docora(command) => docora::run(&self.config()?, command),
-            Command::Destinations(command) => destinations::run(&self.config, command),
-            Command::Events(command) => {
-                events::run(&self.config, &Environment::of_process(), command)
-            }
-            Command::Settings(args) => settings::run(&self.config, args),
-            Command::ApiKeys(command) => api_keys::run(&self.config, command),
-            Command::Users(command) => users::run(&self.config, command),
-            Command::Audit(command) => audit::run(&self.config, command),
-            Command::Overview(args) => overview::run(&self.config, args),
-            Command::Transfers(command) => transfers::run(&self.config, command),
-            Command::Sources(command) => sources::run(&self.config, command),
+            Command::Vault(vault::Command::Rotate(rotate)) => rotate.run(&globals.load()?),
+            Command::Docora(command) => docora::run(&globals.load()?, command),
+            Command::Destinations(command) => destinations::run(globals, command),
+            Command::Events(command) => events::run(globals, &Environment::of_process(), command),
+            Command::Settings(args) => settings::run(globals, args),
+            Command::ApiKeys(command) => api_keys::run(globals, command),
+            Command::Users(command) => users::run(globals, command),
+            Command::Login(args) => args.run(globals),
+            Command::Logout(args) => args.run(),
+            Command::Contexts(args) => args.run(),
+            Command::Audit(command) => audit::run(globals, command),
+            Command::Overview(args) => overview::run(globals, args),
+            Command::Transfers(command) => transfers::run(globals, command),
+            Command::Sources(command) => sources::run(globals, command),
             Command::Openapi => {
                 output::print(&crate::app::document())?;
                 Ok(Exit::Ok)
             }
-            Command::Apify(command) => apify::run(&self.config()?, command),
+            Command::Apify(command) => apify::run(&globals.load()?, command),
             Command::Completions(args) => manual::completions(args),
             Command::Man(args) => manual::man(args),
             Command::Reference(args) => reference::run(args),
         }
     }
-
-    fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(&self.config, &Environment::of_process())
-    }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+impl Command {
+    /// The name of a command that does not work over the API, and whether it changes or sends
+    /// something, so that a gateway in the environment is a mistake too.
+    fn only_here(&self) -> Option<(&'static str, bool)> {
+        Some(match self {
+            Self::Serve(_) => ("serve", false),
+            Self::Migrate => ("migrate", true),
+            Self::Check(_) => ("check", false),
+            Self::Fixtures(fixtures::Command::Send(_)) => ("fixtures send", false),
+            Self::Fixtures(fixtures::Command::Run(_)) => ("fixtures run", false),
+            Self::Demo(_) => ("demo", false),
+            Self::Alerts(alerts::Command::Test(_)) => ("alerts test", true),
+            Self::Vault(vault::Command::Key) => ("vault key", false),
+            Self::Vault(vault::Command::Rotate(_)) => ("vault rotate", true),
+            Self::Docora(_) => ("docora", true),
+            Self::Sources(sources::Command::Test(_)) => ("sources test", true),
+            Self::Sources(sources::Command::Fingerprint) => ("sources fingerprint", false),
+            Self::Openapi => ("openapi", false),
+            Self::Apify(_) => ("apify", true),
+            Self::Completions(_) => ("completions", false),
+            Self::Man(_) => ("man", false),
+            Self::Reference(_) => ("reference", false),
+            _ => return None,
+        })
     }
 }
 
@@ -269,25 +286,8 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {}", output::lines(&cause.to_string()));
     }
-    if let Some(hint) = error.chain().find_map(hint) {
+    if let Some(hint) = error.chain().find_map(exit::hint) {
         eprintln!("hint: {hint}");
-    }
-}
-
-/// A hint for errors whose message has none.
-fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = cause.downcast_ref::<OpenError>() {
-        return error.trouble().advice();
-    }
-    if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
-        return Some("set the path with --config");
-    }
-    match cause.downcast_ref() {
-        Some(AdminError::NotFound(_)) => Some("the `list` commands show existing names and IDs"),
-        Some(AdminError::Vault(VaultError::WrongKey { .. })) => {
-            Some("add the master key that sealed it to SEALPOST_MASTER_KEY_OLD")
-        }
-        _ => None,
     }
 }
 
@@ -295,6 +295,15 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 #[expect(clippy::print_stderr, reason = "messages go to standard error")]
 fn talk(text: &str) {
     eprintln!("{text}");
+}
+
+/// Mentions how to list the next page, after a full one.
+fn mention_more<T, I: std::fmt::Display>(listed: &[T], limit: u32, id: impl Fn(&T) -> I) {
+    if let Some(last) = listed.last()
+        && listed.len() == limit as usize
+    {
+        talk(&format!("there may be more results: --before {}", id(last)));
+    }
 }
 
 /// Overwrites the last message on a terminal.
@@ -322,33 +331,6 @@ fn actor(named: Option<&str>) -> Result<String, UsageError> {
 /// The caller: local commands have every scope.
 fn caller(named: Option<&str>) -> Result<Caller, UsageError> {
     Ok(Caller::local(actor(named)?))
-}
-
-fn exit_of(error: &anyhow::Error) -> Exit {
-    for cause in error.chain() {
-        match cause.downcast_ref() {
-            Some(AdminError::NotFound(_)) => return Exit::NothingMatched,
-            Some(AdminError::Invalid(_)) => return Exit::Usage,
-            _ => {}
-        }
-        if cause.is::<ConfigError>()
-            || cause.is::<start::Refused>()
-            || matches!(cause.downcast_ref(), Some(OpenError::Url(_)))
-            || cause.is::<crate::app::BuildError>()
-            || cause.is::<crate::fixtures::SourceError>()
-            || cause.is::<UsageError>()
-            || matches!(cause.downcast_ref(), Some(VaultError::NoKey))
-        {
-            return Exit::Usage;
-        }
-        if cause.is::<OpenError>()
-            || cause.is::<StoreError>()
-            || cause.is::<crate::postgres::ClusterError>()
-        {
-            return Exit::DatabaseUnavailable;
-        }
-    }
-    Exit::Failed
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::{Exit, colour};
 use crate::text::{self, is_unsafe};
 pub(super) use crate::text::{age, line, lines, size};
 
+/// The columns with a state, which has a colour.
+const STATES: [&str; 3] = ["STATE", "SEVERITY", "STATUS"];
 /// Minimum width of a column.
 const NARROWEST: usize = 8;
 
@@ -49,6 +52,22 @@ pub(super) fn print_as(format: Format, text: &str, document: &impl Serialize) ->
     }
 }
 
+/// Prints a list: a table, or one JSON document on each line. An empty list matches nothing.
+pub(super) fn list<T: Serialize>(
+    format: Format,
+    items: &[T],
+    table: impl FnOnce(&[T]) -> String,
+) -> io::Result<Exit> {
+    if items.is_empty() {
+        return Ok(Exit::NothingMatched);
+    }
+    print(&match format {
+        Format::Text => table(items),
+        Format::Json => items.iter().map(json).collect(),
+    })?;
+    Ok(Exit::Ok)
+}
+
 /// One JSON document on a line.
 pub(super) fn json(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
@@ -72,11 +91,18 @@ pub(super) fn json(value: &impl Serialize) -> String {
 /// A table with aligned columns. On a terminal, long cells are truncated to fit its width, except
 /// in the first column, which holds names and IDs.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    table_within(head, rows, terminal_size::terminal_size().map(|(width, _)| width.0.into()))
+    let most = terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    table_within(head, rows, most, colour::is_on())
 }
 
-/// The same with a maximum width.
-fn table_within(head: &[&str], rows: &[Vec<String>], most: Option<usize>) -> String {
+/// The same with a maximum width, and with or without colour for states.
+fn table_within(
+    head: &[&str],
+    rows: &[Vec<String>],
+    most: Option<usize>,
+    is_coloured: bool,
+) -> String {
+    let names = head;
     let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
     let lines: Vec<Vec<Cow<'_, str>>> = std::iter::once(&head)
         .chain(rows)
@@ -92,9 +118,14 @@ fn table_within(head: &[&str], rows: &[Vec<String>], most: Option<usize>) -> Str
         fit(&mut widths, most);
     }
     let mut text = String::new();
-    for row in &lines {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, &width)| padded(cell, width)).collect();
+    for (place, row) in lines.iter().enumerate() {
+        let cells = row.iter().zip(&widths).zip(names).map(|((cell, &width), name)| {
+            let shown = padded(cell, width);
+            // Coloured last: the width of a cell is that of its text.
+            let is_state = is_coloured && place > 0 && STATES.contains(name);
+            if is_state { colour::painted(&shown) } else { shown }
+        });
+        let cells: Vec<String> = cells.collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
@@ -165,14 +196,30 @@ mod tests {
             vec!["01234567890123456789".into(), "x".repeat(60), "y".repeat(30), "end".into()],
             vec!["1".into(), "\u{4e00}".repeat(40), String::new(), "z".into()],
         ];
-        let text = table_within(&["ID", "ERROR", "TARGET", "STATE"], &rows, Some(70));
+        let text = table_within(&["ID", "ERROR", "TARGET", "STATE"], &rows, Some(70), false);
         for line in text.lines() {
             assert!(line.width() <= 70, "{} {line}", line.width());
         }
         assert!(text.contains("01234567890123456789  xxx") && text.contains('\u{2026}'), "{text}");
         assert!(text.contains("  end\n") && text.contains("STATE\n"), "{text}");
-        let narrow = table_within(&["ID", "ERROR"], &rows[..1], Some(10));
+        let narrow = table_within(&["ID", "ERROR"], &rows[..1], Some(10), false);
         assert!(narrow.contains("01234567890123456789  xxxxxxx\u{2026}\n"), "{narrow}");
+    }
+
+    #[test]
+    fn states_are_coloured_and_widths_are_those_of_the_text() {
+        let rows = [
+            vec!["done".into(), "done".into(), "end".into()],
+            vec!["b".into(), "failed".into(), "end".into()],
+            vec!["c".into(), "other".into(), "end".into()],
+        ];
+        assert_eq!(
+            table_within(&["ID", "STATE", "DEAD"], &rows, None, true),
+            "ID    STATE   DEAD\n\
+             done  \u{1b}[32mdone\u{1b}[0m    end\n\
+             b     \u{1b}[31mfailed\u{1b}[0m  end\n\
+             c     other   end\n"
+        );
     }
 
     #[test]

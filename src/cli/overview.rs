@@ -1,11 +1,10 @@
 //! `sealpost overview`: open alarms and the status of every source.
 
-use std::path::Path;
-
 use time::Duration;
 
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
+use super::{Exit, backend};
 use crate::admin::{Counts, Need, Overview, SourceRow};
 use crate::store::Severity;
 
@@ -19,9 +18,9 @@ pub(super) struct Args {
     exit_code: bool,
 }
 
-pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<Exit> {
-    database::with_admin(config, Need::Sources, None, async |admin, caller| {
-        let overview = admin.monitoring.overview(caller).await?;
+pub(super) fn run(globals: &GlobalArgs, args: &Args) -> anyhow::Result<Exit> {
+    backend::with(globals, Need::Sources, None, async |backend| {
+        let overview = backend.overview().await?;
         output::print_as(args.format, &text(&overview), &overview)?;
         let is_bad = overview.severity.is_some_and(|severity| severity >= Severity::Warning);
         Ok(if args.exit_code && is_bad { Exit::Failed } else { Exit::Ok })

@@ -1,10 +1,9 @@
 //! `sealpost pauses`.
 
-use std::path::Path;
-
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{Caller, Need, Pauses};
+use super::{Exit, backend};
+use crate::admin::{Need, Pause};
 use crate::clock::{Clock, SystemClock};
 
 #[derive(Debug, clap::Subcommand)]
@@ -22,39 +21,26 @@ pub(super) struct List {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let Command::List(list) = command;
-    database::with_admin(config, Need::Names, None, async |admin, caller| {
-        list.run(&admin.pauses, caller).await
+    backend::with(globals, Need::Names, None, async |backend| {
+        Ok(output::list(list.format, &backend.pauses().await?, table)?)
     })
 }
 
-impl List {
-    async fn run(&self, pauses: &Pauses, caller: &Caller) -> anyhow::Result<Exit> {
-        let found = pauses.list(caller).await?;
-        if found.is_empty() {
-            return Ok(Exit::NothingMatched);
-        }
-        let now = SystemClock.now();
-        let text = match self.format {
-            Format::Text => {
-                let rows: Vec<Vec<String>> = found
-                    .iter()
-                    .map(|pause| {
-                        vec![
-                            pause.target.to_string(),
-                            pause.name.clone(),
-                            output::age(now - pause.paused_at),
-                            pause.paused_by.clone(),
-                            pause.reason.clone(),
-                        ]
-                    })
-                    .collect();
-                output::table(&["TYPE", "NAME", "FOR", "BY", "REASON"], &rows)
-            }
-            Format::Json => found.iter().map(output::json).collect(),
-        };
-        output::print(&text)?;
-        Ok(Exit::Ok)
-    }
+fn table(pauses: &[Pause]) -> String {
+    let now = SystemClock.now();
+    let rows: Vec<Vec<String>> = pauses
+        .iter()
+        .map(|pause| {
+            vec![
+                pause.target.to_string(),
+                pause.name.clone(),
+                output::age(now - pause.paused_at),
+                pause.paused_by.clone(),
+                pause.reason.clone(),
+            ]
+        })
+        .collect();
+    output::table(&["TYPE", "NAME", "FOR", "BY", "REASON"], &rows)
 }

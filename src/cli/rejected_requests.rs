@@ -3,16 +3,17 @@
 mod many;
 
 use std::io::IsTerminal as _;
-use std::path::Path;
 
 use uuid::Uuid;
 
 use self::many::Many;
 use super::actions::{ActionArgs, perform};
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database, explain};
+use super::{Exit, explain};
 use crate::admin::actions::{Noun, find_action};
-use crate::admin::{Admin, Caller, Need, RejectedAction, RejectedRequest, RejectedRequests};
+use crate::admin::{Need, RejectedAction, RejectedRequest};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -85,56 +86,45 @@ pub(super) struct Act {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let (needs, actor) = match command {
         Command::Verify(act) => (Need::Sources, act.actor.as_deref()),
         Command::Discard(act) => (Need::Names, act.actor.as_deref()),
         Command::List(_) => (Need::Names, None),
         Command::Show(_) | Command::Explain(_) => (Need::Sources, None),
     };
-    database::with_admin(config, needs, actor, async |admin, caller| {
-        command.run((admin, caller), config).await
-    })
+    backend::with(globals, needs, actor, async |backend| command.run(backend, globals).await)
 }
 
 impl Command {
-    async fn run(&self, (admin, caller): (&Admin, &Caller), config: &Path) -> anyhow::Result<Exit> {
-        let rejected = &admin.rejected_requests;
+    async fn run(&self, backend: &Backend, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         match self {
-            Self::List(list) => list.run(rejected, caller).await,
-            Self::Show(one) => one.show(rejected, caller).await,
+            Self::List(list) => list.run(backend).await,
+            Self::Show(one) => one.show(backend).await,
             Self::Explain(one) => {
-                let explanation = rejected.explain(caller, one.id).await?;
+                let explanation = backend.explain_rejected(one.id).await?;
                 output::print_as(one.format, &explain::text(&explanation), &explanation)?;
                 Ok(if explanation.verifies { Exit::Ok } else { Exit::Failed })
             }
-            Self::Verify(act) => act.run("verify", (admin, caller), config).await,
-            Self::Discard(act) => act.run("discard", (admin, caller), config).await,
+            Self::Verify(act) => act.run("verify", backend, globals).await,
+            Self::Discard(act) => act.run("discard", backend, globals).await,
         }
     }
 }
 
 impl List {
-    async fn run(&self, rejected: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let source = self.source.as_deref();
-        let requests = rejected.list(caller, source, self.before, self.limit).await?;
-        let Some(last) = requests.last() else { return Ok(Exit::NothingMatched) };
-        match self.format {
-            Format::Text => output::print(&table(&requests))?,
-            Format::Json => {
-                output::print(&requests.iter().map(output::json).collect::<String>())?;
-            }
-        }
-        if requests.len() == self.limit as usize {
-            super::talk(&format!("there may be more results: --before {}", last.id));
-        }
-        Ok(Exit::Ok)
+        let requests = backend.rejected_requests(source, self.before, self.limit).await?;
+        let exit = output::list(self.format, &requests, table)?;
+        super::mention_more(&requests, self.limit, |last| last.id);
+        Ok(exit)
     }
 }
 
 impl One {
-    async fn show(&self, rejected: &RejectedRequests, caller: &Caller) -> anyhow::Result<Exit> {
-        let detail = rejected.show(caller, self.id).await?;
+    async fn show(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let detail = backend.rejected_request(self.id).await?;
         let mut text = table(std::slice::from_ref(&detail.request));
         if let Some(explanation) = &detail.explanation {
             text.push_str(&explain::text(explanation));
@@ -158,8 +148,8 @@ impl Act {
     async fn run(
         &self,
         verb: &str,
-        (admin, caller): (&Admin, &Caller),
-        config: &Path,
+        backend: &Backend,
+        globals: &GlobalArgs,
     ) -> anyhow::Result<Exit> {
         if let (Some(id), Some(action)) = (self.id, find_action(Noun::RejectedRequest, verb)) {
             let args = ActionArgs {
@@ -169,11 +159,11 @@ impl Act {
                 actor: self.actor.clone(),
                 format: self.format,
             };
-            return perform((admin, caller), action, &args, config).await;
+            return perform(backend, action, &args, globals).await;
         }
         let action =
             if verb == "verify" { RejectedAction::Reprocess } else { RejectedAction::Discard };
-        self.many.run(action, &self.reason, self.format, (&admin.jobs, caller)).await
+        self.many.run(action, &self.reason, self.format, backend).await
     }
 }
 

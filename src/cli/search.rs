@@ -1,18 +1,17 @@
 //! `sealpost events list`, `show` and `body`.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use futures_util::TryStreamExt as _;
 use strum::VariantArray as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database, event_page, event_table, talk};
+use super::{Exit, backend, event_page, event_table, talk};
 use crate::admin::{Need, Search};
 use crate::store::{DeliveryState, EventId};
 
@@ -73,7 +72,7 @@ pub(super) struct Body {
 }
 
 impl List {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         let search = Search {
             source: self.source.clone(),
             provider: self.provider.clone(),
@@ -86,31 +85,25 @@ impl List {
             strength: None,
             text: self.text.clone(),
         };
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
+        backend::with(globals, Need::Names, None, async |backend| {
             let before = self.before.map(EventId);
-            let page = admin.monitoring.events(caller, &search, before, self.limit).await?;
-            match self.format {
-                Format::Text if page.events.is_empty() => {}
-                Format::Text => output::print(&event_table::table(&page.events))?,
-                Format::Json => {
-                    output::print(&page.events.iter().map(output::json).collect::<String>())?;
-                }
-            }
+            let page = backend.events(&search, before, self.limit).await?;
+            let exit = output::list(self.format, &page.events, event_table::table)?;
             if let (Some(next), Some(at)) = (page.next, page.looked_back_to) {
                 talk(&format!(
                     "searched back to {}; there may be more results: --before {next}",
                     output::time(at)
                 ));
             }
-            Ok(if page.events.is_empty() { Exit::NothingMatched } else { Exit::Ok })
+            Ok(exit)
         })
     }
 }
 
 impl Show {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Sources, None, async |admin, caller| {
-            let detail = admin.monitoring.event(caller, EventId(self.id)).await?;
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Sources, None, async |backend| {
+            let detail = backend.event(EventId(self.id)).await?;
             output::print_as(self.format, &event_page::text(&detail), &detail)?;
             Ok(Exit::Ok)
         })
@@ -119,22 +112,24 @@ impl Show {
 
 impl Body {
     /// Writes the body unchanged: it is for a file or another program.
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
-            let (_, slices) = admin.monitoring.download(caller, EventId(self.id)).await?;
-            let mut slices = std::pin::pin!(slices);
-            while let Some(slice) = slices.try_next().await? {
-                match std::io::stdout().lock().write_all(&slice) {
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
-                    written => written?,
-                }
-            }
-            std::io::stdout().lock().flush().or_else(|error| match error.kind() {
-                std::io::ErrorKind::BrokenPipe => Ok(()),
-                _ => Err(error),
-            })?;
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
+            backend.event_body(EventId(self.id), written).await?;
+            written_out(std::io::stdout().lock().flush())?;
             Ok(Exit::Ok)
         })
+    }
+}
+
+fn written(slice: &[u8]) -> std::io::Result<bool> {
+    written_out(std::io::stdout().lock().write_all(slice))
+}
+
+/// Whether standard output is still read. A closed pipe is not an error.
+fn written_out(result: std::io::Result<()>) -> std::io::Result<bool> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true),
     }
 }
 

@@ -1,9 +1,8 @@
 //! `sealpost settings`: print the effective configuration.
 
-use std::path::Path;
-
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
+use super::{Exit, backend};
 use crate::admin::{Need, Setting};
 
 #[derive(Debug, clap::Args)]
@@ -13,16 +12,14 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<Exit> {
-    database::with_admin(config, Need::Sources, None, async |admin, caller| {
-        let settings = admin.monitoring.settings(caller)?;
-        output::print(&match args.format {
-            Format::Text => {
-                let row = |setting: &Setting| vec![setting.key.clone(), setting.value.clone()];
-                output::table(&["KEY", "VALUE"], &settings.iter().map(row).collect::<Vec<_>>())
-            }
-            Format::Json => settings.iter().map(output::json).collect(),
-        })?;
-        Ok(Exit::Ok)
+pub(super) fn run(globals: &GlobalArgs, args: &Args) -> anyhow::Result<Exit> {
+    backend::with(globals, Need::Sources, None, async |backend| {
+        let settings = backend.settings().await?;
+        Ok(output::list(args.format, &settings, table)?)
     })
+}
+
+fn table(settings: &[Setting]) -> String {
+    let row = |setting: &Setting| vec![setting.key.clone(), setting.value.clone()];
+    output::table(&["KEY", "VALUE"], &settings.iter().map(row).collect::<Vec<_>>())
 }

@@ -1,19 +1,18 @@
 //! `sealpost sources`: show, test, pause and resume sources.
 
 use std::io::Read as _;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use time::Duration;
 use zeroize::Zeroizing;
 
 use super::actions::{OnSource, Perform};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
+use super::{Exit, backend};
 use crate::admin::{Need, Source, SourceSecret};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Environment};
 use crate::fixtures::{self, Sender};
 use crate::verify::Secret;
 
@@ -62,24 +61,24 @@ pub(super) struct Test {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Test(test) => return test.run(config),
+        Command::Test(test) => return test.run(globals),
         Command::Fingerprint => return fingerprint(),
-        Command::Act(action) => return action.run(config),
+        Command::Act(action) => return action.run(globals),
         Command::List(_) | Command::Show(_) => {}
     }
-    database::with_admin(config, Need::Sources, None, async |admin, caller| {
+    backend::with(globals, Need::Sources, None, async |backend| {
         let text = match command {
             Command::List(list) => {
-                let sources = admin.monitoring.sources(caller).await?;
+                let sources = backend.sources().await?;
                 match list.format {
                     Format::Text => table(&sources),
                     Format::Json => sources.iter().map(output::json).collect(),
                 }
             }
             Command::Show(show) => {
-                let source = admin.monitoring.source(caller, &show.name).await?;
+                let source = backend.source(&show.name).await?;
                 match show.format {
                     Format::Text => page(&source),
                     Format::Json => output::json(&source),
@@ -93,8 +92,8 @@ pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
 }
 
 impl Test {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        let config = Config::load(config, &Environment::of_process())?;
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        let config = globals.load()?;
         let topology = app::topology(&config)?;
         let facts = topology.sources.iter().find(|source| source.name == self.name);
         let found = config.sources.iter().find(|source| source.entry.name == self.name);

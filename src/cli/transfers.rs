@@ -1,9 +1,8 @@
 //! `sealpost transfers`: payloads that arrive in chunks.
 
-use std::path::Path;
-
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database, talk};
+use super::{Exit, backend, talk};
 use crate::admin::{Need, Transfer, TransferDetail};
 
 #[derive(Debug, clap::Subcommand)]
@@ -39,37 +38,30 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     match command {
-        Command::List(list) => list.run(config),
-        Command::Show(show) => show.run(config),
+        Command::List(list) => list.run(globals),
+        Command::Show(show) => show.run(globals),
     }
 }
 
 impl List {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
-            let transfers = admin.monitoring.transfers(caller, self.before, self.limit).await?;
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
+            let transfers = backend.transfers(self.before, self.limit).await?;
             if let Some(next) = transfers.next {
                 talk(&format!("there may be more open transfers: --before {next}"));
             }
             let all: Vec<Transfer> = transfers.open.into_iter().chain(transfers.closed).collect();
-            if all.is_empty() {
-                return Ok(Exit::NothingMatched);
-            }
-            output::print(&match self.format {
-                Format::Text => table(&all),
-                Format::Json => all.iter().map(output::json).collect(),
-            })?;
-            Ok(Exit::Ok)
+            Ok(output::list(self.format, &all, table)?)
         })
     }
 }
 
 impl Show {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
-            let detail = admin.monitoring.transfer(caller, self.id).await?;
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
+            let detail = backend.transfer(self.id).await?;
             output::print_as(self.format, &page(&detail), &detail)?;
             Ok(Exit::Ok)
         })

@@ -1,16 +1,13 @@
 //! `sealpost users`: manage console users.
 
-use std::path::Path;
-
 use serde::Serialize;
 
+use super::Exit;
 use super::actions::{OnUser, Perform};
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{
-    Access, Caller, Ended, Invitation, Need, NewUser, Page, Reason, Scope, User, UserSession,
-};
-use crate::config::{Config, Environment};
+use crate::admin::{Ended, Invitation, Need, NewUser, Scope, User, UserSession};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -82,61 +79,46 @@ pub(super) struct List {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let actor = match command {
-        Command::Act(action) => return action.run(config),
+        Command::Act(action) => return action.run(globals),
         Command::Add(add) => add.actor.as_deref(),
         Command::EndSession(end) => end.actor.as_deref(),
         Command::List(_) | Command::Sessions(_) => None,
     };
-    database::with_admin(config, Need::Nothing, actor, async |admin, caller| {
-        command.run(config, &admin.access, caller).await
+    backend::with(globals, Need::Nothing, actor, async |backend| {
+        command.run(backend, globals).await
     })
 }
 
 impl Command {
-    async fn run(&self, config: &Path, access: &Access, caller: &Caller) -> anyhow::Result<Exit> {
+    async fn run(&self, backend: &Backend, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         match self {
             // Run by itself.
-            Self::Act(_) => {}
+            Self::Act(_) => Ok(Exit::Ok),
             Self::Add(add) => {
                 let new = NewUser {
                     name: add.name.clone(),
                     scopes: add.scopes.iter().copied().collect(),
                     tenant: add.tenant.clone(),
                 };
-                show(config, add.format, &access.add_user(caller, &new).await?)?;
+                let invitation = backend.add_user(&new).await?;
+                show(&backend.console(globals)?, add.format, &invitation)?;
+                Ok(Exit::Ok)
             }
-            Self::List(list) => {
-                let users = access.users(caller).await?;
-                if users.is_empty() {
-                    return Ok(Exit::NothingMatched);
-                }
-                let text = match list.format {
-                    Format::Text => table(&users),
-                    Format::Json => users.iter().map(output::json).collect(),
-                };
-                output::print(&text)?;
-            }
+            Self::List(list) => Ok(output::list(list.format, &backend.users().await?, table)?),
             Self::Sessions(list) => {
-                let sessions = access.sessions_of(caller, &list.name).await?;
-                if sessions.is_empty() {
-                    return Ok(Exit::NothingMatched);
-                }
-                output::print(&match list.format {
-                    Format::Text => of_sessions(&sessions),
-                    Format::Json => sessions.iter().map(output::json).collect(),
-                })?;
+                let sessions = backend.sessions(&list.name).await?;
+                Ok(output::list(list.format, &sessions, of_sessions)?)
             }
             Self::EndSession(end) => {
                 let (name, session) = (&end.name, end.session);
-                let reason = Reason::new(&end.reason)?;
-                let left = access.end_session_of(caller, name, session, &reason).await?;
+                let left = backend.end_session(name, session, &end.reason).await?;
                 let text = format!("ended session {session} of {}\n", output::line(name));
-                output::print_as(end.format, &text, &Page::whole(left))?;
+                output::print_as(end.format, &text, &left)?;
+                Ok(Exit::Ok)
             }
         }
-        Ok(Exit::Ok)
     }
 }
 
@@ -175,10 +157,8 @@ struct Linked<'a> {
 }
 
 /// Prints the link, and a message with its expiry.
-fn show(config: &Path, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
-    let config = Config::load_without_sources(config, &Environment::of_process())?;
-    let base = config.operator_base(config.file.operator.listen);
-    let link = super::setup_link(&base, invitation);
+fn show(base: &str, format: Format, invitation: &Invitation) -> anyhow::Result<()> {
+    let link = super::setup_link(base, invitation);
     let linked = Linked { link: &link, invitation };
     output::print_as(format, &format!("{}\n", *link), &linked)?;
     report_link(invitation);

@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::listeners::MOST_HEADER_LINES;
+use super::listeners::MAX_HEADER_LINES;
 use super::{File, SourceConfig, spans};
 use crate::vault::Vault;
 use crate::verify::Secret;
 
 /// The HTTP library reads up to 128 KiB of headers, including separators.
-const MOST_HEAD: u64 = 120 * 1024;
+const MAX_HEAD: u64 = 120 * 1024;
 /// Bounds of the retention of deduplication keys.
 const MIN_RETENTION: Duration = Duration::from_hours(24);
 const MAX_RETENTION: Duration = Duration::from_hours(24 * 3653);
-/// Upper limit of a source's `max_age`.
 const MAX_AGE: Duration = Duration::from_hours(24);
-/// Upper limit of a source's `max_future`.
 const MAX_FUTURE: Duration = Duration::from_hours(1);
 
 /// Collects invalid values.
@@ -110,11 +108,11 @@ fn connections(file: &File, require: &mut impl FnMut(bool, &str)) {
     ingest.limits().check("ingest", require);
     operator.limits().check("operator", require);
     require(
-        (1..=MOST_HEADER_LINES).contains(&ingest.max_header_lines),
+        (1..=MAX_HEADER_LINES).contains(&ingest.max_header_lines),
         "ingest.max_header_lines must be from 1 to 96, the limit of the HTTP library",
     );
     require(
-        (1024..=MOST_HEAD).contains(&ingest.max_head.as_u64()),
+        (1024..=MAX_HEAD).contains(&ingest.max_head.as_u64()),
         "ingest.max_head must be from 1 KiB to 120 KiB",
     );
 }
@@ -167,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_url_is_a_base_url() {
+    fn public_url_is_a_base_url() {
         for url in ["https://hooks.example", "http://10.0.0.7:8080/", "https://example.org/in"] {
             assert!(is_base(url), "{url}");
         }

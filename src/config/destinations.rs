@@ -79,19 +79,15 @@ pub enum HeaderPrefix {
     Svix,
 }
 
-/// One destination with its secrets.
 #[derive(Debug, Clone)]
 pub struct DestinationConfig {
-    /// Its entry in the file.
     pub entry: DestinationEntry,
-    /// Signing secret.
     pub secret: Secret,
-    /// Bearer token.
     pub token: Option<Secret>,
 }
 
 impl DestinationEntry {
-    /// Whether it takes events of this source.
+    /// Whether it accepts events of this source.
     pub fn takes_from(&self, source: &str) -> bool {
         self.sources.iter().any(|known| known == "*" || known == source)
     }

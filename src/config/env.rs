@@ -31,7 +31,6 @@ impl Environment {
         self.path.as_deref()
     }
 
-    /// The directory for temporary files.
     pub fn temp_dir(&self) -> PathBuf {
         self.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
     }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exposed_secret_file_is_a_warning() {
+    fn exposed_secret_file_is_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         for name in ["source", "channel", "master"] {

@@ -20,7 +20,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const STALL: Duration = Duration::from_secs(10);
 const MIN_RATE: ByteSize = ByteSize::kib(1);
 /// The limit of the HTTP library.
-pub(super) const MOST_HEADER_LINES: usize = 96;
+pub(super) const MAX_HEADER_LINES: usize = 96;
 
 /// Connection limits and timeouts of a listener.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,6 @@ macro_rules! listener {
         }
 
         impl $name {
-            /// The connection limits.
             pub fn limits(&self) -> ConnectionLimits {
                 ConnectionLimits {
                     total: self.connections,
@@ -141,7 +140,7 @@ listener! {
         #[schemars(with = "Size")]
         max_head: ByteSize = ByteSize::kib(32),
         /// Maximum number of header lines of a request.
-        max_header_lines: usize = MOST_HEADER_LINES,
+        max_header_lines: usize = MAX_HEADER_LINES,
     }
 }
 

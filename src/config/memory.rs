@@ -6,9 +6,9 @@ use bytesize::ByteSize;
 
 /// Default share of the memory for bodies in flight: a quarter. The rest is for the gateway itself,
 /// for handlers, and for the allocator.
-const PART: u64 = 4;
+const FRACTION: u64 = 4;
 /// Upper limit of the default budget.
-const MOST: ByteSize = ByteSize::mib(128);
+const MAX_BUDGET: ByteSize = ByteSize::mib(128);
 /// Assumed memory if it cannot be detected.
 const ASSUMED: u64 = 1024 * 1024 * 1024;
 
@@ -19,7 +19,7 @@ pub(super) fn memory() -> Option<u64> {
 
 /// The default budget of bodies in flight.
 pub(super) fn in_flight(memory: Option<u64>) -> ByteSize {
-    ByteSize(memory.unwrap_or(ASSUMED) / PART).min(MOST)
+    ByteSize(memory.unwrap_or(ASSUMED) / FRACTION).min(MAX_BUDGET)
 }
 
 /// The lowest of all limits.
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_limit_applies() {
+    fn lowest_limit_applies() {
         let machine = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree: 1 kB\n");
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[machine]), Some(8 * GIB));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_is_a_quarter_of_the_memory() {
+    fn budget_is_a_quarter_of_the_memory() {
         for (memory, budget) in
             [(Some(96), 24), (Some(256), 64), (Some(512), 128), (Some(64 * 1024), 128), (None, 128)]
         {

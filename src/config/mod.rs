@@ -48,19 +48,15 @@ use crate::verify::{KeyRing, Secret, WeakSecret};
 /// The resolved configuration: all references have been read.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The sections as they are in the file.
     pub file: File,
     /// Warnings, which do not prevent the start.
     pub warnings: Vec<String>,
-    /// The sources with their secrets.
     pub sources: Vec<SourceConfig>,
-    /// The destinations with their secrets.
     pub destinations: Vec<DestinationConfig>,
     /// The single sign-on issuer (OIDC).
     pub oidc: Option<OidcConfig>,
-    /// Public URL of the operator listener, if configured.
+    /// Public URL of the admin listener, if configured.
     pub operator_url: Option<Url>,
-    /// The alert channel.
     pub discord: Option<Webhook>,
     /// The master keys of sealed data in the database.
     pub vault: Vault,
@@ -76,10 +72,8 @@ pub struct Config {
     pub memory: Option<u64>,
 }
 
-/// One source with its secrets.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
-    /// Its entry in the file.
     pub entry: SourceEntry,
     /// Its secrets, in configured order.
     pub secrets: Vec<Secret>,
@@ -89,27 +83,18 @@ pub struct SourceConfig {
     pub token: Option<Secret>,
 }
 
-/// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
     #[error("cannot read {path}")]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// It is not TOML, or a key is unknown, missing or of the wrong type. The parser's text shows
     /// the line.
     #[error("{path}: {message}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// The parser's text.
-        message: String,
-    },
+    Parse { path: PathBuf, message: String },
     /// Invalid values; all of them.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
@@ -119,7 +104,7 @@ impl Config {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// [`ConfigError`]; where several values are wrong it names them all.
+    /// Lists all invalid values, not only the first.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -129,9 +114,6 @@ impl Config {
     /// Reads the file like [`Config::load`], for a command that verifies, signs and sends nothing:
     /// secrets may be missing. Sources and destinations are then known by their entries in
     /// [`Config::file`] only.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
     pub fn load_without_secrets(
         path: &Path,
         environment: &Environment,
@@ -145,9 +127,6 @@ impl Config {
 
     /// Reads the file like [`Config::load`], for a command that needs no source: secrets may be
     /// missing, and so may the file.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
     pub fn load_without_sources(
         path: &Path,
         environment: &Environment,
@@ -169,7 +148,7 @@ impl Config {
         Self::resolve(file, environment)
     }
 
-    /// The base URL of the operator listener: as configured, or its listen address.
+    /// The base URL of the admin listener: as configured, or its listen address.
     pub fn operator_base(&self, listen: SocketAddr) -> String {
         if let Some(url) = &self.operator_url {
             return url.as_str().trim_end_matches('/').to_owned();
@@ -187,7 +166,7 @@ impl Config {
     /// Checks a configuration and resolves its references.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] names every value that is wrong.
+    /// Lists all invalid values, not only the first.
     pub fn resolve(file: File, environment: &Environment) -> Result<Self, ConfigError> {
         let mut wrong = Vec::new();
         let mut sources = Vec::new();
@@ -310,16 +289,16 @@ impl std::str::FromStr for SecretRef {
 }
 
 impl SecretRef {
-    /// The secret that it refers to.
+    /// Reads the referenced secret.
     ///
     /// # Errors
-    /// The place, and why its content is not a valid secret.
+    /// The location, and why its content is not a valid secret.
     pub fn resolve(&self, environment: &Environment) -> Result<Secret, String> {
         let (bytes, place) = self.read(environment)?;
         Secret::new(bytes.as_slice()).map_err(|error: WeakSecret| format!("in {place} {error}"))
     }
 
-    /// As text of any length, for secrets issued by others.
+    /// Reads it as text of any length, for secrets issued by others.
     fn resolve_text(&self, environment: &Environment) -> Result<Zeroizing<String>, String> {
         let (bytes, place) = self.read(environment)?;
         match std::str::from_utf8(&bytes) {
@@ -328,7 +307,7 @@ impl SecretRef {
         }
     }
 
-    /// The content and the place.
+    /// The content and the location.
     fn read(&self, environment: &Environment) -> Result<(Zeroizing<Vec<u8>>, String), String> {
         match (&self.env, &self.file) {
             (Some(variable), None) => {

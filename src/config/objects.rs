@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_has_no_credentials() {
+    fn endpoint_must_not_contain_credentials() {
         assert_eq!(endpoint("http://127.0.0.1:9000/"), Ok(()));
         for bad in ["http://", "ftp://x", "s3.example", "https://me:x@s3.example", "https://a/?b"] {
             assert!(endpoint(bad).is_err(), "{bad}");
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_replaces_the_directory() {
+    fn bucket_replaces_the_directory() {
         let (place, wrong) = resolve(
             r#"
                 [s3]

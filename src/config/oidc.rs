@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Environment, SecretRef};
 
 /// The longest label, in characters.
-const LONGEST_LABEL: usize = 40;
+const MAX_LABEL: usize = 40;
 
 /// The single sign-on issuer (OIDC).
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -30,11 +30,9 @@ pub struct OidcEntry {
 /// The issuer with its secret.
 #[derive(Debug, Clone)]
 pub struct OidcConfig {
-    /// Its entry in the file.
     pub entry: OidcEntry,
-    /// Client secret.
     pub client_secret: Option<Zeroizing<String>>,
-    /// Public URL of the operator listener.
+    /// Public URL of the admin listener.
     pub public_url: Url,
 }
 
@@ -59,8 +57,8 @@ pub(super) fn resolve(
     if entry.client_id.trim().is_empty() {
         say("client_id must not be empty".into());
     }
-    if !(1..=LONGEST_LABEL).contains(&entry.label.trim().chars().count()) {
-        say(format!("label must be 1 to {LONGEST_LABEL} characters"));
+    if !(1..=MAX_LABEL).contains(&entry.label.trim().chars().count()) {
+        say(format!("label must be 1 to {MAX_LABEL} characters"));
     }
     let secret = entry.client_secret.as_ref().map(|secret| secret.resolve_text(environment));
     let client_secret =
@@ -70,7 +68,7 @@ pub(super) fn resolve(
     (wrong.len() == before).then_some(config)
 }
 
-/// Parses the public URL of the operator listener.
+/// Parses the public URL of the admin listener.
 pub(super) fn public(text: &str) -> Result<Url, &'static str> {
     match place(text)? {
         url if url.path() == "/" => Ok(url),
@@ -113,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_secret_is_optional() {
+    fn client_secret_is_optional() {
         let rest = "client_id = \"sealpost\"\npublic_url = \"http://127.0.0.1:8081\"\n";
         for issuer in ["https://id.example.org/realm", "http://localhost:8090", "http://[::1]"] {
             let (config, wrong) = read(&format!("issuer = \"{issuer}\"\n{rest}"));

@@ -21,9 +21,9 @@ fn place(reference: &SecretRef) -> String {
     }
 }
 
-/// Reads the master keys: those of `SEALPOST_MASTER_KEY`, of the file that
-/// `SEALPOST_MASTER_KEY_FILE` names, and of `SEALPOST_MASTER_KEY_OLD`, in this order. Each may
-/// hold several, separated by commas or white space.
+/// Reads the master keys: those of `SEALPOST_MASTER_KEY`, of the file in
+/// `SEALPOST_MASTER_KEY_FILE`, and of `SEALPOST_MASTER_KEY_OLD`, in this order. Each may contain
+/// several, separated by commas or white space.
 pub(super) fn vault(environment: &Environment, wrong: &mut Vec<String>) -> Vault {
     let mut keys = Vec::new();
     let mut take = |place: &str, text: &str| {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_master_key_comes_first_and_old_ones_after_it() {
+    fn newest_master_key_comes_first() {
         let [new, mid, old] = keys();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("{mid}\n")).unwrap();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_master_key_is_reported_with_its_place() {
+    fn invalid_master_key_is_reported_with_its_location() {
         let environment: Environment =
             [(KEY, "not-a-key"), (KEY_FILE, "/none/such")].into_iter().collect();
         let mut wrong = Vec::new();

@@ -59,7 +59,7 @@ fn tidy(schema: &mut Value) {
             }
             if let Some(Value::Array(mut any)) = fields.remove("anyOf") {
                 any.retain(|schema| schema.get("type").is_none_or(|name| name != "null"));
-                // One that is left is a reference, beside which draft 7 allows nothing.
+                // A single one is a reference; draft 7 allows no keywords next to it.
                 let keyword = if any.len() == 1 { "allOf" } else { "anyOf" };
                 fields.insert(keyword.to_owned(), any.into());
             }

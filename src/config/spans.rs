@@ -30,7 +30,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         ("alerts.every", file.alerts.every, ms, DAY),
     ];
     for (key, span, least, most) in spans {
-        note(key, span, least, most, wrong);
+        check_span(key, span, least, most, wrong);
     }
     for source in &file.source {
         let name = &source.name;
@@ -40,17 +40,17 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         ];
         for (key, span, least, most) in spans {
             if let Some(span) = span {
-                note(&format!("source `{name}`: {key}"), span, least, most, wrong);
+                check_span(&format!("source `{name}`: {key}"), span, least, most, wrong);
             }
         }
     }
     for destination in &file.destination {
         let key = format!("destination `{}`: timeout", destination.name);
-        note(&key, destination.timeout, 10 * ms, DAY, wrong);
+        check_span(&key, destination.timeout, 10 * ms, DAY, wrong);
     }
 }
 
-fn note(key: &str, span: Duration, least: Duration, most: Duration, wrong: &mut Vec<String>) {
+fn check_span(key: &str, span: Duration, least: Duration, most: Duration, wrong: &mut Vec<String>) {
     let format = humantime::format_duration;
     if span > most {
         wrong.push(format!("{key} must not be longer than {}", format(most)));

@@ -1,5 +1,3 @@
-//! Tests of the configuration.
-
 use super::*;
 
 fn resolve(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -38,7 +36,7 @@ fn every_invalid_value_is_listed() {
 }
 
 #[test]
-fn an_unknown_key_is_an_error_with_its_line() {
+fn unknown_key_is_an_error_with_its_line() {
     let error = resolve("[ingest]\nlisten_on = \"x\"\n", &[]).unwrap_err().to_string();
     assert!(error.contains("line 2") && error.contains("listen_on"), "{error}");
 }
@@ -48,12 +46,12 @@ fn secrets_must_be_references() {
     for secrets in ["[\"literal\"]", "[{ value = \"literal\" }]", "[]", "[{}]"] {
         let text =
             format!("[[source]]\nname = \"a\"\nprovider = \"stripe\"\nsecrets = {secrets}\n");
-        assert!(resolve(&text, &[]).is_err(), "{secrets} was taken");
+        assert!(resolve(&text, &[]).is_err(), "{secrets} was accepted");
     }
 }
 
 #[test]
-fn a_variable_overrides_the_file() {
+fn variable_overrides_the_file() {
     let config = resolve(
         "[ingest]\nlisten = \"127.0.0.1:1\"\n",
         &[("SEALPOST_INGEST__LISTEN", "127.0.0.1:2"), ("SEALPOST_DISPATCH__CONCURRENCY", "3")],

@@ -1,13 +1,14 @@
-//! What an answer means.
+//! The meaning of a response.
 //!
-//! | Answer | Means |
+//! | Response | Meaning |
 //! |---|---|
-//! | 2xx | done |
-//! | 410 | the destination is gone: it is disabled |
-//! | 408, 425, 429, 3xx, 5xx, none | it is the destination: tried again, and counted by its breaker |
-//! | any other 4xx | it is this event: tried again too, until the attempts are used up |
+//! | 2xx | accepted |
+//! | 410 | the destination is gone and is disabled |
+//! | 408, 425, 429, 3xx, 5xx, none | the destination's fault: retried, and counted by its circuit
+//! breaker |
+//! | any other 4xx | the event's fault: also retried, until the attempts are used up |
 //!
-//! A `Retry-After` of 429 and 503 holds back the whole destination.
+//! A `Retry-After` of 429 and 503 delays the whole destination.
 
 use time::OffsetDateTime;
 
@@ -15,46 +16,43 @@ use crate::dispatch::Failure;
 use crate::outbound::{Answer, OutboundError};
 use crate::store::FailureScope;
 
-/// How much of an answer's body stands in an error, in characters.
+/// The length of a response body in an error message, in characters.
 const EXCERPT: usize = 200;
-/// How much of an answer's body is kept to be looked at, in characters.
-const SHOWN: usize = 2000;
-/// How many of its headers, and how much of each value, in characters.
+/// The stored length of a response body, in characters.
+const STORED: usize = 2000;
+/// The maximum number of stored headers, and the length of each value in characters.
 const HEADERS: (usize, usize) = (30, 200);
 
-/// The destination did not take the event.
+/// The destination did not accept the event.
 #[derive(Debug, thiserror::Error)]
-enum NotTaken {
+enum NotAccepted {
     #[error("destination responded {status}: {excerpt}")]
     Status { status: u16, excerpt: String },
     #[error("destination responded {0}")]
-    Bare(u16),
+    StatusOnly(u16),
     #[error("request to the destination failed")]
-    Unanswered(#[source] OutboundError),
+    NoResponse(#[source] OutboundError),
 }
 
-/// Judges what came of a request: nothing to say where the event was taken.
-///
-/// # Errors
-/// [`Failure::NotTaken`].
-pub(super) fn judge(
+/// Evaluates the result of a request; `Ok` if the event was accepted.
+pub(super) fn evaluate(
     result: Result<Answer, OutboundError>,
     now: OffsetDateTime,
 ) -> Result<(), Failure> {
     let (status, answer) = match result {
         Ok(answer) => (answer.status, Some(answer)),
-        // What it has to say at such length is not of interest, only what it means.
+        // The body is too long to be useful; only the status matters.
         Err(OutboundError::AnswerTooLarge { status, .. }) => (status, None),
         Err(error) => {
-            let fault = match error {
+            let scope = match error {
                 OutboundError::Header(_) => FailureScope::Event,
                 _ => FailureScope::Destination,
             };
-            let error = NotTaken::Unanswered(error).into();
-            return Err(Failure::NotTaken { fault, retry_after: None, error });
+            let error = NotAccepted::NoResponse(error).into();
+            return Err(Failure::Rejected { scope, retry_after: None, error });
         }
     };
-    let fault = match status {
+    let scope = match status {
         200..=299 => return Ok(()),
         410 => FailureScope::Gone,
         408 | 425 | 429 => FailureScope::Destination,
@@ -67,16 +65,16 @@ pub(super) fn judge(
     };
     let excerpt = answer.map(|answer| excerpt(&answer.body)).unwrap_or_default();
     let error = if excerpt.is_empty() {
-        NotTaken::Bare(status)
+        NotAccepted::StatusOnly(status)
     } else {
-        NotTaken::Status { status, excerpt }
+        NotAccepted::Status { status, excerpt }
     };
-    Err(Failure::NotTaken { fault, retry_after, error: error.into() })
+    Err(Failure::Rejected { scope, retry_after, error: error.into() })
 }
 
-/// What operators see of an answer: its status, its headers but for what is secret, and the
-/// beginning of its body.
-pub(super) fn shown(
+/// The parts of a response that operators see: the status, the headers except secret ones, and the
+/// beginning of the body.
+pub(super) fn for_display(
     result: &Result<Answer, OutboundError>,
 ) -> (Option<u16>, Vec<(String, String)>, String) {
     let answer = match result {
@@ -93,16 +91,16 @@ pub(super) fn shown(
         let cut = |text: &str| text.chars().take(longest).collect::<String>();
         (cut(name), cut(value))
     });
-    let start = answer.body.get(..answer.body.len().min(4 * SHOWN)).unwrap_or_default();
-    let body = String::from_utf8_lossy(start).chars().take(SHOWN).collect();
+    let start = answer.body.get(..answer.body.len().min(4 * STORED)).unwrap_or_default();
+    let body = String::from_utf8_lossy(start).chars().take(STORED).collect();
     (Some(answer.status), headers.collect(), body)
 }
 
-/// A failure and its causes, in one line.
-pub(super) fn said(failure: &Failure) -> String {
+/// The error message and its causes, on one line.
+pub(super) fn error_chain(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
     | Failure::Backlog { error, .. }
-    | Failure::NotTaken { error, .. }
+    | Failure::Rejected { error, .. }
     | Failure::Panicked { error, .. }
     | Failure::Permanent { error, .. }) = failure;
     let mut text = error.to_string();
@@ -115,7 +113,7 @@ pub(super) fn said(failure: &Failure) -> String {
     text
 }
 
-/// The beginning of a text, on one line.
+/// The beginning of a body, on one line.
 fn excerpt(body: &[u8]) -> String {
     let start = body.get(..body.len().min(4 * EXCERPT)).unwrap_or_default();
     let text = String::from_utf8_lossy(start);
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_has_a_meaning() {
+    fn each_response_has_its_meaning() {
         let now = datetime!(2026-11-20 12:00:00 UTC);
         for (status, expected) in [
             (200, None),
@@ -156,21 +154,21 @@ mod tests {
             (504, Some((FailureScope::Destination, None))),
             (999, Some((FailureScope::Destination, None))),
         ] {
-            let judged = judge(Ok(answer(status)), now).err().map(|failure| match failure {
-                Failure::NotTaken { fault, retry_after, error } => {
+            let outcome = evaluate(Ok(answer(status)), now).err().map(|failure| match failure {
+                Failure::Rejected { scope, retry_after, error } => {
                     assert_eq!(
                         error.to_string(),
                         format!("destination responded {status}: so it is")
                     );
-                    (fault, retry_after.map(|wait| wait.as_secs()))
+                    (scope, retry_after.map(|wait| wait.as_secs()))
                 }
                 other => panic!("{other:?}"),
             });
-            assert_eq!(judged, expected, "{status}");
+            assert_eq!(outcome, expected, "{status}");
         }
         let too_large = |status| {
             let host = "app.example:443".to_owned();
-            judge(Err(OutboundError::AnswerTooLarge { host, limit: 1, status }), now)
+            evaluate(Err(OutboundError::AnswerTooLarge { host, limit: 1, status }), now)
         };
         assert!(too_large(200).is_ok() && too_large(500).is_err());
     }

@@ -1,19 +1,18 @@
-//! A destination's look into the body: a `JSONPath` query (RFC 9535), which matches where it selects
-//! anything. `$[?$.data.object.amount > 1000]` is the form for a condition on the whole.
+//! A destination's filter: a `JSONPath` query (RFC 9535) that matches if it selects anything. A
+//! condition on the whole body has the form `$[?$.data.object.amount > 1000]`.
 
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-/// Bodies larger than this are not looked into, and match: what a filter keeps away is noise, and
-/// an event must not be lost for its size.
-const LARGEST: usize = 8 * 1024 * 1024;
+/// Larger bodies are not examined and always match: a filter only removes noise, and no event may
+/// be lost because of its size.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// A query over the decoded body. It is checked when it is made and cannot fail afterwards: what
-/// is not there is not selected, and what is no JSON holds nothing.
+/// A query over the decoded body. It is validated at startup and cannot fail later: absent values
+/// are not selected, and a body that is not JSON never matches.
 #[derive(Debug, Clone)]
 pub(super) struct Filter(JsonPath);
 
-/// Why a filter cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("`{query}` is not a valid JSONPath query (RFC 9535)")]
 pub struct FilterError {
@@ -31,7 +30,7 @@ impl Filter {
     }
 
     pub(super) fn matches(&self, json: &[u8]) -> bool {
-        if json.len() > LARGEST {
+        if json.len() > MAX_BYTES {
             return true;
         }
         match serde_json::from_slice::<Value>(json) {
@@ -48,7 +47,7 @@ mod tests {
     const BODY: &[u8] = br#"{"type":"paid","data":{"object":{"amount":1200,"tags":["a","b"]}}}"#;
 
     #[test]
-    fn a_filter_matches_where_it_selects_anything() {
+    fn filter_matches_if_it_selects_anything() {
         for (query, matches) in [
             ("$.type", true),
             ("$.absent", false),
@@ -67,18 +66,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_does_not_match_and_what_is_too_large_does() {
+    fn non_json_never_matches_and_oversized_body_always_does() {
         let filter = Filter::new("$.type").unwrap();
         for body in [&b""[..], b"type", b"\xff", b"{\"type\":1", b"[]", b"null"] {
             assert!(!filter.matches(body), "{body:?}");
         }
-        assert!(filter.matches(&vec![b'['; LARGEST + 1]));
+        assert!(filter.matches(&vec![b'['; MAX_BYTES + 1]));
     }
 
     #[test]
-    fn a_query_that_is_none_is_refused() {
+    fn invalid_query_is_rejected() {
         for query in ["", "type", "$[", "$.a ||", "$[?foo(@)]", "@.type"] {
-            assert!(Filter::new(query).is_err(), "{query:?} was taken");
+            assert!(Filter::new(query).is_err(), "{query:?} was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which headers a request has, and who may set them.
+//! The headers of a request, and which of them a configuration may set.
 
 use super::sign::{Form, GUILD};
 use crate::dispatch::Attempt;
@@ -6,17 +6,16 @@ use crate::outbound::Outbound;
 use crate::store::StoredEvent;
 use crate::verify::SenderInfo;
 
-/// Headers that a configuration may not set: ours, and those that would hold a secret in the clear.
-const OURS: &[&str] =
+/// Headers that a configuration may not set: our own, and those that would expose a secret.
+const RESERVED: &[&str] =
     &["authorization", "content-encoding", "content-type", "cookie", "user-agent"];
 
-/// Whether a configuration may set this header.
 pub(super) fn may_be_set(name: &str, value: &str, form: &Form) -> bool {
     let lower = name.to_ascii_lowercase();
-    Outbound::check_header(name, value).is_ok() && !is_ours(&lower, form)
+    Outbound::check_header(name, value).is_ok() && !is_reserved(&lower, form)
 }
 
-/// The headers of a request about `event`, but those of its signature.
+/// The headers of a request for `event`, without those of its signature.
 pub(super) fn of(
     event: &StoredEvent,
     attempt: &Attempt,
@@ -32,7 +31,7 @@ pub(super) fn of(
         ("sealpost-type".to_owned(), visible(&event.event_type)),
         ("sealpost-attempt".to_owned(), attempt.number.to_string()),
     ];
-    // Who receives it is told what its sender has not sent, or not sent now.
+    // The receiver must know that the sender did not send this, or not now.
     if let Some(original) = attempt.origin.edited_from {
         headers.push(("sealpost-edited".to_owned(), original.to_string()));
     }
@@ -43,7 +42,7 @@ pub(super) fn of(
     if provider_headers {
         let kept = event.headers.iter().filter(|(name, value)| {
             let is_fixed = fixed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-            // What came along is for users.
+            // Unsigned metadata is for display only.
             !SenderInfo::is_name(name)
                 && !is_fixed
                 && !is_guild(name, form)
@@ -54,7 +53,7 @@ pub(super) fn of(
     headers
 }
 
-/// The guild of a call to the bot: the configured one, or the one that the event came with.
+/// The guild of a call to the bot: the configured one, or that of the event.
 pub(super) fn guild<'a>(event: &'a StoredEvent, fixed: &'a [(String, String)]) -> Option<&'a str> {
     let mut all = fixed.iter().chain(&event.headers);
     let found = all.find(|(name, _)| name.eq_ignore_ascii_case(GUILD));
@@ -63,16 +62,16 @@ pub(super) fn guild<'a>(event: &'a StoredEvent, fixed: &'a [(String, String)]) -
     })
 }
 
-fn is_ours(lower: &str, form: &Form) -> bool {
-    OURS.contains(&lower) || lower.starts_with("sealpost-") || form.owns(lower)
+fn is_reserved(lower: &str, form: &Form) -> bool {
+    RESERVED.contains(&lower) || lower.starts_with("sealpost-") || form.owns(lower)
 }
 
-/// The guild is signed in the bot's form, and set there.
+/// The guild is part of the bot's signature, and set by its signer.
 fn is_guild(name: &str, form: &Form) -> bool {
     matches!(form, Form::Bot { .. }) && name.eq_ignore_ascii_case(GUILD)
 }
 
-/// What a header can hold of a text that a sender wrote.
+/// Replaces characters that a header value cannot contain.
 fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }

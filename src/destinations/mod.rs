@@ -1,17 +1,17 @@
-//! Destinations: an event that was verified here reaches an application, signed anew.
+//! Destinations: verified events are delivered to an application, signed anew.
 //!
-//! - A *destination* is a URL with a secret. Every source that it takes from has it as one of its
-//!   handlers, under the stored name `to:` and its name: what waits, what is retried, what became a
-//!   dead letter and what is replayed is as for any handler, and so is the order of lanes.
-//! - Its types say which events it takes, before a delivery is made of an event; its
-//!   filter looks into the body when the delivery is due.
-//! - The *body* is the one that was received, byte for byte. What came in chunks is sent as its
-//!   sender would have sent it in one piece: text, so that every verifier takes it.
-//! - The *form* of the signature is that of Standard Webhooks, or the bot's native one.
-//! - What an answer means is said in one place, in `answer`.
+//! - A *destination* is a URL with a secret. Each source that it subscribes to has it as a handler
+//!   with the stored name `to:` plus its name, so queueing, retries, dead letters, replays and lane
+//!   order work as for any handler.
+//! - Its types select events before a delivery is created; its filter examines the body when the
+//!   delivery is due.
+//! - The *body* is the received one, byte for byte. A chunked payload is sent as the sender would
+//!   have sent it in one piece: as text, so that every verifier accepts it.
+//! - The *form* of the signature is Standard Webhooks or the bot's native one.
+//! - The meaning of each response is defined in `answer`.
 //!
-//! A destination that fails again and again is blocked, and so is one that answers that it is
-//! gone: see `store::breaker` and `store::destinations`. What waits for it is kept.
+//! A destination that keeps failing, or responds that it is gone, is blocked: see `store::breaker`
+//! and `store::destinations`. Its deliveries are kept.
 
 mod answer;
 mod body;
@@ -39,54 +39,50 @@ use send::{Rate, Sender};
 use sign::{Form, KeyError};
 use types::{Types, TypesError};
 
-/// What a destination is made of.
+/// The definition of a destination.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// Its name.
     pub name: String,
-    /// Where it is.
     pub url: Url,
-    /// Patterns of event types.
+    /// The patterns of the event types it accepts.
     pub types: Vec<String>,
     /// A query over the decoded body.
     pub filter: Option<String>,
-    /// How requests are signed.
     pub sign: Sign,
-    /// With what they are signed.
+    /// The signing secret.
     pub secret: Secret,
-    /// What is sent as a bearer token, where the application wants one.
+    /// A bearer token to send, if the application requires one.
     pub token: Option<Secret>,
-    /// The longest time for one request, from resolving the name to the answer's last byte.
+    /// The timeout of one request, from resolving the host name to the last byte of the response.
     pub timeout: Duration,
-    /// How many requests may run at a time, over all gateways.
+    /// The maximum number of requests in flight, over all gateways.
     pub concurrency: NonZeroU32,
-    /// How many requests this gateway begins a second, at most.
+    /// The maximum number of requests that this gateway starts per second.
     pub rate: Option<NonZeroU32>,
-    /// Headers that every request has.
+    /// Additional headers of every request.
     pub headers: Vec<(String, String)>,
-    /// Whether the headers that are kept of the sender's request are sent on.
+    /// Whether the stored headers of the sender's request are forwarded.
     pub provider_headers: bool,
-    /// Where its answers are noted.
+    /// The log of its responses.
     pub answers: ResponseLog,
 }
 
 /// How requests are signed.
 #[derive(Debug, Clone)]
 pub enum Sign {
-    /// As Standard Webhooks says.
     Standard {
-        /// What the names of its headers begin with.
+        /// The prefix of the header names.
         prefix: Prefix,
     },
-    /// As the bot's API signs when it calls the bot.
+    /// The signature of the bot's API when it calls the bot.
     Bot {
-        /// The name of the service that calls.
+        /// The name of the calling service.
         service: String,
     },
 }
 
-/// What the names of the headers of Standard Webhooks begin with. Receivers that are older than the
-/// standard know only the names of the service that it comes from; what the headers hold is the same.
+/// The prefix of the Standard Webhooks headers. Receivers older than the standard know only the
+/// names of the service it originates from; the header values are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefix {
     /// `webhook-id`, `webhook-timestamp`, `webhook-signature`.
@@ -95,30 +91,25 @@ pub enum Prefix {
     Svix,
 }
 
-/// Why there cannot be such a destination.
+/// Why a destination is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
-    /// Its URL cannot be reached.
     #[error("invalid URL")]
     Url(#[source] OutboundError),
-    /// One of its headers cannot be set.
     #[error(
         "the header `{0}` cannot be set: it is reserved for the request or the signature, or would \
          contain a secret"
     )]
     Header(String),
-    /// Its patterns of types are none.
     #[error("invalid types")]
     Types(#[source] TypesError),
-    /// Its filter is no query.
     #[error("invalid filter")]
     Filter(#[source] FilterError),
-    /// Nothing can be signed with its secret.
     #[error("invalid secret")]
     Key(#[source] KeyError),
 }
 
-/// A destination, ready to be sent to.
+/// A validated destination.
 #[derive(Debug, Clone)]
 pub struct Destination {
     sender: Arc<Sender>,
@@ -126,10 +117,7 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Makes it, and checks all that can be checked before anything is sent.
-    ///
-    /// # Errors
-    /// [`DestinationError`].
+    /// Validates everything that can be checked before a request is sent.
     pub fn new(spec: Spec, outbound: &Outbound) -> Result<Self, DestinationError> {
         outbound.check(&spec.url).map_err(DestinationError::Url)?;
         let form =
@@ -141,7 +129,7 @@ impl Destination {
         }
         let filter = spec.filter.as_deref().map(Filter::new).transpose();
         let sender = Sender {
-            // Once per destination and start: the name is stored with every delivery.
+            // Leaked once per destination at startup: the name is stored with every delivery.
             handler: Box::leak(format!("{TO}{}", spec.name).into_boxed_str()),
             url: spec.url,
             filter: filter.map_err(DestinationError::Filter)?,
@@ -158,14 +146,14 @@ impl Destination {
         Ok(Self { sender: Arc::new(sender), types: Arc::new(types) })
     }
 
-    /// Sends it a test event, which says that it is one, and gives what came of it.
+    /// Sends a test event and returns the response.
     pub async fn send_test(&self, now: OffsetDateTime) -> DestinationResponse {
         test::send(&self.sender, now).await
     }
 
-    /// It as a handler of a source of this provider.
+    /// The destination as a handler of a source with this provider.
     pub fn handler(&self, provider: Arc<dyn Provider>) -> Arc<dyn Handler> {
         let (sender, types) = (Arc::clone(&self.sender), Arc::clone(&self.types));
-        Arc::new(send::To { sender, types, provider })
+        Arc::new(send::DestinationHandler { sender, types, provider })
     }
 }

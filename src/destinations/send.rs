@@ -1,4 +1,4 @@
-//! One attempt to hand an event over.
+//! One delivery attempt.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use crate::store::{
 };
 use crate::verify::Provider;
 
-/// How much of an answer is read, in bytes.
+/// The maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What the handlers of one destination share.
+/// The state shared by all handlers of one destination.
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) handler: &'static str,
@@ -44,36 +44,36 @@ pub(super) struct Sender {
     pub(super) outbound: Outbound,
 }
 
-/// What a request is about.
+/// The context of a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct RequestContext {
     pub(super) event: EventId,
     pub(super) at: OffsetDateTime,
-    /// `None` for a test.
+    /// `None` for a test event.
     pub(super) delivery: Option<i64>,
 }
 
-/// How many requests this gateway begins a second.
+/// The limit of requests per second of this gateway.
 #[derive(Debug)]
 pub(super) struct Rate(DefaultDirectRateLimiter);
 
-/// A destination, as a handler of one source.
-pub(super) struct To {
+/// A destination as a handler of one source.
+pub(super) struct DestinationHandler {
     pub(super) sender: Arc<Sender>,
     pub(super) types: Arc<Types>,
     pub(super) provider: Arc<dyn Provider>,
 }
 
-/// The destination took the event.
-struct Taken(&'static str);
+/// The effect of an accepted event.
+struct MarkAccepted(&'static str);
 
 impl Rate {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
         Self(RateLimiter::direct(Quota::per_second(per_second)))
     }
 
-    /// Waits for a turn. Not long: no more wait at a time than may be at work at a time.
-    async fn turn(&self) {
+    /// Waits for a permit. The wait is short: no more requests wait than may be in flight.
+    async fn wait_for_permit(&self) {
         while let Err(wait) = self.0.check() {
             tokio::time::sleep(wait.wait_time_from(DefaultClock::default().now())).await;
         }
@@ -81,51 +81,51 @@ impl Rate {
 }
 
 #[async_trait]
-impl Handler for To {
+impl Handler for DestinationHandler {
     fn name(&self) -> &'static str {
         self.sender.handler
     }
 
-    fn takes(&self, event_type: &str) -> bool {
+    fn accepts(&self, event_type: &str) -> bool {
         self.types.contain(event_type)
     }
 
-    fn at_a_time(&self) -> Option<NonZeroU32> {
+    fn max_in_flight(&self) -> Option<NonZeroU32> {
         Some(self.sender.concurrency)
     }
 
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
         let Sender { handler, filter, form, rate, .. } = &*self.sender;
-        if filter.as_ref().is_some_and(|filter| !filter.matches(body::judged(event))) {
+        if filter.as_ref().is_some_and(|filter| !filter.matches(body::filter_input(event))) {
             return Ok(Effects::ignored());
         }
         if let Some(rate) = rate {
-            rate.turn().await;
+            rate.wait_for_permit().await;
         }
         let fixed = &self.sender.headers;
         let body = body::of(event, &*self.provider);
         let mut headers = headers::of(event, &attempt, fixed, self.sender.provider_headers, form);
         let guild = headers::guild(event, fixed);
         for (name, value) in form.sign(event.id, attempt.started_at, guild, &body) {
-            // The bot's signer suggests a type of content too.
+            // The bot's signer also proposes a content type.
             if name != "content-type" {
                 headers.push((name, value));
             }
         }
         let (at, delivery) = (attempt.started_at, attempt.origin.delivery);
-        let asked = Asked { event: event.id, at, delivery };
-        let (judged, given) = self.sender.ask(asked, headers, body).await;
-        self.sender.answers.note(handler, given);
-        judged?;
-        Ok(Effects::write(Taken(handler)))
+        let context = RequestContext { event: event.id, at, delivery };
+        let (outcome, response) = self.sender.send(context, headers, body).await;
+        self.sender.answers.record(handler, response);
+        outcome?;
+        Ok(Effects::write(MarkAccepted(handler)))
     }
 }
 
 impl Sender {
-    /// Sends one request, and says what came of it: judged, and to be shown.
-    pub(super) async fn ask(
+    /// Sends one request; returns its outcome and the response for display.
+    pub(super) async fn send(
         &self,
-        asked: Asked,
+        context: RequestContext,
         headers: Vec<(String, String)>,
         body: Bytes,
     ) -> (Result<(), Failure>, DestinationResponse) {
@@ -138,7 +138,7 @@ impl Sender {
             max_answer: MAX_ANSWER,
         };
         let began = Instant::now();
-        // With the same id as ever: whoever gets it twice can tell.
+        // A repetition is safe: it has the same event id, so the receiver can deduplicate it.
         let result = self.outbound.send_repeatable(call).await;
         let took = began.elapsed();
         let class = match &result {
@@ -150,24 +150,24 @@ impl Sender {
         .increment(1);
         metrics::histogram!("sealpost_destination_request_seconds", "handler" => self.handler)
             .record(took);
-        let (status, headers, body) = answer::shown(&result);
-        let judged = answer::judge(result, asked.at);
-        let given = DestinationResponse {
-            at: asked.at,
+        let (status, headers, body) = answer::for_display(&result);
+        let outcome = answer::evaluate(result, context.at);
+        let response = DestinationResponse {
+            at: context.at,
             took: time::Duration::try_from(took).unwrap_or(time::Duration::MAX),
-            delivery: asked.delivery,
-            event: asked.event,
+            delivery: context.delivery,
+            event: context.event,
             status,
             headers,
             body,
-            error: judged.as_ref().err().map(answer::said),
+            error: outcome.as_ref().err().map(answer::error_chain),
         };
-        (judged, given)
+        (outcome, response)
     }
 }
 
 #[async_trait]
-impl Write for Taken {
+impl Write for MarkAccepted {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         if let Some(opened_at) = tx.record_response(self.0).await? {
             info!(since = %opened_at, "destination recovered, deliveries resume");

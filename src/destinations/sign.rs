@@ -1,4 +1,4 @@
-//! How a request says who made it.
+//! Request signatures.
 
 use std::fmt;
 
@@ -14,35 +14,33 @@ use crate::providers::{Draft, bot};
 use crate::store::EventId;
 use crate::verify::Secret;
 
-/// What a secret of Standard Webhooks begins with; base64 of the key follows.
+/// The prefix of a Standard Webhooks secret; the key follows in base64.
 const PREFIX: &[u8] = b"whsec_";
-/// How long such a key may be, in bytes.
+/// The accepted length of such a key, in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// The header by which the bot tells guilds apart.
+/// The header with the guild of a call to the bot.
 pub(super) const GUILD: &str = "x-guild-id";
 
-/// How requests are signed, with the keys.
+/// The signature form, with its keys.
 #[derive(Debug)]
 pub(super) enum Form {
-    /// Standard Webhooks.
     Standard { key: Key, prefix: Prefix, token: Option<Secret> },
-    /// The bot's native form.
     Bot { service: String, secret: Secret, token: Option<Secret>, options: toml::Table },
 }
 
-/// A key of Standard Webhooks: any bytes. Its `Debug` does not show them.
+/// A Standard Webhooks key: arbitrary bytes. Its `Debug` output does not show them.
 pub(super) struct Key(Zeroizing<Vec<u8>>);
 
-/// Why nothing can be signed.
+/// Why a secret cannot sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// It begins with `whsec_` and is not what that promises.
+    /// It begins with `whsec_` but is not base64 of a valid key.
     #[error("the part after `whsec_` must be 24 to 64 bytes in base64")]
     Encoding,
-    /// A token is sent in a header.
+    /// The token is sent in a header.
     #[error("the token must be visible ASCII")]
     Token,
-    /// The bot takes no such name.
+    /// The bot accepts no such name.
     #[error("`service` must be 1 to 64 letters, digits, `.`, `_` or `-`")]
     Service,
 }
@@ -72,8 +70,8 @@ impl Form {
         }
     }
 
-    /// The headers that sign this body for this event now. The id is the event's, however often it
-    /// is sent; time and nonce are new every time.
+    /// The headers that sign `body` for this event now. The id is the event's in every attempt;
+    /// timestamp and nonce are new each time.
     pub(super) fn sign(
         &self,
         id: EventId,
@@ -111,8 +109,8 @@ impl Form {
         }
     }
 
-    /// Whether a header of this lower-case name is its own. Those of either prefix are: a receiver
-    /// that knows both must not be shown one that is not signed.
+    /// Whether the signature sets a header with this lower-case name. Both prefixes count: a
+    /// receiver that knows both must not see unsigned headers.
     pub(super) fn owns(&self, name: &str) -> bool {
         match self {
             Self::Standard { .. } => {
@@ -134,7 +132,6 @@ impl Form {
 impl Prefix {
     const ALL: [Self; 2] = [Self::Webhook, Self::Svix];
 
-    /// The name of the header for this part of the signature.
     fn header(self, part: &str) -> String {
         let prefix = match self {
             Self::Webhook => "webhook",
@@ -156,7 +153,7 @@ impl Key {
     }
 
     fn sign(&self, message: &[&[u8]]) -> String {
-        // An HMAC takes a key of any length: the error of the general interface cannot occur.
+        // HMAC takes keys of any length, so this error cannot occur.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
             .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
         for part in message {
@@ -181,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_libraries_vector_comes_out() {
+    fn reference_library_vector_matches() {
         let key = key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let before = b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.";
         assert_eq!(
@@ -191,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_with_the_prefix_is_base64_of_a_key_and_any_other_is_the_key() {
+    fn prefixed_secret_is_decoded_and_any_other_is_used_as_is() {
         assert_eq!(key("a-raw-secret-of-ours").unwrap().0.as_slice(), b"a-raw-secret-of-ours");
         let long = format!("whsec_{}", STANDARD.encode([7; 64]));
         assert_eq!(key(&long).unwrap().0.as_slice(), [7; 64]);

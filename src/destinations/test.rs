@@ -1,20 +1,19 @@
-//! A test event: what a destination is sent to see whether it answers. It says in its body and in a
-//! header that it is a test; no source has sent it, and it is in no table of events.
+//! A test event that checks whether a destination responds. Its body and a header mark it as a
+//! test. It has no source and is not stored.
 
 use bytes::Bytes;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::send::{Asked, Sender};
+use super::send::{RequestContext, Sender};
 use super::sign::Form;
 use crate::store::{DestinationResponse, EventId};
 
-/// The type of a test event, and the source that it says it is of.
+/// The type and the source in a test event.
 const KIND: &str = "sealpost.test";
 const SOURCE: &str = "sealpost";
 
-/// Sends a test event, signed as every event is.
 pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationResponse {
     let id = EventId::new(now);
     let document = json!({
@@ -33,7 +32,7 @@ pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationRes
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let is_bot = matches!(sender.form, Form::Bot { .. });
-    // The guild is signed in the bot's form, and set there.
+    // The guild is part of the bot's signature, and set by its signer.
     let (guild, fixed): (Vec<_>, Vec<_>) = sender
         .headers
         .iter()
@@ -42,6 +41,6 @@ pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationRes
     let guild = guild.first().map(|(_, value)| value.as_str());
     let signed = sender.form.sign(id, now, guild, &body);
     headers.extend(signed.into_iter().filter(|(name, _)| name != "content-type"));
-    let asked = Asked { event: id, at: now, delivery: None };
-    sender.ask(asked, headers, body).await.1
+    let context = RequestContext { event: id, at: now, delivery: None };
+    sender.send(context, headers, body).await.1
 }

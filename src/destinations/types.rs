@@ -1,11 +1,11 @@
-//! Which event types a destination takes.
+//! The event types that a destination accepts.
 
-/// Patterns of event types: `a.b` is that type, `a.*` everything that begins with `a.`, and `!`
-/// before a pattern takes out what it matches. Where there are only such, everything else is in.
+/// Patterns of event types: `a.b` is that type, `a.*` is every type that begins with `a.`, and a
+/// leading `!` excludes. With exclusions only, all other types are accepted.
 #[derive(Debug, Clone)]
 pub(super) struct Types {
-    within: Vec<Pattern>,
-    without: Vec<Pattern>,
+    included: Vec<Pattern>,
+    excluded: Vec<Pattern>,
 }
 
 #[derive(Debug, Clone)]
@@ -14,10 +14,10 @@ enum Pattern {
     BeginsWith(String),
 }
 
-/// Why patterns cannot be used.
+/// Why patterns are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum TypesError {
-    /// Nothing would ever be taken.
+    /// Nothing would ever match.
     #[error("the list is empty")]
     None,
     /// A pattern is empty, or has a star before its end.
@@ -30,41 +30,45 @@ impl Types {
         if patterns.is_empty() {
             return Err(TypesError::None);
         }
-        let (mut within, mut without) = (Vec::new(), Vec::new());
+        let (mut included, mut excluded) = (Vec::new(), Vec::new());
         for text in patterns {
             match text.strip_prefix('!') {
-                Some(rest) => without.push(Pattern::new(rest, text)?),
-                None => within.push(Pattern::new(text, text)?),
+                Some(rest) => excluded.push(Pattern::new(rest, text)?),
+                None => included.push(Pattern::new(text, text)?),
             }
         }
-        if within.is_empty() {
-            within.push(Pattern::BeginsWith(String::new()));
+        if included.is_empty() {
+            included.push(Pattern::BeginsWith(String::new()));
         }
-        Ok(Self { within, without })
+        Ok(Self { included, excluded })
     }
 
     pub(super) fn contain(&self, event_type: &str) -> bool {
         let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(event_type));
-        any(&self.within) && !any(&self.without)
+        any(&self.included) && !any(&self.excluded)
     }
 }
 
 impl Pattern {
     fn new(pattern: &str, text: &str) -> Result<Self, TypesError> {
-        let (stem, is_open) = match pattern.strip_suffix('*') {
-            Some(stem) => (stem, true),
+        let (prefix, has_star) = match pattern.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
             None => (pattern, false),
         };
-        if stem.contains(['*', '!']) || pattern.is_empty() {
+        if prefix.contains(['*', '!']) || pattern.is_empty() {
             return Err(TypesError::Pattern(text.to_owned()));
         }
-        Ok(if is_open { Self::BeginsWith(stem.to_owned()) } else { Self::Exactly(stem.to_owned()) })
+        Ok(if has_star {
+            Self::BeginsWith(prefix.to_owned())
+        } else {
+            Self::Exactly(prefix.to_owned())
+        })
     }
 
     fn matches(&self, event_type: &str) -> bool {
         match self {
             Self::Exactly(exact) => event_type == exact,
-            Self::BeginsWith(stem) => event_type.starts_with(stem),
+            Self::BeginsWith(prefix) => event_type.starts_with(prefix),
         }
     }
 }
@@ -78,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_taken_where_a_pattern_matches_and_no_exclusion_does() {
+    fn type_is_accepted_if_included_and_not_excluded() {
         for (patterns, event_type, taken) in [
             (&["*"][..], "anything", true),
             (&["invoice.paid"], "invoice.paid", true),
@@ -103,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_pattern_is_rejected() {
         assert!(types(&[]).is_err());
         for bad in ["", "!", "*.paid", "a*b", "a**", "!!a", "a!"] {
-            assert!(types(&[bad]).is_err(), "{bad:?} was taken");
+            assert!(types(&[bad]).is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The loop: look, claim, run, settle.
+//! The dispatch loop: poll, claim, run, settle.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,29 +12,28 @@ use tracing::{info, warn};
 
 use super::in_flight::InFlight;
 use super::isolated::Isolated;
+use super::poll::Polled;
 use super::queues::{Queues, is_to_destination};
 use super::run::Runner;
-use super::slots::{Connections, Places};
-use super::turn::Turn;
-use super::{CLAIM_WITHIN, HandlerTable, Jitter, RetryPolicy, Trouble, Wakeup, in_time};
+use super::slots::{Connections, Slots};
+use super::{CLAIM_TIMEOUT, DispatchProblem, HandlerTable, Jitter, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
-use crate::store::{LanePlace, Lease, Paused, Store, StoreError};
+use crate::store::{LaneCursor, Lease, Paused, Store, StoreError};
 
-/// How often expired leases are looked for, at most.
+/// The minimum interval between recoveries of expired leases.
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 
-/// How much dispatch does at a time, and how long it waits.
+/// Limits and intervals of dispatch.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchSettings {
-    /// The most handlers that run at a time.
+    /// The maximum number of concurrent handlers.
     pub concurrency: usize,
-    /// How long a handler may take.
+    /// The timeout of a handler.
     pub handler_deadline: Duration,
-    /// How long a lease lasts; longer than the handler's deadline.
+    /// The duration of a lease; longer than the timeout of a handler.
     pub lease: Duration,
-    /// How often the table is looked at without a hint.
+    /// How often to poll without a notification.
     pub poll: Duration,
-    /// When to try again.
     pub retry: RetryPolicy,
 }
 
@@ -50,30 +49,29 @@ impl Default for DispatchSettings {
     }
 }
 
-/// Works on deliveries.
 #[derive(Clone)]
 pub struct Dispatcher {
     pub(super) store: Store,
     pub(super) sources: Arc<Vec<String>>,
-    /// The destinations, each with how many of its deliveries may be at work at a time.
+    /// The destinations, with the maximum number of deliveries in flight over all gateways.
     pub(super) destinations: Arc<BTreeMap<String, i32>>,
     pub(super) settings: DispatchSettings,
     pub(super) clock: SharedClock,
     pub(super) wakeup: Wakeup,
     pub(super) runner: Arc<Runner>,
     pub(super) queues: Arc<Queues>,
-    pub(super) places: Places,
-    pub(super) held: InFlight,
-    /// What was paused when it was last possible to ask.
+    pub(super) slots: Slots,
+    pub(super) in_flight: InFlight,
+    /// The pauses, as they were last read.
     pub(super) paused: Arc<Mutex<Paused>>,
     pub(super) isolated: Arc<Isolated>,
-    pub(super) lanes: Arc<Mutex<LanePlace>>,
+    pub(super) lanes: Arc<Mutex<LaneCursor>>,
     pub(super) tasks: TaskTracker,
 }
 
 impl Dispatcher {
-    /// A dispatcher whose handlers run on `handlers`, a runtime of their own: one that blocks its
-    /// thread does not hold up ingest.
+    /// `handlers` is a runtime of its own for the handlers: one that blocks its thread does not
+    /// delay ingest.
     pub fn new(
         store: Store,
         table: HandlerTable,
@@ -84,11 +82,12 @@ impl Dispatcher {
         handlers: Handle,
     ) -> Self {
         let queues = Queues::new(&table);
-        let own = table.queues().into_iter().filter(|queue| !is_to_destination(queue)).collect();
-        let places = Places::new(settings.concurrency, own);
+        let with_slots =
+            table.queues().into_iter().filter(|queue| !is_to_destination(queue)).collect();
+        let slots = Slots::new(settings.concurrency, with_slots);
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {
-            connections: Connections::new(store.settling()),
+            connections: Connections::new(store.settle_connections()),
             store: store.clone(),
             table,
             retry: settings.retry,
@@ -107,8 +106,8 @@ impl Dispatcher {
             wakeup,
             runner: Arc::new(runner),
             queues: Arc::new(queues),
-            places,
-            held: InFlight::default(),
+            slots,
+            in_flight: InFlight::default(),
             paused: Arc::default(),
             isolated: Arc::default(),
             lanes: Arc::default(),
@@ -116,36 +115,30 @@ impl Dispatcher {
         }
     }
 
-    /// Claims a batch, runs it, and waits until it is settled; then one of those whose lease ran
-    /// out, alone. Gives how many deliveries were worked on.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when the queues cannot be looked at.
+    /// Claims a batch, runs it and waits until it is settled, then runs one isolated delivery
+    /// alone. Returns the number of deliveries processed.
     pub async fn step(&self) -> Result<usize, StoreError> {
-        let mut turn = self.turn(false).await?;
-        if turn.started == 0 {
+        let mut polled = self.poll_queues(false).await?;
+        if polled.started == 0 {
             self.discover().await?;
             self.unpark_heads().await?;
-            turn = self.turn(true).await?;
-            while turn.started == 0 && turn.more {
-                turn = self.turn(true).await?;
+            polled = self.poll_queues(true).await?;
+            while polled.started == 0 && polled.more {
+                polled = self.poll_queues(true).await?;
             }
         }
         self.wait_for_all().await;
-        let buried = self.recover_expired_leases().await?;
+        let dead = self.recover_expired_leases().await?;
         let isolated = self.claim_isolated().await?;
         let alone = usize::from(isolated.is_some());
         if let Some((lease, done)) = isolated {
             self.runner.run(lease).await;
             drop(done);
         }
-        Ok(turn.started + buried + alone)
+        Ok(polled.started + dead + alone)
     }
 
-    /// Steps until there is nothing due.
-    ///
-    /// # Errors
-    /// As [`Dispatcher::step`].
+    /// Repeats [`Dispatcher::step`] until no delivery is due.
     pub async fn run_until_idle(&self) -> Result<usize, StoreError> {
         let mut total = 0;
         loop {
@@ -156,15 +149,14 @@ impl Dispatcher {
         }
     }
 
-    /// What is in trouble now: queues that cannot be claimed from, handlers whose results cannot
-    /// be written.
-    pub fn troubles(&self) -> Vec<Trouble> {
-        let mut troubles = self.queues.troubles(self.clock.now());
-        troubles.extend(self.runner.troubles());
-        troubles
+    /// Queues that cannot be claimed from, and handlers whose results cannot be recorded.
+    pub fn problems(&self) -> Vec<DispatchProblem> {
+        let mut problems = self.queues.problems(self.clock.now());
+        problems.extend(self.runner.problems());
+        problems
     }
 
-    /// Works until `stop`, then finishes what it holds.
+    /// Runs until `stop`, then drains the deliveries in flight.
     pub async fn run(&self, stop: &CancellationToken) {
         let working = async {
             self.work(stop).await;
@@ -172,7 +164,7 @@ impl Dispatcher {
         };
         tokio::select! {
             () = working => {}
-            () = self.held.renew(&self.store, self.settings.lease) => {}
+            () = self.in_flight.renew(&self.store, self.settings.lease) => {}
         }
     }
 
@@ -182,7 +174,7 @@ impl Dispatcher {
             let now = Instant::now();
             if now >= recover_at {
                 self.recover().await;
-                // It reads what was leased of late: no more than a small part of the time.
+                // Limits recovery to about 5% of the time.
                 let often = RECOVER_EVERY.min(self.settings.lease / 4).max(self.settings.poll);
                 recover_at = now + often + now.elapsed() * 20;
             }
@@ -191,8 +183,8 @@ impl Dispatcher {
                 measure_at = now + self.settings.poll;
             }
             self.start_isolated().await;
-            match self.turn(false).await {
-                Ok(Turn { started: 0, more: false }) => {
+            match self.poll_queues(false).await {
+                Ok(Polled { started: 0, more: false }) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
                 }
                 Ok(_) => {}
@@ -205,8 +197,7 @@ impl Dispatcher {
         }
     }
 
-    /// Does what keeps the queues in order. Whatever fails is done the next time, and keeps
-    /// nothing else from being done.
+    /// Maintains the queues. Each step is independent: a failed one is retried the next time.
     async fn recover(&self) {
         for (what, done) in [
             ("recover expired leases", self.recover_expired_leases().await.map(|_| ())),
@@ -219,12 +210,12 @@ impl Dispatcher {
         }
     }
 
-    /// Shows which destinations are blocked, and what is in trouble.
+    /// Updates the gauges of blocked destinations and of failing queues and handlers.
     async fn measure(&self) {
-        let troubles = self.queues.troubles(self.clock.now());
+        let problems = self.queues.problems(self.clock.now());
         for queue in self.runner.table.queues() {
-            let failing = troubles.iter().any(|trouble| {
-                trouble.source.as_ref() == Some(&queue.source) && trouble.handler == queue.handler
+            let failing = problems.iter().any(|problem| {
+                problem.source.as_ref() == Some(&queue.source) && problem.handler == queue.handler
             });
             metrics::gauge!("sealpost_claims_failing",
                 "source" => queue.source, "handler" => queue.handler)
@@ -234,41 +225,41 @@ impl Dispatcher {
         if self.destinations.is_empty() {
             return;
         }
-        let held = self.store.blocked_destinations(self.clock.now());
-        let Ok(held) = in_time(CLAIM_WITHIN, held).await else { return };
+        let blocked = self.store.blocked_destinations(self.clock.now());
+        let Ok(blocked) = in_time(CLAIM_TIMEOUT, blocked).await else { return };
         for handler in self.destinations.keys() {
-            let is_held = held.iter().any(|gate| gate.handler == *handler);
+            let is_blocked = blocked.iter().any(|block| block.handler == *handler);
             metrics::gauge!("sealpost_destination_blocked", "handler" => handler.clone())
-                .set(if is_held { 1.0 } else { 0.0 });
+                .set(if is_blocked { 1.0 } else { 0.0 });
         }
     }
 
     async fn discover(&self) -> Result<(), StoreError> {
-        self.queues.learn(in_time(CLAIM_WITHIN, self.store.queues(&self.sources)).await?);
+        self.queues.add(in_time(CLAIM_TIMEOUT, self.store.queues(&self.sources)).await?);
         Ok(())
     }
 
     async fn unpark_heads(&self) -> Result<(), StoreError> {
         let lanes = || self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut place = lanes().clone();
-        let let_in = self.store.unpark_heads(&mut place, self.clock.now());
-        let let_in = in_time(CLAIM_WITHIN, let_in).await?;
-        *lanes() = place;
-        if let_in > 0 {
-            info!(count = let_in, "parked heads of lanes queued again");
+        let mut cursor = lanes().clone();
+        let unparked = self.store.unpark_heads(&mut cursor, self.clock.now());
+        let unparked = in_time(CLAIM_TIMEOUT, unparked).await?;
+        *lanes() = cursor;
+        if unparked > 0 {
+            info!(count = unparked, "parked heads of lanes queued again");
         }
         Ok(())
     }
 
-    pub(super) fn start<P: Send + 'static>(&self, lease: Lease, place: P) {
+    pub(super) fn start<P: Send + 'static>(&self, lease: Lease, slot: P) {
         let runner = Arc::clone(&self.runner);
         let wakeup = self.wakeup.clone();
-        let holding = self.held.hold(&lease);
+        let guard = self.in_flight.insert(&lease);
         self.tasks.spawn(async move {
             runner.run(lease).await;
-            drop((holding, place));
-            // Its lane is free, and so is its place.
-            wakeup.ring_here();
+            drop((guard, slot));
+            // Its lane and its slot are free again.
+            wakeup.notify_local();
         });
     }
 

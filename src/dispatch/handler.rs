@@ -1,4 +1,4 @@
-//! What a handler is.
+//! The handler trait.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,50 +8,46 @@ use time::OffsetDateTime;
 
 use crate::store::{DeathReason, Effects, FailureScope, Origin, StoredEvent};
 
-/// An error of any type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Does something about events. It does its outside work itself, with the event's id as
-/// idempotency key, and returns its database writes: no transaction is open while it works.
+/// Processes events. It does its external work itself, with the event's id as idempotency key, and
+/// returns its database writes: no transaction is open while it works.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Its name. Stored with every delivery: never change it once used.
+    /// The stored name. Deliveries refer to it: never change it.
     fn name(&self) -> &'static str;
 
-    /// Which event types it takes. Asked once, at start-up.
+    /// The event types it handles. Called once, at start-up.
     fn event_types(&self) -> EventTypes {
         EventTypes::All
     }
 
-    /// Whether it takes events of this type. Asked for every event that arrives.
-    fn takes(&self, event_type: &str) -> bool {
+    /// Whether it handles events of this type. Called for every received event.
+    fn accepts(&self, event_type: &str) -> bool {
         self.event_types().contain(event_type)
     }
 
-    /// For a destination: how many of its deliveries may be at work at a time, over all gateways.
-    /// They take no room from the handlers. `None` for everything else.
-    fn at_a_time(&self) -> Option<NonZeroU32> {
+    /// For a destination, the maximum number of its deliveries in flight, over all gateways; these
+    /// do not use handler slots. `None` for a handler.
+    fn max_in_flight(&self) -> Option<NonZeroU32> {
         None
     }
 
-    /// Handles one event. May be called again for the same event, after a failure or a crash.
+    /// Handles one event. It is called again for the same event after a failure or a crash.
     ///
     /// # Errors
-    /// A [`Failure`] that says whether another attempt can help.
+    /// A [`Failure`], which says whether a retry can help.
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure>;
 }
 
-/// Which event types a handler takes.
+/// The event types of a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventTypes {
-    /// Every type.
     All,
-    /// These types.
     Only(&'static [&'static str]),
 }
 
 impl EventTypes {
-    /// Whether this type is one of them.
     pub fn contain(self, event_type: &str) -> bool {
         match self {
             Self::All => true,
@@ -60,67 +56,53 @@ impl EventTypes {
     }
 }
 
-/// Which attempt it is.
+/// The attempt of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
-    /// When it began.
     pub started_at: OffsetDateTime,
-    /// How its delivery came about.
     pub origin: Origin,
 }
 
-/// Why a handler did not succeed.
+/// A failed attempt.
 #[derive(Debug)]
 pub enum Failure {
-    /// Another attempt may help.
+    /// A retry may help.
     Transient {
-        /// How long the other side asked us to wait.
+        /// From `Retry-After`.
         retry_after: Option<Duration>,
-        /// What went wrong.
         error: BoxError,
     },
-    /// What it needs is not there yet: only time ends it, not the number of attempts.
+    /// A precondition is not met yet. Only the maximum age ends the retries, not their number.
     Backlog {
-        /// Not before this time has passed.
+        /// The minimum delay.
         retry_after: Duration,
-        /// What is awaited.
         error: BoxError,
-        /// How whoever brings it will name it.
-        awaits: Option<String>,
+        /// The name it is released by.
+        awaiting: Option<String>,
     },
-    /// The handler, or one of its effects, panicked. Another attempt may help.
-    Panicked {
-        /// With what message.
-        error: BoxError,
-    },
-    /// A destination did not take the event. Another attempt may help; where the destination is
-    /// blocked then, this one does not count.
-    NotTaken {
-        /// What it is about.
-        fault: FailureScope,
-        /// How long the destination asked us to wait.
+    /// The handler or one of its effects panicked. A retry may help.
+    Panicked { error: BoxError },
+    /// A destination did not accept the event. A retry may help. If the destination is blocked
+    /// then, the attempt does not count.
+    Rejected {
+        scope: FailureScope,
+        /// From `Retry-After`.
         retry_after: Option<Duration>,
-        /// What went wrong.
         error: BoxError,
     },
-    /// No further attempt can help.
-    Permanent {
-        /// The closed reason.
-        reason: DeathReason,
-        /// What went wrong.
-        error: BoxError,
-    },
+    /// No retry can help.
+    Permanent { reason: DeathReason, error: BoxError },
 }
 
 impl Failure {
-    /// A failure after which another attempt may help.
+    /// A failure that a retry may fix.
     pub fn transient(error: impl Into<BoxError>) -> Self {
         Self::Transient { retry_after: None, error: error.into() }
     }
 
-    /// A failure after which no attempt can help.
+    /// A failure that no retry can fix.
     pub fn permanent(reason: DeathReason, error: impl Into<BoxError>) -> Self {
         Self::Permanent { reason, error: error.into() }
     }

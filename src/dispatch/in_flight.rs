@@ -1,5 +1,5 @@
-//! What this process holds. A lease that expires while its holder is here is no lost one: it is
-//! renewed, and nobody in this process takes it.
+//! Deliveries in flight in this process. Their leases are renewed, and nobody in this process
+//! recovers them when they expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,17 +8,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{CLAIM_WITHIN, in_time};
+use super::{CLAIM_TIMEOUT, in_time};
 use crate::store::{Lease, Store};
 
-/// The deliveries that this process works on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct InFlight(Arc<Mutex<HashMap<i64, (Lease, Instant)>>>);
 
-/// One of them; it is not any more when this is dropped.
+/// Removes its delivery when dropped.
 #[derive(Debug)]
 pub(super) struct InFlightGuard {
-    held: InFlight,
+    in_flight: InFlight,
     delivery: i64,
 }
 
@@ -27,18 +26,16 @@ impl InFlight {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that this one is worked on.
-    pub(super) fn hold(&self, lease: &Lease) -> InFlightGuard {
+    pub(super) fn insert(&self, lease: &Lease) -> InFlightGuard {
         self.leases().insert(lease.delivery, (lease.clone(), Instant::now()));
-        InFlightGuard { held: self.clone(), delivery: lease.delivery }
+        InFlightGuard { in_flight: self.clone(), delivery: lease.delivery }
     }
 
-    /// All of them.
     pub(super) fn ids(&self) -> Vec<i64> {
         self.leases().keys().copied().collect()
     }
 
-    /// Renews, again and again, the leases of what takes long.
+    /// Renews the leases of long-running deliveries until dropped.
     pub(super) async fn renew(&self, store: &Store, lease: Duration) {
         let every = lease / 3;
         loop {
@@ -47,12 +44,12 @@ impl InFlight {
                 .leases()
                 .values()
                 .filter(|(_, since)| since.elapsed() >= every)
-                .map(|(held, _)| held.clone())
+                .map(|(lease, _)| lease.clone())
                 .collect();
             if long.is_empty() {
                 continue;
             }
-            if let Err(error) = in_time(CLAIM_WITHIN, store.renew(&long, lease)).await {
+            if let Err(error) = in_time(CLAIM_TIMEOUT, store.renew(&long, lease)).await {
                 let error = &error as &dyn std::error::Error;
                 warn!(error, count = long.len(), "cannot renew leases");
             }
@@ -62,6 +59,6 @@ impl InFlight {
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.held.leases().remove(&self.delivery);
+        self.in_flight.leases().remove(&self.delivery);
     }
 }

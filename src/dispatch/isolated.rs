@@ -1,4 +1,4 @@
-//! Deliveries whose lease expired: ended, and run one at a time.
+//! Recovers deliveries with an expired lease, and runs them one at a time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,41 +6,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
 
 use super::run::count_ended;
-use super::{CLAIM_WITHIN, Dispatcher, in_time};
+use super::{CLAIM_TIMEOUT, Dispatcher, in_time};
 use crate::store::{Counter, Lease, StoreError};
 
-/// After so many runs alone that ended with their process, a delivery is given up.
-const MOST_LOST: u32 = 8;
+/// A delivery is dead-lettered after this number of attempts lost in isolation.
+const MAX_LOST: u32 = 8;
 
-/// Deliveries that are run one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Isolated {
-    /// There may be some.
-    there: AtomicBool,
-    /// One of them is in flight.
+    /// Whether there may be isolated deliveries.
+    may_exist: AtomicBool,
+    /// Whether one of them is in flight.
     running: AtomicBool,
-    /// The handler of the last one.
+    /// The handler of the last isolated delivery.
     last: Mutex<String>,
 }
 
 impl Dispatcher {
-    /// Ends expired leases, but for those that are held here; gives how many deliveries became
-    /// dead letters.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Recovers expired leases, except those of deliveries in flight here. Returns the number of
+    /// deliveries dead-lettered.
     pub async fn recover_expired_leases(&self) -> Result<usize, StoreError> {
-        let most = self.settings.retry.max_attempts.min(MOST_LOST);
-        let held = self.held.ids();
-        let lost = self.store.recover_expired_leases(&self.sources, &held, self.clock.now(), most);
-        let lost = in_time(CLAIM_WITHIN, lost).await?;
-        if lost.isolated > 0 {
+        let max_lost = self.settings.retry.max_attempts.min(MAX_LOST);
+        let own = self.in_flight.ids();
+        let recovered =
+            self.store.recover_expired_leases(&self.sources, &own, self.clock.now(), max_lost);
+        let recovered = in_time(CLAIM_TIMEOUT, recovered).await?;
+        if recovered.isolated > 0 {
             warn!(
-                count = lost.isolated,
+                count = recovered.isolated,
                 "leases expired without a result; deliveries are isolated and run one at a time"
             );
         }
-        for queue in &lost.buried {
+        for queue in &recovered.dead {
             error!(
                 source.name = queue.source,
                 handler.name = queue.handler,
@@ -49,23 +46,24 @@ impl Dispatcher {
             count_ended(&self.store, &queue.source, &queue.handler, "lost", Counter::Dead);
         }
         // Another gateway may have left some.
-        self.isolated.there.store(true, Ordering::Relaxed);
-        Ok(lost.buried.len())
+        self.isolated.may_exist.store(true, Ordering::Relaxed);
+        Ok(recovered.dead.len())
     }
 
-    /// Takes a delivery whose lease expired, if none is in flight; what is given with it says that
-    /// it is over when it is dropped.
-    pub(super) async fn claim_isolated(&self) -> Result<Option<(Lease, RunningAlone)>, StoreError> {
+    /// Claims an isolated delivery, if none is in flight. The guard marks its end when dropped.
+    pub(super) async fn claim_isolated(
+        &self,
+    ) -> Result<Option<(Lease, IsolatedGuard)>, StoreError> {
         if self.isolated.running.swap(true, Ordering::AcqRel) {
             return Ok(None);
         }
-        let running = RunningAlone(Arc::clone(&self.isolated));
+        let running = IsolatedGuard(Arc::clone(&self.isolated));
         let (now, lease) = (self.clock.now(), self.settings.lease);
         let last = || self.isolated.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last().clone();
         let claim = self.store.claim_isolated(&self.sources, &before, now, lease);
-        let isolated = in_time(CLAIM_WITHIN, claim).await?;
-        self.isolated.there.store(isolated.is_some(), Ordering::Relaxed);
+        let isolated = in_time(CLAIM_TIMEOUT, claim).await?;
+        self.isolated.may_exist.store(isolated.is_some(), Ordering::Relaxed);
         let Some(lease) = isolated else { return Ok(None) };
         last().clone_from(&lease.handler);
         warn!(
@@ -77,17 +75,16 @@ impl Dispatcher {
         Ok(Some((lease, running)))
     }
 
-    /// Starts an isolated delivery beside what is in flight, where there is one and none is in
-    /// flight.
+    /// Starts an isolated delivery beside the others, if there is one and none is in flight.
     pub(super) async fn start_isolated(&self) {
-        if !self.isolated.there.load(Ordering::Relaxed) {
+        if !self.isolated.may_exist.load(Ordering::Relaxed) {
             return;
         }
         match self.claim_isolated().await {
             Ok(Some((lease, running))) => self.start(lease, running),
             Ok(None) => {}
             Err(error) => {
-                self.isolated.there.store(false, Ordering::Relaxed);
+                self.isolated.may_exist.store(false, Ordering::Relaxed);
                 let error = &error as &dyn std::error::Error;
                 warn!(error, "cannot claim isolated deliveries");
             }
@@ -95,10 +92,10 @@ impl Dispatcher {
     }
 }
 
-/// An isolated delivery is in flight until this is dropped.
-pub(super) struct RunningAlone(Arc<Isolated>);
+/// Marks that an isolated delivery is in flight.
+pub(super) struct IsolatedGuard(Arc<Isolated>);
 
-impl Drop for RunningAlone {
+impl Drop for IsolatedGuard {
     fn drop(&mut self) {
         self.0.running.store(false, Ordering::Release);
     }

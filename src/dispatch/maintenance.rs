@@ -1,5 +1,5 @@
-//! Housekeeping: gives up transfers that never became whole, deletes what has expired. It takes
-//! no input: it looks at the tables, and can be run at any time and by several gateways at once.
+//! Housekeeping: expires incomplete transfers and deletes expired rows. It works on the tables
+//! only, so it can run at any time and in several gateways at once.
 
 use std::sync::Arc;
 
@@ -13,58 +13,48 @@ use super::{BoxError, in_time};
 use crate::clock::SharedClock;
 use crate::store::{ExpectedTokens, RefusedStatement, Store, StoreError};
 
-/// How often it looks.
-const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
-/// How long a provider may take to keep its own things in order.
-const UPKEEP_WITHIN: std::time::Duration = std::time::Duration::from_mins(2);
+const INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
+/// The timeout of the maintenance of one provider.
+const PROVIDER_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(2);
 
-/// By how much this machine's clock may differ from the database's. Beyond it senders are likely to
-/// be refused as stale or from the future, and the reason is not theirs.
+/// The tolerated difference between this machine's clock and the database's. Beyond it, requests
+/// are likely to be rejected as too old or from the future through no fault of the sender.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
 
-/// How long a transfer may wait.
+/// The maximum ages of an incomplete transfer.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferAges {
-    /// Since its last chunk.
+    /// Since the last chunk.
     pub idle: Duration,
-    /// Since its first.
+    /// Since the first chunk.
     pub total: Duration,
 }
 
-/// Keeps the tables in order.
 #[derive(Clone)]
 pub struct Maintenance {
-    /// The database.
     pub store: Store,
-    /// The clock.
     pub clock: SharedClock,
-    /// What stands in for the database's clock; `None` for the database's own.
+    /// Replaces the database's clock in tests.
     pub database_clock: Option<SharedClock>,
-    /// How long a transfer may wait.
     pub ages: TransferAges,
-    /// What the providers keep of what they await.
-    pub registries: Vec<Arc<dyn ExpectedTokens>>,
-    /// What the providers do besides.
+    pub expected_tokens: Vec<Arc<dyn ExpectedTokens>>,
     pub maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
 }
 
-/// What a provider does although no event asks for it, such as removing what nobody needs.
+/// Periodic work of a provider, such as deleting unused objects.
 #[async_trait]
 pub trait ProviderMaintenance: Send + Sync + 'static {
-    /// Does a bounded part of what is to be done now; says how much it did. May run in several
-    /// gateways at once. No transaction may be open while it works outside the database.
+    /// Does a bounded amount of work and returns how much it did. May run in several gateways at
+    /// once. No transaction may be open during work outside the database.
     ///
     /// # Errors
-    /// Whatever kept it from its work; the rest is done the next time.
+    /// Any failure; the work is retried the next time.
     async fn step(&self, store: &Store, now: OffsetDateTime) -> Result<u64, BoxError>;
 }
 
 impl Maintenance {
-    /// Does everything that is to be done now. While this machine's clock and the database's
-    /// differ, nothing is: what one of them takes for expired may not be.
-    ///
-    /// # Errors
-    /// [`StoreError`]; what is left is done the next time.
+    /// Does everything that is due. It does nothing while this machine's clock and the database's
+    /// differ: what looks expired by one of them may not be.
     pub async fn step(&self) -> Result<(), StoreError> {
         let clocks = self.clocks().await?;
         if !clocks.agree() {
@@ -78,24 +68,24 @@ impl Maintenance {
             warn!(event.id = %event, "incomplete transfer expired");
             metrics::counter!("sealpost_transfers_expired_total").increment(1);
         }
-        let keys = self.store.forget_keys(now).await?;
-        let transfers = self.store.forget_transfers(now).await?;
-        self.store.forget_tallies(now).await?;
-        let held = self.store.delete_expired_rejected(now).await?;
-        self.store.forget_requests(now).await?;
+        let keys = self.store.delete_expired_keys(now).await?;
+        let transfers = self.store.delete_closed_transfers(now).await?;
+        self.store.delete_old_counters(now).await?;
+        let rejected = self.store.delete_expired_rejected(now).await?;
+        self.store.delete_expired_idempotency_keys(now).await?;
         let mut given_up = 0;
-        for registry in &self.registries {
+        for tokens in &self.expected_tokens {
             let mut tx = self.store.begin().await?;
-            let expired = registry.expire(&mut tx, now).await?;
+            let expired = tokens.expire(&mut tx, now).await?;
             given_up += tx.commit(expired).await?.into_inner();
         }
-        if keys + transfers + held + given_up > 0 {
-            info!(keys, transfers, held, given_up, "expired rows deleted");
+        if keys + transfers + rejected + given_up > 0 {
+            info!(keys, transfers, held = rejected, given_up, "expired rows deleted");
         }
         Ok(())
     }
 
-    /// Lets providers keep their own things in order, each within a time of its own.
+    /// Runs the maintenance of every provider, each with a timeout of its own.
     pub async fn run_provider_maintenance(&self) {
         let now = match self.clocks().await {
             Ok(clocks) => clocks.earlier(),
@@ -107,8 +97,8 @@ impl Maintenance {
                 return;
             }
         };
-        for upkeep in &self.maintenance_tasks {
-            match tokio::time::timeout(UPKEEP_WITHIN, upkeep.step(&self.store, now)).await {
+        for task in &self.maintenance_tasks {
+            match tokio::time::timeout(PROVIDER_TIMEOUT, task.step(&self.store, now)).await {
                 Ok(Ok(0)) => {}
                 Ok(Ok(done)) => info!(done, "provider housekeeping done"),
                 Ok(Err(error)) => {
@@ -119,19 +109,19 @@ impl Maintenance {
         }
     }
 
-    /// Does it now and then until `stop`.
+    /// Runs periodically until `stop`.
     pub async fn run(&self, stop: &CancellationToken) {
         let mut trusted = true;
-        let mut steady = Steady::new(self.clock.now());
+        let mut clock_jump = ClockJump::new(self.clock.now());
         loop {
             trusted = self.compare_clocks(trusted).await;
-            if steady.is_held(self.clock.now(), self.ages.idle) {
+            if clock_jump.pauses_expiry(self.clock.now(), self.ages.idle) {
                 warn!("this machine's clock has jumped, retention paused for a while");
-            } else if let Err(error) = in_time(EVERY, self.step()).await {
+            } else if let Err(error) = in_time(INTERVAL, self.step()).await {
                 warn!(error = &error as &dyn std::error::Error, "housekeeping failed");
             }
             self.run_provider_maintenance().await;
-            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
                 return;
             }
         }
@@ -145,8 +135,8 @@ impl Maintenance {
         Ok(Clocks { ours: self.clock.now(), theirs })
     }
 
-    /// Says once when this machine's clock and the database's part, and once when they agree
-    /// again; gives whether they agree.
+    /// Logs once when the clocks start to differ, and once when they agree again. Returns whether
+    /// they agree.
     async fn compare_clocks(&self, agreed: bool) -> bool {
         let Ok(clocks) = self.clocks().await else { return agreed };
         let offset = clocks.offset();
@@ -165,8 +155,7 @@ impl Maintenance {
     }
 }
 
-/// What lies at the bottom of an error, without its text: that can name a client-supplied file
-/// name.
+/// The root cause of an error, without its text, which can contain a file name chosen by a client.
 fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = Some(error);
     let mut cause = "another error".to_owned();
@@ -183,7 +172,7 @@ fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
     cause
 }
 
-/// What two clocks say at the same time.
+/// The times of both clocks at one moment.
 #[derive(Debug, Clone, Copy)]
 struct Clocks {
     ours: OffsetDateTime,
@@ -204,30 +193,30 @@ impl Clocks {
     }
 }
 
-/// Notices when the wall clock goes another way than time does: the machine was asleep, or
-/// somebody has set the clock, and the database's with it.
-struct Steady {
+/// Detects jumps of the wall clock against the monotonic one: the machine was suspended, or the
+/// clock was set.
+struct ClockJump {
     wall: OffsetDateTime,
     at: Instant,
-    held_until: Option<Instant>,
+    paused_until: Option<Instant>,
 }
 
-impl Steady {
+impl ClockJump {
     fn new(wall: OffsetDateTime) -> Self {
-        Self { wall, at: Instant::now(), held_until: None }
+        Self { wall, at: Instant::now(), paused_until: None }
     }
 
-    /// Whether nothing may expire yet: after a jump whoever is alive has `grace` to show it.
-    fn is_held(&mut self, wall: OffsetDateTime, grace: Duration) -> bool {
+    /// Whether expiry is paused: after a jump, active senders get `grace` to continue.
+    fn pauses_expiry(&mut self, wall: OffsetDateTime, grace: Duration) -> bool {
         let now = Instant::now();
         let passed = Duration::try_from(now.duration_since(self.at)).unwrap_or(Duration::MAX);
         let jump = (wall - self.wall).saturating_sub(passed);
         (self.wall, self.at) = (wall, now);
         if jump > CLOCK_TOLERANCE {
             let grace = std::time::Duration::try_from(grace).unwrap_or_default();
-            self.held_until = now.checked_add(grace);
+            self.paused_until = now.checked_add(grace);
         }
-        self.held_until.is_some_and(|until| now < until)
+        self.paused_until.is_some_and(|until| now < until)
     }
 }
 
@@ -240,24 +229,24 @@ mod tests {
     const START: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_jump_of_the_clock_nothing_expires_for_a_while() {
-        let mut steady = Steady::new(START);
+    async fn expiry_pauses_after_a_clock_jump() {
+        let mut clock_jump = ClockJump::new(START);
         let grace = Duration::minutes(15);
         let mut step = async |seconds: u64, wall: OffsetDateTime| {
             tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
-            steady.is_held(wall, grace)
+            clock_jump.pauses_expiry(wall, grace)
         };
         assert!(!step(30, START + Duration::seconds(30)).await);
-        assert!(!step(30, START + Duration::seconds(90)).await, "half a minute is no jump");
+        assert!(!step(30, START + Duration::seconds(90)).await, "half a minute is not a jump");
         let far = START + Duration::hours(2);
         assert!(step(30, far).await);
         assert!(step(14 * 60, far + Duration::minutes(14)).await);
         assert!(!step(60, far + Duration::minutes(15)).await);
-        assert!(!step(30, START).await, "back again: nothing seems older than it is");
+        assert!(!step(30, START).await, "a jump back makes nothing look older");
     }
 
     #[test]
-    fn of_two_clocks_the_earlier_counts_and_only_while_they_agree() {
+    fn earlier_clock_counts_while_the_clocks_agree() {
         let clocks = |seconds| Clocks { ours: START + Duration::seconds(seconds), theirs: START };
         assert!(clocks(60).agree() && clocks(-60).agree());
         assert!(!clocks(61).agree() && !clocks(-61).agree());

@@ -1,23 +1,24 @@
-//! Dispatch: hands stored events to handlers until they are done or dead.
+//! Dispatch: hands stored events to handlers until each delivery is done or dead.
 //!
-//! - A *lease* is taken before work begins, and committed: the attempt counts from then on,
-//!   whatever becomes of the process.
-//! - A [`Handler`] does its outside work and returns its database writes as effects.
-//! - The [`RetryPolicy`] decides what becomes of a failed attempt: it is pure.
+//! - A *lease* is taken and committed before the work begins, so the attempt counts even if the
+//!   process crashes.
+//! - A [`Handler`] does its external work and returns its database writes as effects.
+//! - The [`RetryPolicy`] decides what follows a failed attempt. It is pure.
 //! - *Settling* consumes the lease, applies the effects and records the attempt, in one
-//!   transaction. Whoever has lost the lease settles nothing.
+//!   transaction. It fails if the lease was lost.
 //!
-//! One step claims, runs and settles a batch: [`Dispatcher::step`]. The loop repeats it; tests
-//! repeat it until there is nothing left.
+//! [`Dispatcher::step`] claims, runs and settles one batch. The loop repeats it; tests repeat it
+//! until no delivery is due.
 //!
-//! When a process dies here: before the claim commits, nothing has happened. After it, the lease
-//! runs out, the lost attempt is noted, and another gateway takes the delivery over. Deliveries
-//! whose lease expired are run one at a time, beside the others, and only what was lost then
-//! counts: an event which kills the process takes no other's attempts with it.
+//! If a process crashes before the claim commits, nothing has happened. If it crashes later, the
+//! lease expires, the attempt is recorded as lost, and another gateway retries the delivery.
+//! Deliveries with an expired lease are isolated: they run one at a time beside all others, and
+//! only attempts lost in isolation count. So an event that crashes the process does not use up the
+//! attempts of other deliveries.
 //!
-//! Trouble in one place stays there. Every queue (a source and a handler) is looked at and claimed
-//! from by itself, and has places of its own; a handler has only a part of the connections; and a
-//! lock or a deadlock at the settlement is waited out while the lease holds.
+//! Failures are contained. Every queue (a source and a handler) is scanned and claimed separately
+//! and has its own slots, and a handler gets only a part of the connections. A lock or a deadlock
+//! during settlement is retried while the lease lasts.
 
 mod dispatcher;
 mod handler;
@@ -25,6 +26,7 @@ mod in_flight;
 mod isolated;
 mod maintenance;
 mod notify;
+mod poll;
 mod problem;
 mod queues;
 mod retry;
@@ -33,14 +35,13 @@ mod scan_floor;
 mod settle;
 mod slots;
 mod table;
-mod turn;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
 pub use handler::{Attempt, BoxError, EventTypes, Failure, Handler};
 pub use maintenance::{Maintenance, ProviderMaintenance, TransferAges};
 
 pub use notify::Wakeup;
-pub use problem::Trouble;
+pub use problem::DispatchProblem;
 pub use retry::{Decision, Jitter, RetryPolicy};
 pub use table::HandlerTable;
 
@@ -48,14 +49,13 @@ use std::time::Duration;
 
 use crate::store::StoreError;
 
-/// The longest wait for a claim or an announcement.
-const CLAIM_WITHIN: Duration = Duration::from_secs(5);
-/// The longest wait for an event, which may be large, and for a handler's writes.
-const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+/// The timeout of a claim or a notification.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout for loading an event, which may be large, and for applying a handler's writes.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bounds a wait for the database. The server bounds its statements itself; but when its machine
-/// is gone, nobody resets the connection, and an answer would be waited for as long as TCP does:
-/// a quarter of an hour in which no delivery is worked on.
+/// Adds a timeout to a database call. The server limits its statements itself. But if its machine
+/// is gone, nobody resets the connection, and TCP would wait for a quarter of an hour.
 async fn in_time<T, E: From<StoreError>>(
     within: Duration,
     work: impl Future<Output = Result<T, E>>,

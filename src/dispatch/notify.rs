@@ -1,5 +1,5 @@
-//! Wake-ups are hints. The table is the truth: whoever misses a hint finds the work at the next
-//! poll. Losing the listening connection therefore loses nothing.
+//! Notifications are hints only. A missed one delays work until the next poll, so losing the
+//! listening connection loses nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,76 +8,74 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{CLAIM_WITHIN, in_time};
+use super::{CLAIM_TIMEOUT, in_time};
 use crate::store::Store;
 
-/// The shortest time between two announcements to other gateways.
-const ANNOUNCE_EVERY: Duration = Duration::from_millis(50);
-/// The wait before listening anew.
-const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+/// The minimum interval between notifications to other gateways.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(50);
+/// The delay before listening again after an error.
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// Tells dispatchers that there is work: this gateway's at once, others by way of the database.
+/// Notifies dispatchers of work: this gateway's directly, others through the database.
 #[derive(Debug, Clone, Default)]
 pub struct Wakeup {
     local: Arc<Notify>,
     remote: Arc<Notify>,
-    /// For who watches what happens.
+    /// For the change stream.
     watchers: Arc<Notify>,
 }
 
 impl Wakeup {
-    /// There is new work: it was committed.
-    pub fn ring(&self) {
-        self.ring_here();
+    /// New work was committed.
+    pub fn notify_all(&self) {
+        self.notify_local();
         self.remote.notify_one();
     }
 
-    /// There may be new work for this gateway only.
-    pub(super) fn ring_here(&self) {
+    /// There may be new work for this gateway.
+    pub(super) fn notify_local(&self) {
         self.local.notify_one();
         self.watchers.notify_one();
     }
 
-    /// Is notified of every hint, and of every attempt that ended here; for one who waits.
+    /// Notified of every hint and of every attempt that ended here.
     pub fn watchers(&self) -> Arc<Notify> {
         Arc::clone(&self.watchers)
     }
 
-    /// Waits for a hint, for at most `poll`.
     pub async fn wait(&self, poll: Duration) {
-        // Whichever comes first; a hint that came before the wait began counts too.
+        // A hint from before the wait counts too.
         drop(tokio::time::timeout(poll, self.local.notified()).await);
     }
 
-    /// Passes this gateway's hints on, many as one.
+    /// Forwards this gateway's hints to other gateways, many as one.
     pub async fn announce(&self, store: &Store, stop: &CancellationToken) {
         while stop.run_until_cancelled(self.remote.notified()).await.is_some() {
-            if let Err(error) = in_time(CLAIM_WITHIN, store.announce()).await {
+            if let Err(error) = in_time(CLAIM_TIMEOUT, store.announce()).await {
                 debug!(error = %error, "cannot notify other gateways of new work");
             }
-            if stop.run_until_cancelled(tokio::time::sleep(ANNOUNCE_EVERY)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(ANNOUNCE_INTERVAL)).await.is_none() {
                 return;
             }
         }
     }
 
-    /// Takes other gateways' hints.
     pub async fn listen(&self, store: &Store, stop: &CancellationToken) {
         let listening = async {
             loop {
                 match store.listen().await {
                     Ok(mut listener) => {
-                        // What was announced before is found by looking once now.
-                        self.ring_here();
+                        // Finds work announced before the connection.
+                        self.notify_local();
                         while listener.recv().await.is_ok() {
-                            self.ring_here();
+                            self.notify_local();
                         }
                         warn!("lost the connection listening for new work; polling continues");
                     }
                     Err(error) => debug!(error = %error, "cannot listen for new work; polling \
                                                           continues"),
                 }
-                tokio::time::sleep(LISTEN_AGAIN).await;
+                tokio::time::sleep(RECONNECT_DELAY).await;
             }
         };
         stop.run_until_cancelled(listening).await.unwrap_or(());

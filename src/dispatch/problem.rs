@@ -1,26 +1,24 @@
-//! What cannot be done at the moment, and since when.
+//! Problems that dispatch has now.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// What did not fail again for so long is not said to fail any longer. Whatever waits is tried at
-/// least four times in this time; else another gateway has done it.
-const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
+/// A problem that has not recurred for this long is over. Waiting work is retried at least four
+/// times in this time, unless another gateway has done it.
+const OVER_AFTER: Duration = Duration::from_mins(2);
 
-/// Something that cannot be done at the moment.
+/// A queue that cannot be claimed from, or a handler whose results cannot be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// The source whose deliveries cannot be claimed; `None` where what its handler comes to
-    /// cannot be written.
+pub struct DispatchProblem {
+    /// The source of the queue; `None` if results cannot be recorded.
     pub source: Option<String>,
     /// The handler's stored name.
     pub handler: String,
-    /// Since when.
     pub since: OffsetDateTime,
 }
 
-/// Since when something fails, and when it did for the last time.
+/// The first and the last failure of a problem.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failing {
     since: OffsetDateTime,
@@ -28,15 +26,15 @@ pub(super) struct Failing {
 }
 
 impl Failing {
-    /// It failed now; `before` is what was known.
-    pub(super) fn noted(before: Option<Self>, now: OffsetDateTime) -> Self {
+    /// Records a failure.
+    pub(super) fn recorded(before: Option<Self>, now: OffsetDateTime) -> Self {
         let since = before.and_then(|before| before.since(now)).unwrap_or(now);
         Self { since, last: now }
     }
 
-    /// Since when it fails, unless that was reset.
+    /// When the problem began; `None` if it is over.
     pub(super) fn since(self, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        (now - self.last < FORGOTTEN_AFTER).then_some(self.since)
+        (now - self.last < OVER_AFTER).then_some(self.since)
     }
 }
 
@@ -45,14 +43,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fail_again_is_forgotten() {
+    fn problem_is_over_when_it_does_not_recur() {
         let begin = OffsetDateTime::UNIX_EPOCH;
         let minute = Duration::from_mins(1);
-        let failing = Failing::noted(None, begin);
-        let failing = Failing::noted(Some(failing), begin + minute);
+        let failing = Failing::recorded(None, begin);
+        let failing = Failing::recorded(Some(failing), begin + minute);
         assert_eq!(failing.since(begin + 2 * minute), Some(begin));
         assert_eq!(failing.since(begin + 3 * minute), None);
-        let anew = Failing::noted(Some(failing), begin + 3 * minute);
+        let anew = Failing::recorded(Some(failing), begin + 3 * minute);
         assert_eq!(anew.since(begin + 3 * minute), Some(begin + 3 * minute));
     }
 }

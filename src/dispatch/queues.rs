@@ -1,4 +1,4 @@
-//! What is known of the queues: where each is looked at from, and which cannot be claimed from.
+//! The known queues: where the scan of each begins, and which of them fail.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,45 +8,43 @@ use tokio::time::Instant;
 
 use super::problem::Failing;
 use super::scan_floor::Floor;
-use super::{HandlerTable, Trouble};
+use super::{DispatchProblem, HandlerTable};
 use crate::store::{Queue, TO};
 
-/// After the first failure a queue is left alone for so long; twice as long after every further
-/// one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest time for which a queue is left alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The backoff after the first failure of a queue. It doubles with every further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+/// The maximum backoff.
+const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
-/// The queues.
 #[derive(Debug)]
 pub(super) struct Queues(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     known: Vec<Known>,
-    /// How often something was claimed.
-    turn: u64,
+    /// Incremented with every successful claim.
+    claims: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     queue: Queue,
     floor: Floor,
-    /// When it last had its turn.
-    turn: u64,
+    /// The value of `State::claims` when it was last claimed from.
+    last_claim: u64,
     failures: u32,
     failing: Option<Failing>,
     not_before: Option<Instant>,
 }
 
-/// A look at some queues, in one statement.
+/// A scan of some queues, in one statement.
 #[derive(Debug)]
-pub(super) struct Look(pub(super) Vec<(Queue, Option<OffsetDateTime>)>);
+pub(super) struct Scan(pub(super) Vec<(Queue, Option<OffsetDateTime>)>);
 
 impl Queues {
     pub(super) fn new(table: &HandlerTable) -> Self {
-        let queues = Self(Mutex::new(State { known: Vec::new(), turn: 0 }));
-        queues.learn(table.queues());
+        let queues = Self(Mutex::new(State { known: Vec::new(), claims: 0 }));
+        queues.add(table.queues());
         queues
     }
 
@@ -54,8 +52,7 @@ impl Queues {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds those that are new.
-    pub(super) fn learn(&self, found: Vec<Queue>) {
+    pub(super) fn add(&self, found: Vec<Queue>) {
         let mut state = self.state();
         let at = Instant::now();
         for queue in found {
@@ -63,7 +60,7 @@ impl Queues {
                 state.known.push(Known {
                     queue,
                     floor: Floor::new(at),
-                    turn: 0,
+                    last_claim: 0,
                     failures: 0,
                     failing: None,
                     not_before: None,
@@ -72,63 +69,61 @@ impl Queues {
         }
     }
 
-    /// The looks to be made now; with `whole`, one at all of them from the beginning.
-    pub(super) fn looks(&self, whole: bool) -> Vec<Look> {
+    /// The scans to make now; with `full`, one scan of all queues from the beginning.
+    pub(super) fn scans(&self, full: bool) -> Vec<Scan> {
         let at = Instant::now();
         let state = self.state();
-        let (mut together, mut looks) = (Vec::new(), Vec::new());
+        let (mut together, mut scans) = (Vec::new(), Vec::new());
         for known in &state.known {
-            let from = if whole { None } else { known.floor.next(at) };
-            let look = (known.queue.clone(), from);
-            let is_left_alone = known.not_before.is_some_and(|then| at < then);
-            match (whole || !known.floor.is_alone(), whole || !is_left_alone) {
-                (true, true) => together.push(look),
-                (false, true) => looks.push(Look(vec![look])),
+            let from = if full { None } else { known.floor.next(at) };
+            let scan = (known.queue.clone(), from);
+            let backs_off = known.not_before.is_some_and(|then| at < then);
+            match (full || !known.floor.is_separate(), full || !backs_off) {
+                (true, true) => together.push(scan),
+                (false, true) => scans.push(Scan(vec![scan])),
                 (_, false) => {}
             }
         }
         if !together.is_empty() {
-            looks.insert(0, Look(together));
+            scans.insert(0, Scan(together));
         }
-        looks
+        scans
     }
 
-    /// Notes what a look has found: for each queue since when its oldest has been due.
-    pub(super) fn looked(
+    /// Records the result of a scan: when the oldest delivery of each queue became due.
+    pub(super) fn scanned(
         &self,
-        look: &Look,
+        scan: &Scan,
         oldest: &[Option<OffsetDateTime>],
         now: OffsetDateTime,
         took: Duration,
     ) {
         let at = Instant::now();
         let mut state = self.state();
-        for ((queue, from), oldest) in look.0.iter().zip(oldest) {
+        for ((queue, from), oldest) in scan.0.iter().zip(oldest) {
             if let Some(known) = state.find(queue) {
-                known.floor.looked(*from, *oldest, now, (at, took));
+                known.floor.scanned(*from, *oldest, now, (at, took));
             }
         }
     }
 
-    /// Notes that a look has failed.
-    pub(super) fn look_failed(&self, look: &Look, now: OffsetDateTime) {
+    pub(super) fn scan_failed(&self, scan: &Scan, now: OffsetDateTime) {
         let at = Instant::now();
         let mut state = self.state();
-        for (queue, from) in &look.0 {
+        for (queue, from) in &scan.0 {
             if let Some(known) = state.find(queue) {
                 known.floor.failed(*from, now, at);
-                if let [_] = look.0[..] {
+                if let [_] = scan.0[..] {
                     known.failed(now, at);
                 }
             }
         }
     }
 
-    /// Notes that a queue was claimed from, or could not be.
-    pub(super) fn claimed(&self, queue: &Queue, well: bool, now: OffsetDateTime) {
+    pub(super) fn claimed(&self, queue: &Queue, succeeded: bool, now: OffsetDateTime) {
         let at = Instant::now();
         if let Some(known) = self.state().find(queue) {
-            if well {
+            if succeeded {
                 (known.failures, known.failing, known.not_before) = (0, None, None);
             } else {
                 known.failed(now, at);
@@ -136,29 +131,28 @@ impl Queues {
         }
     }
 
-    /// Notes that a queue had its turn.
-    pub(super) fn had_turn(&self, queue: &Queue) {
+    pub(super) fn was_claimed(&self, queue: &Queue) {
         let mut state = self.state();
-        state.turn += 1;
-        let turn = state.turn;
+        state.claims += 1;
+        let claims = state.claims;
         if let Some(known) = state.find(queue) {
-            known.turn = turn;
+            known.last_claim = claims;
         }
     }
 
-    /// These, the one that has waited longest for its turn first.
-    pub(super) fn in_turn<T>(&self, mut these: Vec<(Queue, T)>) -> Vec<(Queue, T)> {
+    /// Sorts by fairness: the queue that was claimed from longest ago comes first.
+    pub(super) fn by_fairness<T>(&self, mut queues: Vec<(Queue, T)>) -> Vec<(Queue, T)> {
         let mut state = self.state();
-        these.sort_by_cached_key(|(queue, _)| state.find(queue).map_or(0, |known| known.turn));
-        these
+        queues
+            .sort_by_cached_key(|(queue, _)| state.find(queue).map_or(0, |known| known.last_claim));
+        queues
     }
 
-    /// Those that cannot be claimed from.
-    pub(super) fn troubles(&self, now: OffsetDateTime) -> Vec<Trouble> {
+    pub(super) fn problems(&self, now: OffsetDateTime) -> Vec<DispatchProblem> {
         let state = self.state();
         let failing = state.known.iter().filter_map(|known| {
             let queue = known.queue.clone();
-            Some(Trouble {
+            Some(DispatchProblem {
                 source: Some(queue.source),
                 handler: queue.handler,
                 since: known.failing?.since(now)?,
@@ -176,14 +170,13 @@ impl State {
 
 impl Known {
     fn failed(&mut self, now: OffsetDateTime, at: Instant) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        let backoff = FIRST_BACKOFF.saturating_mul(1 << self.failures.min(16)).min(MAX_BACKOFF);
         self.failures = self.failures.saturating_add(1);
-        self.failing = Some(Failing::noted(self.failing, now));
-        self.not_before = Some(at + pause);
+        self.failing = Some(Failing::recorded(self.failing, now));
+        self.not_before = Some(at + backoff);
     }
 }
 
-/// Whether a queue is a destination's.
 pub(super) fn is_to_destination(queue: &Queue) -> bool {
     queue.handler.starts_with(TO)
 }

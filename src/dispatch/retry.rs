@@ -1,4 +1,4 @@
-//! When to try again, and when to stop: a pure decision.
+//! The retry policy: a pure decision.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +6,28 @@ use std::time::Duration;
 use super::Failure;
 use crate::store::DeathReason;
 
-/// Gives chance numbers from 0 up to 1: an argument, so that a test can fix it.
+/// Returns random numbers from 0 to 1. An argument, so that tests can fix it.
 pub type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// How often, how far apart and for how long a delivery is tried.
+/// The limits and delays of retries.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// The most attempts, the first included.
+    /// The maximum number of attempts, including the first.
     pub max_attempts: u32,
-    /// The longest time for which it is tried: from the first attempt on, without the time in
-    /// which nobody was there to try.
+    /// The maximum age, counted from the first attempt, without times when no gateway was there to
+    /// try.
     pub max_age: Duration,
-    /// The bound of the first delay; it doubles with every attempt.
+    /// The upper bound of the first delay. It doubles with every attempt.
     pub base: Duration,
-    /// The bound of every delay, and of what a `Retry-After` may ask for.
+    /// The upper bound of every delay and of every `Retry-After`.
     pub cap: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            // With the delays below: hours. An outage of an hour or two costs nothing.
+            // With the delays below this lasts for hours: an outage of an hour or two loses
+            // nothing.
             max_attempts: 20,
             max_age: Duration::from_hours(24),
             base: Duration::from_secs(5),
@@ -35,41 +36,39 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What is to become of a delivery whose attempt failed.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Try again after this time.
+    /// Retry after this delay.
     Retry(Duration),
-    /// Try again after this time, and do not count the attempt. `None`: the destination is held
-    /// back, and when it is tried again is settled there.
+    /// Retry after this delay, without counting the attempt. `None` if the destination is blocked:
+    /// its state decides when.
     Pause(Option<Duration>),
-    /// Stop.
     DeadLetter(DeathReason),
 }
 
 impl RetryPolicy {
-    /// Decides after attempt `attempt` (from 1) of a delivery that was tried for `age`. `jitter`, from 0
-    /// up to 1, is the chance: full jitter, so that deliveries that failed together do not come
-    /// back together.
+    /// Decides after attempt `attempt` (from 1) of a delivery of this age. `jitter` is from 0 to 1:
+    /// full jitter, so that deliveries that failed together are not retried together.
     ///
-    /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts.
-    /// What waits for something is not given up for their number: it has failed at nothing yet.
+    /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts. A
+    /// backlog is limited by age, not by attempts: it has not failed yet.
     pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, jitter: f64) -> Decision {
         let (retry_after, too_old) = match failure {
             Failure::Permanent { reason, .. } => return Decision::DeadLetter(*reason),
             Failure::Panicked { .. } if attempt >= self.max_attempts => {
                 return Decision::DeadLetter(DeathReason::Panicked);
             }
-            Failure::Transient { .. } | Failure::NotTaken { .. }
+            Failure::Transient { .. } | Failure::Rejected { .. }
                 if attempt >= self.max_attempts =>
             {
                 return Decision::DeadLetter(DeathReason::Exhausted);
             }
             Failure::Panicked { .. } => (Duration::ZERO, DeathReason::TooOld),
-            Failure::Transient { retry_after, .. } | Failure::NotTaken { retry_after, .. } => {
+            Failure::Transient { retry_after, .. } | Failure::Rejected { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), DeathReason::TooOld)
             }
-            Failure::Backlog { retry_after, .. } => (*retry_after, DeathReason::AwaitedInVain),
+            Failure::Backlog { retry_after, .. } => (*retry_after, DeathReason::PreconditionNotMet),
         };
         let doublings = attempt.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
@@ -80,8 +79,9 @@ impl RetryPolicy {
         Decision::Retry(delay)
     }
 
-    /// When to try again what was given back: nothing is wrong with it, so it is soon.
-    pub fn soon(&self, jitter: f64) -> Duration {
+    /// The delay of a delivery that was released without an attempt. It is short, since nothing is
+    /// wrong with the delivery.
+    pub fn release_delay(&self, jitter: f64) -> Duration {
         self.base.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_doubles_from_the_base_up_to_the_cap() {
+    fn delay_bound_doubles_from_base_to_cap() {
         let bounds: Vec<u64> = (1..8)
             .map(|attempt| match POLICY.decide(attempt, Duration::ZERO, &transient(None), 1.0) {
                 Decision::Retry(delay) => delay.as_secs(),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_and_the_greatest_age_end_it() {
+    fn last_attempt_and_maximum_age_end_retries() {
         let failure = transient(None);
         let exhausted = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
         assert_eq!(exhausted, Decision::DeadLetter(DeathReason::Exhausted));
@@ -128,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_two_hours_leaves_attempts_over_however_small_the_draws() {
+    fn default_policy_outlasts_a_two_hour_outage() {
         let policy = RetryPolicy::default();
         let failure = transient(None);
-        // A third of the greatest delay, each time: with so many attempts that is far out.
+        // A third of the maximum delay each time, which is unlikely with so many attempts.
         let mut age = Duration::ZERO;
         for attempt in 1.. {
             match policy.decide(attempt, age, &failure, 0.33) {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_panicked_to_the_end_says_so() {
+    fn last_panic_is_the_death_reason() {
         let failure = Failure::Panicked { error: "a bug".into() };
         let last = POLICY.decide(8, Duration::ZERO, &failure, 0.5);
         assert_eq!(last, Decision::DeadLetter(DeathReason::Panicked));
@@ -153,22 +153,22 @@ mod tests {
     }
 
     #[test]
-    fn a_permanent_failure_is_not_tried_again() {
+    fn permanent_failure_is_not_retried() {
         let failure = Failure::permanent(DeathReason::WrongAccount, "not yours");
         let decision = POLICY.decide(1, Duration::ZERO, &failure, 0.5);
         assert_eq!(decision, Decision::DeadLetter(DeathReason::WrongAccount));
     }
 
     #[test]
-    fn what_waits_is_tried_until_it_is_too_old_however_often_that_is() {
+    fn backlog_is_retried_until_its_maximum_age() {
         let retry_after = Duration::from_secs(10);
-        let failure = Failure::Backlog { retry_after, error: "not there".into(), awaits: None };
+        let failure = Failure::Backlog { retry_after, error: "not there".into(), awaiting: None };
         let first = POLICY.decide(1, Duration::ZERO, &failure, 0.0);
         assert_eq!(first, Decision::Retry(retry_after));
         let hundredth = POLICY.decide(100, Duration::from_hours(20), &failure, 1.0);
         assert_eq!(hundredth, Decision::Retry(POLICY.cap));
         let last = POLICY.decide(3, POLICY.max_age, &failure, 0.5);
-        assert_eq!(last, Decision::DeadLetter(DeathReason::AwaitedInVain));
+        assert_eq!(last, Decision::DeadLetter(DeathReason::PreconditionNotMet));
     }
 
     proptest! {

@@ -1,57 +1,55 @@
-//! From where on a queue is looked at.
+//! Where the scan of a queue begins.
 //!
-//! The index of a queue keeps the entries of deliveries that are done for as long as any
-//! transaction in the database server might want to see them. Whoever looks from the beginning
-//! reads all of them, every time. So a look begins at the floor: nothing that was due before it is
-//! left, as far as anyone knows. What may come to stand below it (a clock that is behind, a row
-//! that somebody set by hand) is found by looking from the beginning all the same, which is done
-//! as often as it is cheap.
+//! The index of a queue keeps the entries of completed deliveries for as long as any transaction on
+//! the database server might need them, and a scan from the beginning reads all of them. So a scan
+//! begins at the floor: as far as known, nothing below it is due. What ends up below it (a clock
+//! that is behind, a row set by hand) is found by full scans, which run as often as they are cheap.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// How far below the newest the floor stays: a delivery is due from when its event came in, and
-/// seen when that was committed.
+/// How far the floor stays behind the current time: a delivery is due when its event is received,
+/// and visible when that is committed.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Where the floor is, while a look from the beginning takes too long to come to its end.
-const BLIND: Duration = Duration::from_mins(1);
-/// Looking from the beginning takes up no more than one part in so many of the time.
+/// How far back the floor is while full scans time out.
+const FALLBACK: Duration = Duration::from_mins(1);
+/// Full scans take at most this fraction of the time: one in so many.
 const SHARE: u32 = 10;
-/// After a look from the beginning that failed, the next one is so far off.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// A look that takes longer is too slow to be made together with those at other queues.
+/// The delay before the next full scan after one that failed.
+const FULL_SCAN_BACKOFF: Duration = Duration::from_secs(30);
+/// A queue whose scan takes longer is scanned separately from the others.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// From where on one queue is looked at.
+/// The floor of one queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Floor {
     at: Option<OffsetDateTime>,
-    /// When it may be looked at from the beginning again.
-    whole_from: Instant,
-    /// Whether it is looked at by itself.
-    alone: bool,
+    /// When the next full scan is allowed.
+    next_full_scan: Instant,
+    /// Whether it is scanned in a statement of its own.
+    separate: bool,
 }
 
 impl Floor {
     pub(super) fn new(at: Instant) -> Self {
-        Self { at: None, whole_from: at, alone: false }
+        Self { at: None, next_full_scan: at, separate: false }
     }
 
-    /// Where the next look begins; `None`: at the beginning.
+    /// Where the next scan begins; `None` for a full scan.
     pub(super) fn next(&self, at: Instant) -> Option<OffsetDateTime> {
-        if at >= self.whole_from { None } else { self.at }
+        if at >= self.next_full_scan { None } else { self.at }
     }
 
-    /// Whether it is to be looked at by itself, so that no other waits for it.
-    pub(super) fn is_alone(&self) -> bool {
-        self.alone
+    /// Whether it is scanned separately, so that no other queue waits for it.
+    pub(super) fn is_separate(&self) -> bool {
+        self.separate
     }
 
-    /// After a look from `from`, which took so long and found that the oldest is due since
-    /// `oldest`, at `now`.
-    pub(super) fn looked(
+    /// Records a scan from `from` that took `took` and found that the oldest delivery has been due
+    /// since `oldest`.
+    pub(super) fn scanned(
         &mut self,
         from: Option<OffsetDateTime>,
         oldest: Option<OffsetDateTime>,
@@ -61,23 +59,23 @@ impl Floor {
         let newest = now - MARGIN;
         self.at = Some(oldest.map_or(newest, |oldest| oldest.min(newest)));
         if from.is_none() {
-            self.whole_from = at + took * SHARE;
+            self.next_full_scan = at + took * SHARE;
         }
-        self.alone = took > SLOW;
+        self.separate = took > SLOW;
     }
 
-    /// After a look from `from` that failed.
+    /// Records a failed scan from `from`.
     pub(super) fn failed(
         &mut self,
         from: Option<OffsetDateTime>,
         now: OffsetDateTime,
         at: Instant,
     ) {
-        if from.is_none() && self.alone {
-            self.at = self.at.or(Some(now - BLIND));
-            self.whole_from = at + PATIENCE;
+        if from.is_none() && self.separate {
+            self.at = self.at.or(Some(now - FALLBACK));
+            self.next_full_scan = at + FULL_SCAN_BACKOFF;
         }
-        self.alone = true;
+        self.separate = true;
     }
 }
 
@@ -91,42 +89,45 @@ mod tests {
     const MILLI: Duration = Duration::from_millis(1);
 
     #[test]
-    fn the_floor_follows_the_oldest_and_stays_below_the_newest() {
+    fn floor_follows_the_oldest_and_stays_behind_now() {
         let at = Instant::now();
         let mut floor = Floor::new(at);
-        assert_eq!(floor.next(at), None, "at first from the beginning");
+        assert_eq!(floor.next(at), None, "the first scan is full");
         let oldest = NOW - Duration::from_hours(1);
-        floor.looked(None, Some(oldest), NOW, (at, MILLI));
+        floor.scanned(None, Some(oldest), NOW, (at, MILLI));
         assert_eq!(floor.next(at), Some(oldest));
-        floor.looked(Some(oldest), Some(NOW), NOW, (at, MILLI));
+        floor.scanned(Some(oldest), Some(NOW), NOW, (at, MILLI));
         assert_eq!(floor.next(at), Some(NOW - MARGIN));
-        floor.looked(floor.next(at), None, NOW, (at, MILLI));
+        floor.scanned(floor.next(at), None, NOW, (at, MILLI));
         assert_eq!(floor.next(at), Some(NOW - MARGIN));
     }
 
     #[test]
-    fn a_look_from_the_beginning_is_made_as_often_as_it_is_cheap() {
+    fn full_scans_run_as_often_as_they_are_cheap() {
         let at = Instant::now();
         let mut floor = Floor::new(at);
-        floor.looked(None, None, NOW, (at, MILLI));
+        floor.scanned(None, None, NOW, (at, MILLI));
         assert!(floor.next(at + 9 * MILLI).is_some() && floor.next(at + 10 * MILLI).is_none());
-        floor.looked(None, None, NOW, (at, 500 * MILLI));
+        floor.scanned(None, None, NOW, (at, 500 * MILLI));
         assert!(floor.next(at + Duration::from_millis(4999)).is_some());
         assert_eq!(floor.next(at + Duration::from_secs(5)), None);
-        assert!(floor.is_alone(), "and nobody else waits for it");
+        assert!(floor.is_separate(), "other queues do not wait for it");
     }
 
     #[test]
-    fn where_the_beginning_cannot_be_reached_what_is_new_is_found_all_the_same() {
+    fn new_deliveries_are_found_while_full_scans_fail() {
         let at = Instant::now();
         let mut floor = Floor::new(at);
         floor.failed(None, NOW, at);
-        assert!(floor.is_alone() && floor.next(at).is_none(), "another may have been the slow one");
+        assert!(
+            floor.is_separate() && floor.next(at).is_none(),
+            "another queue may have been slow"
+        );
         floor.failed(None, NOW, at);
-        assert_eq!(floor.next(at), Some(NOW - BLIND));
-        assert_eq!(floor.next(at + PATIENCE), None);
-        floor.looked(floor.next(at), None, NOW, (at, MILLI));
-        assert!(!floor.is_alone());
-        assert!(floor.next(at).is_some(), "not from the beginning: that has failed");
+        assert_eq!(floor.next(at), Some(NOW - FALLBACK));
+        assert_eq!(floor.next(at + FULL_SCAN_BACKOFF), None);
+        floor.scanned(floor.next(at), None, NOW, (at, MILLI));
+        assert!(!floor.is_separate());
+        assert!(floor.next(at).is_some(), "no full scan after one that failed");
     }
 }

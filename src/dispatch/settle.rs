@@ -1,5 +1,5 @@
-//! Records the results of attempts. A lock, a deadlock or a database that is briefly unavailable is
-//! not the handler's failure: writes are retried while the lease is held.
+//! Records the results of attempts. A lock, a deadlock or a brief outage of the database is not the
+//! handler's failure: writes are retried while the lease lasts.
 
 use std::time::Duration;
 
@@ -8,42 +8,41 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::run::Runner;
-use super::{SETTLE_WITHIN, Trouble, in_time};
+use super::{DispatchProblem, SETTLE_TIMEOUT, in_time};
 use crate::store::{EffectError, Effects, Lease, Outcome, StoreError};
 
-/// The first wait before something is tried again; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How many leases long it is tried to give a delivery back.
-const GIVE_UP_AFTER: u32 = 10;
+/// The first backoff; it doubles.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// The maximum backoff.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// For how many lease durations releasing a delivery is retried.
+const MAX_RELEASE_LEASES: u32 = 10;
 
-/// Tries at something that the database refuses for the moment.
-pub(super) struct Tries {
+/// Retries with exponential backoff until a deadline.
+pub(super) struct Retries {
     until: Instant,
-    wait: Duration,
-    made: u32,
+    backoff: Duration,
+    failed: u32,
 }
 
-impl Tries {
-    /// Until then.
+impl Retries {
     pub(super) fn until(until: Instant) -> Self {
-        Self { until, wait: FIRST_WAIT, made: 0 }
+        Self { until, backoff: FIRST_BACKOFF, failed: 0 }
     }
 
-    /// How many have failed.
-    pub(super) fn made(&self) -> u32 {
-        self.made
+    /// The number of failed tries.
+    pub(super) fn failed(&self) -> u32 {
+        self.failed
     }
 
-    /// Waits a little after an error, and says whether to try again.
-    pub(super) async fn again(&mut self, error: &StoreError) -> bool {
-        self.made += 1;
-        if !error.is_passing() || Instant::now() + self.wait >= self.until {
+    /// Records a failed try. Waits and returns true if it is worth another one.
+    pub(super) async fn should_retry(&mut self, error: &StoreError) -> bool {
+        self.failed += 1;
+        if !error.is_temporary() || Instant::now() + self.backoff >= self.until {
             return false;
         }
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        tokio::time::sleep(self.backoff).await;
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
         true
     }
 }
@@ -56,46 +55,46 @@ impl Runner {
         (started_at, until): (OffsetDateTime, Instant),
         effects: &Effects,
     ) -> Result<Outcome, EffectError> {
-        let mut tries = Tries::until(until);
+        let mut retries = Retries::until(until);
         loop {
-            let turn = self.connections.turn(&lease.handler).await;
+            let permit = self.connections.acquire(&lease.handler).await;
             let settling = self.store.settle_done(lease, started_at, self.clock.now(), effects);
-            let settled = in_time(SETTLE_WITHIN, settling).await;
+            let settled = in_time(SETTLE_TIMEOUT, settling).await;
             let error = match settled {
                 Err(EffectError::Store(error)) => error,
                 other => {
-                    self.note(lease, None);
+                    self.record_settlement(lease, None);
                     return other;
                 }
             };
-            if matches!(error, StoreError::LeaseLost(_)) && tries.made() > 0 {
-                // Perhaps an earlier try was committed, and its answer got lost.
-                if in_time(SETTLE_WITHIN, self.store.is_settled(lease)).await? {
-                    self.note(lease, None);
+            if matches!(error, StoreError::LeaseLost(_)) && retries.failed() > 0 {
+                // An earlier try may have committed without an answer.
+                if in_time(SETTLE_TIMEOUT, self.store.is_settled(lease)).await? {
+                    self.record_settlement(lease, None);
                     return Ok(Outcome::Handled);
                 }
             }
-            self.note(lease, Some(&error));
-            drop(turn);
-            if !tries.again(&error).await {
+            self.record_settlement(lease, Some(&error));
+            drop(permit);
+            if !retries.should_retry(&error).await {
                 return Err(error.into());
             }
         }
     }
 
-    /// Notes whether what this handler comes to can be written.
-    pub(super) fn note(&self, lease: &Lease, error: Option<&StoreError>) {
-        let troubled = error.is_some_and(StoreError::is_passing);
-        if troubled {
+    /// Records whether results of this handler can be recorded.
+    pub(super) fn record_settlement(&self, lease: &Lease, error: Option<&StoreError>) {
+        let temporary = error.is_some_and(StoreError::is_temporary);
+        if temporary {
             let handler = lease.handler.clone();
             metrics::counter!("sealpost_settlement_retries_total", "handler" => handler)
                 .increment(1);
         }
-        if !self.connections.note(&lease.handler, troubled, self.clock.now()) {
+        if !self.connections.record(&lease.handler, temporary, self.clock.now()) {
             return;
         }
         match error {
-            Some(error) if troubled => warn!(
+            Some(error) if temporary => warn!(
                 error = error as &dyn std::error::Error,
                 "cannot record this handler's results; retrying"
             ),
@@ -103,17 +102,17 @@ impl Runner {
         }
     }
 
-    /// Gives a delivery back: nothing was tried, or it cannot be written, for reasons that are not
-    /// its own. The attempt does not count.
-    pub(super) async fn give_back(&self, lease: &Lease, why: &StoreError) {
+    /// Releases a delivery without counting the attempt: nothing was tried, or the result could not
+    /// be recorded, for reasons that are not its own.
+    pub(super) async fn release(&self, lease: &Lease, why: &StoreError) {
         let text = format!("not attempted, or result not recorded: {why}");
-        let mut tries = Tries::until(Instant::now() + self.lease * GIVE_UP_AFTER);
+        let mut retries = Retries::until(Instant::now() + self.lease * MAX_RELEASE_LEASES);
         loop {
-            let turn = self.connections.turn(&lease.handler).await;
-            let due_at = self.clock.now() + self.retry.soon((self.jitter)());
-            let giving = self.store.give_back(lease, due_at, &text);
-            let result = in_time(SETTLE_WITHIN, giving).await;
-            drop(turn);
+            let permit = self.connections.acquire(&lease.handler).await;
+            let due_at = self.clock.now() + self.retry.release_delay((self.jitter)());
+            let releasing = self.store.release_lease(lease, due_at, &text);
+            let result = in_time(SETTLE_TIMEOUT, releasing).await;
+            drop(permit);
             match result {
                 Ok(()) => {
                     warn!(
@@ -123,8 +122,8 @@ impl Runner {
                     self.count(lease, "given_back", None);
                     return;
                 }
-                Err(error) if tries.again(&error).await => {}
-                Err(StoreError::LeaseLost(_)) => return self.late(lease),
+                Err(error) if retries.should_retry(&error).await => {}
+                Err(StoreError::LeaseLost(_)) => return self.discard_late(lease),
                 Err(error) => {
                     error!(
                         error = &error as &dyn std::error::Error,
@@ -137,25 +136,23 @@ impl Runner {
         }
     }
 
-    /// The lease was lost: another gateway has the delivery.
-    pub(super) fn late(&self, lease: &Lease) {
+    pub(super) fn discard_late(&self, lease: &Lease) {
         warn!("lease lost, result discarded");
         self.count(lease, "late", None);
     }
 
-    /// The handlers for which nothing can be written.
-    pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let troubled = self.connections.troubled(self.clock.now()).into_iter();
-        troubled.map(|(handler, since)| Trouble { source: None, handler, since }).collect()
+    /// The handlers whose results cannot be recorded.
+    pub(super) fn problems(&self) -> Vec<DispatchProblem> {
+        let failing = self.connections.failing(self.clock.now()).into_iter();
+        failing.map(|(handler, since)| DispatchProblem { source: None, handler, since }).collect()
     }
 
-    /// Shows which those are.
     pub(super) fn measure(&self) {
-        let troubled = self.connections.troubled(self.clock.now());
+        let failing = self.connections.failing(self.clock.now());
         for queue in self.table.queues() {
-            let failing = troubled.iter().any(|(handler, _)| *handler == queue.handler);
+            let is_failing = failing.iter().any(|(handler, _)| *handler == queue.handler);
             metrics::gauge!("sealpost_settlements_failing", "handler" => queue.handler)
-                .set(if failing { 1.0 } else { 0.0 });
+                .set(if is_failing { 1.0 } else { 0.0 });
         }
     }
 }

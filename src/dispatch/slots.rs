@@ -1,5 +1,4 @@
-//! Who may work, and how much of it at a time: no queue takes all the places, and no handler all
-//! the connections.
+//! Concurrency limits: no queue takes all slots, and no handler all connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,95 +9,93 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::problem::Failing;
 use crate::store::Queue;
 
-/// The places of handlers. A few are kept for each queue, so that a handler that hangs leaves the
-/// others theirs; the rest goes to whoever has work.
+/// The slots of handlers. Some are reserved for each queue, so that a handler that hangs leaves the
+/// others theirs. The rest is shared.
 #[derive(Debug, Clone)]
-pub(super) struct Places(Arc<Mutex<State>>);
+pub(super) struct Slots(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// Places that are nobody's own.
+    /// Slots not reserved for a queue.
     shared: usize,
-    /// How many each queue has of its own.
-    own: usize,
-    /// How many are taken.
-    taken: HashMap<Queue, usize>,
-    /// Queues that have places of their own.
+    /// How many are reserved for each queue.
+    reserved: usize,
+    /// Used slots per queue.
+    used: HashMap<Queue, usize>,
+    /// Queues with reserved slots.
     queues: Vec<Queue>,
 }
 
-/// A place that is taken; free again when it is dropped.
+/// A used slot; released when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Places,
+pub(super) struct Slot {
+    slots: Slots,
     queue: Queue,
 }
 
 impl State {
-    fn taken(&self, queue: &Queue) -> usize {
-        self.taken.get(queue).copied().unwrap_or(0)
+    fn used(&self, queue: &Queue) -> usize {
+        self.used.get(queue).copied().unwrap_or(0)
     }
 
-    fn own(&self, queue: &Queue) -> usize {
-        if self.queues.contains(queue) { self.own } else { 0 }
+    fn reserved(&self, queue: &Queue) -> usize {
+        if self.queues.contains(queue) { self.reserved } else { 0 }
     }
 
     fn shared_free(&self) -> usize {
-        let taken = self.taken.iter().map(|(queue, taken)| taken.saturating_sub(self.own(queue)));
-        self.shared.saturating_sub(taken.sum())
+        let used = self.used.iter().map(|(queue, used)| used.saturating_sub(self.reserved(queue)));
+        self.shared.saturating_sub(used.sum())
     }
 }
 
-impl Places {
-    /// So many places, for these queues.
-    pub(super) fn new(all: usize, queues: Vec<Queue>) -> Self {
-        let own = match queues.len() {
+impl Slots {
+    pub(super) fn new(total: usize, queues: Vec<Queue>) -> Self {
+        let reserved = match queues.len() {
             0 => 0,
-            1 => all,
-            // Half of them, one at least where there are enough.
-            count => (all / (2 * count)).max(usize::from(all > count)),
+            1 => total,
+            // Half of the slots are reserved, at least one per queue if there are enough.
+            count => (total / (2 * count)).max(usize::from(total > count)),
         };
-        let shared = all.saturating_sub(own * queues.len());
-        Self(Arc::new(Mutex::new(State { shared, own, taken: HashMap::new(), queues })))
+        let shared = total.saturating_sub(reserved * queues.len());
+        Self(Arc::new(Mutex::new(State { shared, reserved, used: HashMap::new(), queues })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many each of these queues may take now, so that they all find room; those that come
-    /// first get what cannot be shared out evenly.
+    /// The number of slots offered to each of these queues. What cannot be divided evenly goes to
+    /// the first ones.
     pub(super) fn offer(&self, queues: &[&Queue]) -> Vec<usize> {
         let state = self.state();
         let mut shared = state.shared_free();
-        let mut left = queues.len();
-        let offered = queues.iter().map(|queue| {
-            let part = shared.div_ceil(left.max(1));
-            shared -= part;
-            left = left.saturating_sub(1);
-            state.own(queue).saturating_sub(state.taken(queue)) + part
+        let mut remaining = queues.len();
+        let offers = queues.iter().map(|queue| {
+            let share = shared.div_ceil(remaining.max(1));
+            shared -= share;
+            remaining = remaining.saturating_sub(1);
+            state.reserved(queue).saturating_sub(state.used(queue)) + share
         });
-        offered.collect()
+        offers.collect()
     }
 
-    /// Takes a place.
-    pub(super) fn take(&self, queue: Queue) -> Place {
-        *self.state().taken.entry(queue.clone()).or_default() += 1;
-        Place { places: self.clone(), queue }
+    pub(super) fn take(&self, queue: Queue) -> Slot {
+        *self.state().used.entry(queue.clone()).or_default() += 1;
+        Slot { slots: self.clone(), queue }
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = self.places.state();
-        if let Some(taken) = state.taken.get_mut(&self.queue) {
-            *taken = taken.saturating_sub(1);
+        let mut state = self.slots.state();
+        if let Some(used) = state.used.get_mut(&self.queue) {
+            *used = used.saturating_sub(1);
         }
     }
 }
 
-/// The connections on which attempts are loaded and settled. A handler has a part of them, and
-/// only one while it is in trouble: what waits for a lock keeps its connection meanwhile.
+/// The connections that load events and settle attempts. A handler gets a part of them, and only
+/// one while it is failing: what waits for a lock keeps its connection.
 #[derive(Debug)]
 pub(super) struct Connections {
     each: u32,
@@ -108,14 +105,13 @@ pub(super) struct Connections {
 #[derive(Debug, Clone)]
 struct Share {
     permits: Arc<Semaphore>,
-    /// Where nothing that its handler comes to can be written.
+    /// Set while results of the handler cannot be recorded.
     failing: Option<Failing>,
 }
 
 impl Connections {
-    /// Of so many connections.
-    pub(super) fn new(all: u32) -> Self {
-        Self { each: all.saturating_sub(1).div_ceil(2).max(1), handlers: Mutex::default() }
+    pub(super) fn new(total: u32) -> Self {
+        Self { each: total.saturating_sub(1).div_ceil(2).max(1), handlers: Mutex::default() }
     }
 
     fn handlers(&self) -> MutexGuard<'_, HashMap<String, Share>> {
@@ -126,8 +122,8 @@ impl Connections {
         Share { permits: Arc::new(Semaphore::new(self.each as usize)), failing: None }
     }
 
-    /// Waits until this handler may use a connection.
-    pub(super) async fn turn(&self, handler: &str) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a connection for this handler.
+    pub(super) async fn acquire(&self, handler: &str) -> Option<OwnedSemaphorePermit> {
         let share = {
             let mut handlers = self.handlers();
             handlers.entry(handler.to_owned()).or_insert_with(|| self.new_share()).clone()
@@ -136,24 +132,24 @@ impl Connections {
         share.permits.acquire_many_owned(permits).await.ok()
     }
 
-    /// Notes whether this handler is in trouble; gives whether that is new.
-    pub(super) fn note(&self, handler: &str, troubled: bool, now: OffsetDateTime) -> bool {
+    /// Records whether this handler is failing. Returns whether that has changed.
+    pub(super) fn record(&self, handler: &str, is_failing: bool, now: OffsetDateTime) -> bool {
         let mut handlers = self.handlers();
         let Some(share) = handlers.get_mut(handler) else { return false };
         let before = share.failing;
-        share.failing = troubled.then(|| Failing::noted(before, now));
-        before.is_some() != troubled
+        share.failing = is_failing.then(|| Failing::recorded(before, now));
+        before.is_some() != is_failing
     }
 
-    /// The handlers that are in trouble, and since when.
-    pub(super) fn troubled(&self, now: OffsetDateTime) -> Vec<(String, OffsetDateTime)> {
+    /// The failing handlers, and since when they fail.
+    pub(super) fn failing(&self, now: OffsetDateTime) -> Vec<(String, OffsetDateTime)> {
         let handlers = self.handlers();
-        let troubled = handlers
+        let failing = handlers
             .iter()
             .filter_map(|(name, share)| Some((name.clone(), share.failing?.since(now)?)));
-        let mut troubled: Vec<_> = troubled.collect();
-        troubled.sort_unstable();
-        troubled
+        let mut failing: Vec<_> = failing.collect();
+        failing.sort_unstable();
+        failing
     }
 }
 
@@ -166,42 +162,42 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_takes_all_it_can_leaves_the_others_their_own() {
+    fn busy_queue_leaves_reserved_slots_to_others() {
         let (busy, quiet, stray) = (queue("busy"), queue("quiet"), queue("stray"));
-        let places = Places::new(32, vec![busy.clone(), quiet.clone()]);
-        assert_eq!(places.offer(&[&busy, &quiet]), [16, 16]);
-        assert_eq!(places.offer(&[&busy]), [24]);
-        let mut taken: Vec<Place> = (0..24).map(|_| places.take(busy.clone())).collect();
-        assert_eq!(places.offer(&[&busy, &quiet, &stray]), [0, 8, 0]);
-        taken.truncate(20);
-        assert_eq!(places.offer(&[&stray, &quiet]), [2, 10]);
+        let slots = Slots::new(32, vec![busy.clone(), quiet.clone()]);
+        assert_eq!(slots.offer(&[&busy, &quiet]), [16, 16]);
+        assert_eq!(slots.offer(&[&busy]), [24]);
+        let mut used: Vec<Slot> = (0..24).map(|_| slots.take(busy.clone())).collect();
+        assert_eq!(slots.offer(&[&busy, &quiet, &stray]), [0, 8, 0]);
+        used.truncate(20);
+        assert_eq!(slots.offer(&[&stray, &quiet]), [2, 10]);
     }
 
     #[test]
-    fn no_more_is_offered_than_there_is() {
+    fn offers_never_exceed_the_free_slots() {
         let (one, other) = (queue("one"), queue("other"));
-        let places = Places::new(1, vec![one.clone(), other.clone()]);
-        assert_eq!(places.offer(&[&one, &other]), [1, 0]);
-        assert_eq!(places.offer(&[&other, &one]), [1, 0]);
-        let taken = places.take(other.clone());
-        assert_eq!(places.offer(&[&one, &other]), [0, 0]);
-        drop(taken);
-        assert_eq!(Places::new(4, vec![one.clone()]).offer(&[&one]), [4]);
+        let slots = Slots::new(1, vec![one.clone(), other.clone()]);
+        assert_eq!(slots.offer(&[&one, &other]), [1, 0]);
+        assert_eq!(slots.offer(&[&other, &one]), [1, 0]);
+        let used = slots.take(other.clone());
+        assert_eq!(slots.offer(&[&one, &other]), [0, 0]);
+        drop(used);
+        assert_eq!(Slots::new(4, vec![one.clone()]).offer(&[&one]), [4]);
     }
 
     #[tokio::test]
-    async fn a_handler_in_trouble_has_one_connection_and_another_all_of_its_own() {
+    async fn failing_handler_gets_one_connection_and_others_keep_theirs() {
         let connections = Connections::new(5);
-        let held = (connections.turn("stuck").await, connections.turn("stuck").await);
+        let held = (connections.acquire("stuck").await, connections.acquire("stuck").await);
         let now = OffsetDateTime::UNIX_EPOCH;
-        assert!(connections.note("stuck", true, now));
-        assert!(!connections.note("stuck", true, now + std::time::Duration::from_secs(1)));
-        assert_eq!(connections.troubled(now), [("stuck".to_owned(), now)]);
+        assert!(connections.record("stuck", true, now));
+        assert!(!connections.record("stuck", true, now + std::time::Duration::from_secs(1)));
+        assert_eq!(connections.failing(now), [("stuck".to_owned(), now)]);
         drop(held);
-        let one = connections.turn("stuck").await;
-        let mut second = Box::pin(connections.turn("stuck"));
+        let one = connections.acquire("stuck").await;
+        let mut second = Box::pin(connections.acquire("stuck"));
         assert!(futures_util::poll!(&mut second).is_pending());
-        let _others = (connections.turn("well").await, connections.turn("well").await);
+        let _others = (connections.acquire("well").await, connections.acquire("well").await);
         drop(one);
         assert!(futures_util::poll!(&mut second).is_ready());
     }

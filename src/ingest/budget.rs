@@ -1,16 +1,15 @@
-//! The memory that bodies may hold, from their first byte to the answer, shared out so that nobody
-//! can use it up by sending slowly.
+//! The memory budget for request bodies, from their first byte to the response, divided so that
+//! slow senders cannot exhaust it.
 //!
-//! - *Small* bodies, up to [`SMALL`] bytes, have a part of the budget that large ones never touch.
-//! - *Large* ones share the rest of what is for arriving bodies. While others wait, one peer has at
-//!   most half of that.
-//! - A body that is worked on is copied: decoded, and written to the database's connection. The
-//!   copies of large bodies are counted too, and wait for one another ([`ByteBudget::work`]).
+//! - *Small* bodies, up to [`SMALL`] bytes, have a part of the budget that large ones never use.
+//! - *Large* bodies share another part. While others wait, one peer can use at most half of it.
+//! - Processing copies a body: it is decoded, and written to the database connection. The copies of
+//!   large bodies are counted too, and wait for each other ([`Reservation::copies`]).
 //!
-//! Where there is no room, the next piece of a body waits for some, while TCP holds its sender
-//! back. A body that stands still gives way to it. Only then is a request turned away.
+//! If the budget is used up, the next part of a body waits, and TCP flow control slows its sender
+//! down. A stalled body is evicted to make room. Only then is a request rejected.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,41 +18,39 @@ use tokio::time::Instant;
 
 use super::Peer;
 
-/// The largest small body, in bytes.
 const SMALL: usize = 64 * 1024;
-/// A body of which no [`STEP`] has come for so long stands still.
-const STILL: Duration = Duration::from_millis(1_500);
-/// What has to come of a body in that time, in bytes.
-const STEP: usize = 8 * 1024;
-/// How long a piece of a small body waits for room. Longer than it takes to find out who stands
-/// still.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a piece of a large one does: its peer may send several at a time, and await them.
-const LARGE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often whoever waits looks for a body that stands still by now.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long a large body waits until its copies have room.
-const WORK_PATIENCE: Duration = Duration::from_secs(10);
-/// How many copies are made of a body that is worked on.
-const COPIES: usize = 2;
-/// In what units copies are counted, in bytes.
-const UNIT: usize = 1024;
+/// A body that has not received [`MIN_PROGRESS`] bytes for this long is stalled.
+const STALLED_AFTER: Duration = Duration::from_millis(1_500);
+/// The progress that a body must make in that time, in bytes.
+const MIN_PROGRESS: usize = 8 * 1024;
+/// How long a small body waits for memory: longer than it takes to detect a stalled one.
+const SMALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a large body waits: its peer may send several at a time and await them.
+const LARGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a waiting body looks for stalled ones.
+const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a large body waits for its copies.
+const COPY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of copies made while a body is processed.
+const COPIES_PER_BODY: usize = 2;
+/// The unit in which copies are counted, in bytes.
+const COPY_UNIT: usize = 1024;
 
-/// Bytes of bodies in flight, over all requests.
+/// The memory budget of all requests.
 #[derive(Debug, Clone)]
 pub struct ByteBudget(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    rooms: Rooms,
+    parts: Parts,
     state: Mutex<State>,
     freed: Notify,
     copies: Arc<Semaphore>,
 }
 
-/// How a budget is shared out, in bytes.
+/// The parts of a budget, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rooms {
+struct Parts {
     small: usize,
     large: usize,
     copies: usize,
@@ -64,7 +61,7 @@ struct State {
     small: usize,
     large: usize,
     peers: HashMap<Peer, usize>,
-    bodies: HashMap<u64, Body>,
+    bodies: BTreeMap<u64, Body>,
     next: u64,
 }
 
@@ -72,47 +69,47 @@ struct State {
 struct Body {
     peer: Option<Peer>,
     bytes: usize,
-    room: Room,
-    /// When it last made a step; `None` once it is whole.
-    moved: Option<Instant>,
-    /// How many bytes it had then.
-    mark: usize,
-    /// Whether a piece of it waits for room.
-    waits: bool,
-    way: Arc<Notify>,
+    pool: Pool,
+    /// When it last made progress; `None` once it is complete.
+    progressed_at: Option<Instant>,
+    /// Its size at that time.
+    progress_bytes: usize,
+    /// Whether it waits for memory.
+    waiting: bool,
+    evicted: Arc<Notify>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
+enum Pool {
     Small,
     Large,
 }
 
-/// What stands in the way of a body's next piece.
+/// Why a body cannot grow.
 #[derive(Debug, Clone, Copy)]
-enum Full {
-    /// The room for small bodies, and that for large ones.
+enum Exhausted {
+    /// The budgets of small and of large bodies.
     Small,
-    /// The room for large ones.
+    /// The budget of large bodies.
     Large,
-    /// The share of its peer.
+    /// The share of this peer.
     Share,
 }
 
-/// There was no room for a body, also after a while.
+/// No memory was available in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("memory budget for bodies exhausted")]
-pub struct NoRoom;
+pub struct BudgetExhausted;
 
-/// Bytes taken from the budget by one body; given back when dropped.
+/// The memory of one body; released when dropped.
 #[derive(Debug)]
 pub struct Reservation {
     budget: ByteBudget,
     id: u64,
-    way: Arc<Notify>,
+    evicted: Arc<Notify>,
 }
 
-impl Rooms {
+impl Parts {
     fn of(limit: usize) -> Self {
         let small = limit / 8;
         let large = limit / 2;
@@ -121,42 +118,43 @@ impl Rooms {
 }
 
 impl ByteBudget {
-    /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        let rooms = Rooms::of(limit);
+        let parts = Parts::of(limit);
         let shared = Shared {
-            rooms,
+            parts,
             state: Mutex::default(),
             freed: Notify::new(),
-            copies: Arc::new(Semaphore::new((rooms.copies / UNIT).min(Semaphore::MAX_PERMITS))),
+            copies: Arc::new(Semaphore::new(
+                (parts.copies / COPY_UNIT).min(Semaphore::MAX_PERMITS),
+            )),
         };
         Self(Arc::new(shared))
     }
 
-    /// The largest body that a budget of `limit` bytes can hold.
+    /// The largest body that fits into a budget of `limit` bytes.
     pub fn largest(limit: usize) -> usize {
-        Rooms::of(limit).large
+        Parts::of(limit).large
     }
 
-    /// An empty reservation for a body of a peer, which grows as bytes really arrive: a request
-    /// that only announces a large body costs nothing yet.
+    /// An empty reservation. It grows as bytes arrive: a request that only announces a large body
+    /// costs nothing.
     pub fn open(&self, peer: Option<Peer>) -> Reservation {
-        let way = Arc::new(Notify::new());
+        let evicted = Arc::new(Notify::new());
         let body = Body {
             peer,
             bytes: 0,
-            room: Room::Small,
-            moved: Some(Instant::now()),
-            mark: 0,
-            waits: false,
-            way: Arc::clone(&way),
+            pool: Pool::Small,
+            progressed_at: Some(Instant::now()),
+            progress_bytes: 0,
+            waiting: false,
+            evicted: Arc::clone(&evicted),
         };
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
         state.bodies.insert(id, body);
         drop(state);
-        Reservation { budget: self.clone(), id, way }
+        Reservation { budget: self.clone(), id, evicted }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -165,173 +163,178 @@ impl ByteBudget {
 }
 
 impl Reservation {
-    /// Takes `more` bytes, as soon as there is room for them.
+    /// Reserves `more` bytes, waiting for them if necessary.
     ///
     /// # Errors
-    /// [`NoRoom`], after a while, or when one that came earlier needs what this one holds.
-    pub async fn grow(&mut self, more: usize) -> Result<(), NoRoom> {
+    /// [`BudgetExhausted`] after a timeout, or when this body is evicted in favour of an earlier
+    /// one.
+    pub async fn grow(&mut self, more: usize) -> Result<(), BudgetExhausted> {
         if self.try_grow(more).is_ok() {
             return Ok(());
         }
-        self.waits(true);
-        let way = Arc::clone(&self.way);
+        self.set_waiting(true);
+        let evicted = Arc::clone(&self.evicted);
         let grown = tokio::select! {
             grown = self.wait(more) => grown,
-            () = way.notified() => Err(NoRoom),
+            () = evicted.notified() => Err(BudgetExhausted),
         };
-        self.waits(false);
+        self.set_waiting(false);
         grown
     }
 
-    async fn wait(&self, more: usize) -> Result<(), NoRoom> {
+    async fn wait(&self, more: usize) -> Result<(), BudgetExhausted> {
         let began = Instant::now();
         loop {
             let freed = self.budget.0.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            let Err(full) = self.try_grow(more) else { return Ok(()) };
+            let Err(exhausted) = self.try_grow(more) else { return Ok(()) };
             let now = Instant::now();
-            let until = began + full.patience();
+            let until = began + exhausted.timeout();
             if now >= until {
-                return Err(NoRoom);
+                return Err(BudgetExhausted);
             }
-            self.ask_for_room(full, more, now);
-            drop(tokio::time::timeout_at(until.min(now + LOOK), freed).await);
+            self.evict_stalled(exhausted, more, now);
+            drop(tokio::time::timeout_at(until.min(now + STALL_CHECK_INTERVAL), freed).await);
         }
     }
 
-    /// Ends when this body has to give way: it stands still, and others need its room.
-    pub async fn give_way(&self) {
-        self.way.notified().await;
+    /// Waits until this body is evicted: it is stalled, and others need its memory.
+    pub async fn evicted(&self) {
+        self.evicted.notified().await;
     }
 
-    /// The body is whole: it stands still for a good reason from now on.
-    pub fn whole(&self) {
+    /// Marks the body as complete: from now on it cannot stall.
+    pub fn complete(&self) {
         if let Some(body) = self.budget.state().bodies.get_mut(&self.id) {
-            body.moved = None;
+            body.progressed_at = None;
         }
     }
 
-    /// Waits until there is room for the copies that working on this body makes. They are given
-    /// back when what this gives is dropped.
+    /// Waits for the memory of the copies that processing makes. Drop the permit to release it.
     ///
     /// # Errors
-    /// [`NoRoom`], after a while.
-    pub async fn work(&self, bytes: usize) -> Result<OwnedSemaphorePermit, NoRoom> {
-        let Shared { rooms, copies, .. } = &*self.budget.0;
-        // One that needs more than there is has it to itself.
-        let units = (bytes.saturating_mul(COPIES) / UNIT).min(rooms.copies / UNIT);
+    /// [`BudgetExhausted`] after a timeout.
+    pub async fn copies(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BudgetExhausted> {
+        let Shared { parts, copies, .. } = &*self.budget.0;
+        // A body that is too large for the budget uses all of it.
+        let units =
+            (bytes.saturating_mul(COPIES_PER_BODY) / COPY_UNIT).min(parts.copies / COPY_UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let room = Arc::clone(copies).acquire_many_owned(units);
-        tokio::time::timeout(WORK_PATIENCE, room).await.ok().and_then(Result::ok).ok_or(NoRoom)
+        let permit = Arc::clone(copies).acquire_many_owned(units);
+        tokio::time::timeout(COPY_TIMEOUT, permit)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(BudgetExhausted)
     }
 
-    fn waits(&self, waits: bool) {
+    fn set_waiting(&self, waiting: bool) {
         if let Some(body) = self.budget.state().bodies.get_mut(&self.id) {
-            body.waits = waits;
+            body.waiting = waiting;
         }
     }
 
-    fn try_grow(&self, more: usize) -> Result<(), Full> {
-        let rooms = self.budget.0.rooms;
+    fn try_grow(&self, more: usize) -> Result<(), Exhausted> {
+        let parts = self.budget.0.parts;
         let mut state = self.budget.state();
         let State { small, large, peers, bodies, .. } = &mut *state;
         let Some(body) = bodies.get(&self.id) else { return Ok(()) };
         let (total, address) = (body.bytes.saturating_add(more), body.address());
-        let stays_small = body.room == Room::Small && total <= SMALL;
-        // What it has had among the small ones comes along.
-        let moving = if body.room == Room::Small { total } else { more };
-        let room = if stays_small && small.saturating_add(more) <= rooms.small {
-            Room::Small
+        let stays_small = body.pool == Pool::Small && total <= SMALL;
+        // Its small-body memory moves along.
+        let added = if body.pool == Pool::Small { total } else { more };
+        let pool = if stays_small && small.saturating_add(more) <= parts.small {
+            Pool::Small
         } else {
-            let held = address.and_then(|address| peers.get(&address)).copied().unwrap_or_default();
+            let used = address.and_then(|address| peers.get(&address)).copied().unwrap_or_default();
             let others_wait =
-                || bodies.values().any(|body| body.waits && body.address() != address);
-            if large.saturating_add(moving) > rooms.large {
-                return Err(if stays_small { Full::Small } else { Full::Large });
+                || bodies.values().any(|body| body.waiting && body.address() != address);
+            if large.saturating_add(added) > parts.large {
+                return Err(if stays_small { Exhausted::Small } else { Exhausted::Large });
             }
-            if held.saturating_add(moving) > rooms.share(total) && others_wait() {
-                return Err(if stays_small { Full::Small } else { Full::Share });
+            if used.saturating_add(added) > parts.share(total) && others_wait() {
+                return Err(if stays_small { Exhausted::Small } else { Exhausted::Share });
             }
-            Room::Large
+            Pool::Large
         };
         let Some(body) = bodies.get_mut(&self.id) else { return Ok(()) };
-        match (body.room, room) {
-            (_, Room::Small) => *small += more,
-            (before, Room::Large) => {
-                if before == Room::Small {
+        match (body.pool, pool) {
+            (_, Pool::Small) => *small += more,
+            (before, Pool::Large) => {
+                if before == Pool::Small {
                     *small -= body.bytes;
                 }
-                *large += moving;
+                *large += added;
                 if let Some(address) = address {
-                    *peers.entry(address).or_default() += moving;
+                    *peers.entry(address).or_default() += added;
                 }
             }
         }
-        (body.room, body.bytes) = (room, total);
-        if total - body.mark >= STEP {
-            (body.mark, body.moved) = (total, body.moved.map(|_| Instant::now()));
+        (body.pool, body.bytes) = (pool, total);
+        if total - body.progress_bytes >= MIN_PROGRESS {
+            (body.progress_bytes, body.progressed_at) =
+                (total, body.progressed_at.map(|_| Instant::now()));
         }
         Ok(())
     }
 
-    /// Has as many bodies give way as are needed: those that stand still, for the longest first. Of
-    /// two that only wait for each other's room the later one stands still, and one whose peer has
-    /// more than its share.
-    fn ask_for_room(&self, full: Full, more: usize, now: Instant) {
+    /// Evicts as many stalled bodies as needed, the longest stalled first. Of two bodies that wait
+    /// for each other's memory, the later one counts as stalled, and so does one whose peer exceeds
+    /// its share.
+    fn evict_stalled(&self, exhausted: Exhausted, more: usize, now: Instant) {
         let state = self.budget.state();
         let Some(own) = state.bodies.get(&self.id) else { return };
         let address = own.address();
-        let needed = if own.room == Room::Small { own.bytes + more } else { more };
-        let in_the_way = |body: &Body| match full {
-            Full::Small => true,
-            Full::Large => body.room == Room::Large,
-            Full::Share => body.room == Room::Large && body.address() == address,
+        let needed = if own.pool == Pool::Small { own.bytes + more } else { more };
+        let would_help = |body: &Body| match exhausted {
+            Exhausted::Small => true,
+            Exhausted::Large => body.pool == Pool::Large,
+            Exhausted::Share => body.pool == Pool::Large && body.address() == address,
         };
-        let has_too_much = |body: &Body| {
-            let held = body.address().and_then(|address| state.peers.get(&address));
+        let exceeds_share = |body: &Body| {
+            let used = body.address().and_then(|address| state.peers.get(&address));
             body.address() != address
-                && held.is_some_and(|held| *held > self.budget.0.rooms.share(0))
+                && used.is_some_and(|used| *used > self.budget.0.parts.share(0))
         };
-        let mut still: Vec<(Instant, u64)> = state
+        let mut stalled: Vec<(Instant, u64)> = state
             .bodies
             .iter()
             .filter(|(id, _)| **id != self.id)
-            .filter(|(id, body)| !body.waits || **id > self.id || has_too_much(body))
-            .filter(|(_, body)| in_the_way(body))
-            .filter_map(|(id, body)| Some((body.moved?, *id)))
-            .filter(|(moved, _)| now.duration_since(*moved) >= STILL)
+            .filter(|(id, body)| !body.waiting || **id > self.id || exceeds_share(body))
+            .filter(|(_, body)| would_help(body))
+            .filter_map(|(id, body)| Some((body.progressed_at?, *id)))
+            .filter(|(progressed_at, _)| now.duration_since(*progressed_at) >= STALLED_AFTER)
             .collect();
-        still.sort_unstable();
-        let mut given = 0;
-        for (_, id) in still {
-            let Some(body) = state.bodies.get(&id).filter(|_| given < needed) else { break };
-            given += body.bytes;
-            body.way.notify_one();
+        stalled.sort_unstable();
+        let mut freed_bytes = 0;
+        for (_, id) in stalled {
+            let Some(body) = state.bodies.get(&id).filter(|_| freed_bytes < needed) else { break };
+            freed_bytes += body.bytes;
+            body.evicted.notify_one();
         }
     }
 }
 
-impl Full {
-    fn patience(self) -> Duration {
+impl Exhausted {
+    fn timeout(self) -> Duration {
         match self {
-            Self::Small => PATIENCE,
-            Self::Large | Self::Share => LARGE_PATIENCE,
+            Self::Small => SMALL_TIMEOUT,
+            Self::Large | Self::Share => LARGE_TIMEOUT,
         }
     }
 }
 
 impl Body {
-    /// Whose share of the room for large bodies it is in. Who is only named by an address has no
-    /// other share than that address.
+    /// The peer whose share it uses. A reported client uses the share of its address.
     fn address(&self) -> Option<Peer> {
         self.peer.map(|peer| peer.shared().unwrap_or(peer))
     }
 }
 
-impl Rooms {
-    /// What the large bodies of one peer may hold together while others wait, where one of them has
-    /// `body` bytes: half of the room, and any body by itself.
+impl Parts {
+    /// What the large bodies of one peer may use while others wait: half of the budget, or one body
+    /// of `body` bytes.
     fn share(self, body: usize) -> usize {
         (self.large / 2).max(body)
     }
@@ -341,15 +344,15 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.budget.state();
         let Some(body) = state.bodies.remove(&self.id) else { return };
-        match body.room {
-            Room::Small => state.small -= body.bytes,
-            Room::Large => {
+        match body.pool {
+            Pool::Small => state.small -= body.bytes,
+            Pool::Large => {
                 state.large -= body.bytes;
                 if let Some(address) = body.address()
-                    && let Some(held) = state.peers.get_mut(&address)
+                    && let Some(used) = state.peers.get_mut(&address)
                 {
-                    *held = held.saturating_sub(body.bytes);
-                    if *held == 0 {
+                    *used = used.saturating_sub(body.bytes);
+                    if *used == 0 {
                         state.peers.remove(&address);
                     }
                 }

@@ -1,4 +1,4 @@
-//! What is recorded of a verified request.
+//! The stored form of a verified request.
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -7,17 +7,17 @@ use super::Source;
 use crate::store::{DeathReason, EventId, KeyDigest, NewEvent, Plan, StoredEvent};
 use crate::verify::{EventMeta, Provenance, Quarantined};
 
-/// What is recorded of a request that is of no use. Its key has a space of its own: what was sent to
-/// a wrong path, which is not signed, cannot take the place of what is sent to the right one.
+/// The stored form of an unprocessable request. Its key has a namespace of its own: a request to a
+/// wrong path, which is not signed, cannot take the place of one to the right path.
 pub(super) fn quarantined(
     source: &Source,
     provenance: Provenance,
     body: Bytes,
     digest: [u8; 32],
-    useless: Quarantined,
+    request: Quarantined,
     now: OffsetDateTime,
 ) -> NewEvent {
-    let Quarantined { reason, detail, event_type } = useless;
+    let Quarantined { reason, detail, event_type } = request;
     let event_type = event_type
         .filter(|event_type| {
             event_type.len() <= EventMeta::MAX_EVENT_TYPE && !event_type.contains('\0')
@@ -32,7 +32,6 @@ pub(super) fn quarantined(
     }
 }
 
-/// The event, as it is stored.
 pub(super) fn stored(
     source: &Source,
     provenance: Provenance,
@@ -45,7 +44,7 @@ pub(super) fn stored(
         id: EventId::new(now),
         tenant: source.tenant.clone(),
         source: source.name.to_string(),
-        provider: source.gate.provider.name().to_owned(),
+        provider: source.verifier.provider.name().to_owned(),
         event_type,
         action: action.map(str::to_owned),
         strength,

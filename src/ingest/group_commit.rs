@@ -1,8 +1,8 @@
 //! Group commit: requests that arrive while a commit is under way are recorded together by the
 //! next one. There is no timer: a lone request is recorded at once.
 //!
-//! Every thread of the listener has a writer of its own, with a connection of its own: a request
-//! goes from its socket to its commit and back on one thread.
+//! Every listener thread has a writer and a connection of its own, so a request goes from its
+//! socket to its commit and back on one thread.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use tracing::error;
 
 use crate::lifecycle::{Supervisor, caught};
 use crate::store::{
-    Committed, GroupWriter, Inserted, LockWait, NewEvent, RetryUntil, Store, StoreError, Trouble,
+    Committed, ErrorKind, GroupWriter, Inserted, LockWait, NewEvent, RetryUntil, Store, StoreError,
 };
 
-/// The most events in one statement.
+/// The maximum number of events in one statement.
 const MAX_ROWS: usize = 256;
-/// A group takes no further event once its bodies have this many bytes together.
+/// The maximum size of the bodies of a group, except for its last event.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Larger bodies go by a writer of their own, so that they hold up no small ones.
-const SMALL: usize = 64 * 1024;
-/// For how many turns of its thread a group is held open while every turn brings more.
-const MAX_TURNS: usize = 8;
-/// How many requests may wait for a writer. Beyond it the answer is 503 at once.
+/// Larger bodies have a writer of their own, so that they do not delay small ones.
+const SMALL_BODY: usize = 64 * 1024;
+/// How often the thread is yielded to collect further requests, while every yield brings more.
+const MAX_YIELDS: usize = 8;
+/// The capacity of a writer's queue. Beyond it the response is 503 at once.
 const QUEUE: usize = 4096;
-/// How long new requests are waited for before those behind a lock are tried once more.
+/// How long to wait for new requests before blocked ones are retried.
 const LOCKED_PAUSE: Duration = Duration::from_millis(50);
-/// How many of those are tried in one turn.
-const LOCKED_TRIES: usize = 4;
-/// What a writer is called where it is watched.
-const WRITER: &str = "event writer";
-/// How long a request waits for its commit before the answer is 503.
+/// How many blocked requests are retried at a time.
+const LOCKED_RETRIES: usize = 4;
+/// The name of a writer for the supervisor.
+const WRITER_NAME: &str = "event writer";
+/// How long a request waits for its commit before the response is 503.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Records events in groups.
@@ -45,21 +45,20 @@ pub struct GroupCommit {
     writers: Arc<Writers>,
 }
 
-/// What it takes to start a writer.
 struct Writers {
     store: Store,
     supervisor: Supervisor,
     committed: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// Why an event is not known to be stored.
+/// Why an event was not stored, as far as known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotStored {
-    /// The database did not confirm it in time, or cannot be reached, or the queue is full.
-    /// Whether it is stored is unknown.
+    /// No confirmation in time, no connection, or the queue is full. Whether the event is stored is
+    /// unknown.
     #[error("the database did not confirm the commit in time")]
     Unknown,
-    /// The database refuses this event.
+    /// The database rejected this event.
     #[error("the database rejected the event")]
     Refused,
 }
@@ -72,8 +71,8 @@ struct Job {
 }
 
 impl GroupCommit {
-    /// Starts the writers, watched by `supervisor`. They end when the last handle is dropped and everything in
-    /// their queue is answered. `committed` is called after each commit that stored something.
+    /// Starts the writers under `supervisor`. They end when the last handle is dropped and their
+    /// queues are empty. `committed` is called after each commit.
     pub fn start(
         store: &Store,
         supervisor: &Supervisor,
@@ -87,8 +86,8 @@ impl GroupCommit {
         Self { small: writers.start("small"), large: writers.start("large"), writers }
     }
 
-    /// The same with a writer for small bodies on the present runtime, for a thread of the
-    /// listener that is a runtime of its own.
+    /// A clone with a small-body writer on the current runtime, for a listener thread with its own
+    /// runtime.
     #[must_use]
     pub fn on_this_runtime(&self) -> Self {
         Self {
@@ -98,18 +97,15 @@ impl GroupCommit {
         }
     }
 
-    /// Records one event, together with others that happen to be there. Once it is handed over,
-    /// it is recorded whether or not the caller still waits.
-    ///
-    /// # Errors
-    /// [`NotStored`].
+    /// Records one event, together with others that are waiting. It is recorded even if the caller
+    /// stops waiting.
     pub async fn record(&self, new: NewEvent) -> Result<Committed<Inserted>, NotStored> {
-        let queue = if new.event.body.len() <= SMALL { &self.small } else { &self.large };
+        let queue = if new.event.body.len() <= SMALL_BODY { &self.small } else { &self.large };
         let (reply, answer) = oneshot::channel();
         let until = Instant::now() + PATIENCE;
         if let Err(error) = queue.try_send(Job { new, until, reply }) {
             if matches!(error, TrySendError::Closed(_)) {
-                self.writers.supervisor.lost(WRITER);
+                self.writers.supervisor.lost(WRITER_NAME);
             }
             return Err(NotStored::Unknown);
         }
@@ -124,7 +120,7 @@ impl Writers {
     fn start(&self, name: &'static str) -> mpsc::Sender<Job> {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writing = write(name, self.store.group_writer(), jobs, Arc::clone(&self.committed));
-        self.supervisor.keep(WRITER, writing);
+        self.supervisor.keep(WRITER_NAME, writing);
         sender
     }
 }
@@ -140,7 +136,7 @@ async fn write(
     let mut group = Vec::with_capacity(MAX_ROWS);
     loop {
         let open = writer.gather(&mut group).await;
-        // Who waited too long was answered 503 already and will send it again.
+        // Their callers have answered 503; the senders will retry.
         let now = Instant::now();
         group.retain(|job| job.until > now);
         writer.locked.retain(|job| job.until > now);
@@ -153,25 +149,25 @@ async fn write(
         if !group.is_empty() {
             sizes.record(u32::try_from(group.len()).unwrap_or(u32::MAX));
         }
-        // Whoever waits for a reply that is dropped is told that nothing is known.
-        caught(WRITER, writer.commit(&mut group)).await;
-        caught(WRITER, writer.try_locked()).await;
+        // A dropped reply channel means `NotStored::Unknown`.
+        caught(WRITER_NAME, writer.commit(&mut group)).await;
+        caught(WRITER_NAME, writer.try_locked()).await;
         group.clear();
         committed();
     }
     writer.inserter.close().await;
 }
 
-/// Records what comes in through a queue.
+/// A writer with its queue.
 struct Writer {
     inserter: GroupWriter,
     jobs: mpsc::Receiver<Job>,
-    /// Those for which another transaction holds a lock: tried now and then, behind all others.
+    /// Events blocked by a lock of another transaction. Retried after all others.
     locked: VecDeque<Job>,
 }
 
 impl Writer {
-    /// Takes what is there, or waits for the first to come; false when nothing will come any more.
+    /// Collects the waiting requests, or waits for the first one. False when the queue is closed.
     async fn gather(&mut self, group: &mut Vec<Job>) -> bool {
         let next = self.jobs.recv();
         let first = if self.locked.is_empty() {
@@ -183,12 +179,12 @@ impl Writer {
             }
         };
         let Some(first) = first else { return false };
-        // Requests that have arrived already, but were not read yet, come along: as long as every
-        // turn of this thread brings more. A lone request waits for one turn that brings nothing.
-        let mut waiting = 0;
-        for _ in 0..MAX_TURNS {
+        // Requests that have arrived but are not read yet are included, as long as every yield
+        // brings more. A lone request waits for one yield.
+        let mut queued = 0;
+        for _ in 0..MAX_YIELDS {
             tokio::task::yield_now().await;
-            if std::mem::replace(&mut waiting, self.jobs.len()) == self.jobs.len() {
+            if std::mem::replace(&mut queued, self.jobs.len()) == self.jobs.len() {
                 break;
             }
         }
@@ -202,28 +198,28 @@ impl Writer {
         true
     }
 
-    /// Commits a group, and tells each caller its own outcome.
+    /// Commits a group, and sends each caller its own outcome.
     ///
-    /// When the database refuses the group, or one of it waits for a lock, the group is halved
-    /// until those are found: they do not fail their neighbours. What is refused for the moment is
-    /// tried again, as long as its sender waits.
+    /// If the database rejects the group, or one of its events waits for a lock, the group is
+    /// halved until those events are isolated: they do not fail the others. Temporary errors are
+    /// retried while the senders wait.
     async fn commit(&mut self, group: &mut Vec<Job>) {
         let Some(until) = group.iter().map(|job| job.until).min() else { return };
         let mut parts = VecDeque::from([std::mem::take(group)]);
-        let mut again = RetryUntil::until(until);
-        let mut waits = LockWait::Usually;
+        let mut retry = RetryUntil::until(until);
+        let mut lock_wait = LockWait::Usually;
         while let Some(mut part) = parts.pop_front() {
-            let Some(error) = self.record(&mut part, waits).await else { continue };
+            let Some(error) = self.record(&mut part, lock_wait).await else { continue };
             let (alone, half) = (part.len() == 1, part.len() / 2);
-            let locked = error.trouble() == Trouble::LockedDelivery && Instant::now() < until;
+            let locked = error.kind() == ErrorKind::LockTimeout && Instant::now() < until;
             if alone && locked {
                 self.locked.extend(part);
             } else if !alone && (locked || matches!(error, StoreError::Refused(_))) {
-                // Those that do not have to wait come before those that do.
-                waits = LockWait::Briefly;
+                // Events that are not blocked come first.
+                lock_wait = LockWait::Briefly;
                 parts.push_back(part.split_off(half));
                 parts.push_back(part);
-            } else if again.after(&error).await {
+            } else if retry.should_retry(&error).await {
                 parts.push_back(part);
             } else {
                 self.fail(part, &error);
@@ -235,9 +231,9 @@ impl Writer {
         }
     }
 
-    /// Tries some of those for which another transaction held a lock.
+    /// Retries some of the blocked requests.
     async fn try_locked(&mut self) {
-        for _ in 0..self.locked.len().min(LOCKED_TRIES) {
+        for _ in 0..self.locked.len().min(LOCKED_RETRIES) {
             let Some(job) = self.locked.pop_front() else { return };
             let mut part = vec![job];
             let Some(error) = self.record(&mut part, LockWait::Briefly).await else { continue };
@@ -250,11 +246,10 @@ impl Writer {
         }
     }
 
-    /// Records a part of a group and tells its callers; gives what was in the way, if something
-    /// was.
-    async fn record(&mut self, part: &mut Vec<Job>, waits: LockWait) -> Option<StoreError> {
+    /// Records a part of a group and answers its callers. Returns the error, if any.
+    async fn record(&mut self, part: &mut Vec<Job>, lock_wait: LockWait) -> Option<StoreError> {
         let events: Vec<&NewEvent> = part.iter().map(|job| &job.new).collect();
-        match self.inserter.record(&events, waits).await {
+        match self.inserter.record(&events, lock_wait).await {
             Ok(recorded) => {
                 for (job, recorded) in part.drain(..).zip(recorded.split()) {
                     answer(job, Ok(recorded));
@@ -269,17 +264,17 @@ impl Writer {
         if part.is_empty() {
             return;
         }
-        self.inserter.has_failed(error);
-        let why = explain(error);
+        self.inserter.record_failure(error);
+        let why = log_and_classify(error);
         for job in part {
             answer(job, Err(why));
         }
     }
 }
 
-/// Logs why something is not known to be stored, and says which of the two it is.
-pub(super) fn explain(error: &StoreError) -> NotStored {
-    let trouble = error.trouble().as_str();
+/// Logs the error, and returns the reason for the callers.
+pub(super) fn log_and_classify(error: &StoreError) -> NotStored {
+    let trouble = error.kind().as_str();
     error!(trouble, error = error as &dyn std::error::Error, "cannot commit events");
     match error {
         StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
@@ -290,6 +285,6 @@ pub(super) fn explain(error: &StoreError) -> NotStored {
 }
 
 fn answer(job: Job, outcome: Result<Committed<Inserted>, NotStored>) {
-    // A caller that has gone does not need it.
+    // The caller may be gone.
     drop(job.reply.send(outcome));
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys whose requests are being recorded just now.
+//! Idempotency keys of requests in progress.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Rejection;
 use crate::store::KeyDigest;
 
-/// Holds an idempotency key while its request is being recorded.
+/// Holds an idempotency key while its request is recorded.
 pub(super) struct InProgress {
     keys: Arc<Mutex<HashSet<KeyDigest>>>,
     key: KeyDigest,
@@ -17,8 +17,8 @@ impl InProgress {
         keys: &Arc<Mutex<HashSet<KeyDigest>>>,
         key: KeyDigest,
     ) -> Result<Self, Rejection> {
-        let mut held = keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.insert(key) {
+        let mut in_progress = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if !in_progress.insert(key) {
             return Err(Rejection::InProgress);
         }
         Ok(Self { keys: Arc::clone(keys), key })

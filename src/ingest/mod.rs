@@ -1,14 +1,14 @@
-//! Ingest: takes a request from the listener to its commit.
+//! Ingest: processes a request from the listener to its commit.
 //!
 //! - A [`Source`] is one configured sender.
-//! - [`Intake::accept`] verifies a request, names it, and records it: by the [`GroupCommit`] for whole
-//!   events, by the store's buffer for chunks. It gives a [`Receipt`], but only inside a
-//!   [`Committed`]: the listener can answer 2xx with nothing else.
-//! - A late request is accepted only if its provider's registry still expects it, which is checked
-//!   only after the token's MAC is verified.
+//! - [`Intake::accept`] verifies, classifies and records a request: whole events through
+//!   [`GroupCommit`], chunks through the store's buffer. The resulting [`Receipt`] is only
+//!   available inside a [`Committed`], and the listener needs one for a 2xx response.
+//! - A request with an expired token is accepted only if its provider still expects it, which is
+//!   checked only after the token's MAC is verified.
 //!
-//! Nothing here calls a handler. When the process dies before the commit, the sender gets no
-//! response and retries; when it dies after, the retry is a duplicate.
+//! No handler is called here. If the process crashes before the commit, the sender gets no response
+//! and retries; if it crashes later, the retry is a duplicate.
 
 mod budget;
 mod event;
@@ -29,12 +29,12 @@ use tokio::time::Instant;
 
 use self::event::{quarantined, stored};
 use self::in_progress::InProgress;
-pub use budget::{ByteBudget, NoRoom, Reservation};
+pub use budget::{BudgetExhausted, ByteBudget, Reservation};
 pub use group_commit::{GroupCommit, NotStored};
-pub use limits::{Peers, SlowLane, SlowPlace};
+pub use limits::{Peers, SlowLane, SlowSlot};
 pub use peer::Peer;
 pub use rate::Rate;
-pub use slots::{Place, Places};
+pub use slots::{Slot, Slots};
 pub use source::{HandlersFor, Source};
 
 use crate::store::{
@@ -46,36 +46,31 @@ use crate::verify::{
     Refusal, StreamedBody, TEST_EVENT_TYPE, VerifiedRequest,
 };
 
-/// What became of an authentic request. Only ever seen inside a [`Committed`].
+/// The outcome of an authentic request. Only available inside a [`Committed`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
-    /// Stored as this event.
     Accepted(EventId),
-    /// Seen before, as this event.
+    /// Received before, as this event.
     Duplicate(EventId),
-    /// Its id was seen before, as this event, with another body.
+    /// Its id was used before with another body.
     Differs {
-        /// The event.
         first: EventId,
-        /// The SHA-256 of the body that it came with.
+        /// The SHA-256 of the first body.
         digest: [u8; 32],
     },
-    /// Stored as a dead letter, for this reason.
+    /// Stored as a dead letter.
     Quarantined(EventId, Quarantine),
-    /// A chunk of what will be this event.
+    /// A chunk of a future event.
     Chunk {
-        /// The event's id.
         event: EventId,
-        /// How many chunks are there.
+        /// Chunks received.
         have: u32,
-        /// Of how many.
+        /// The total number of chunks.
         total: u32,
     },
-    /// The request named itself and was answered before: the same answer again.
+    /// Its idempotency key was used before: the first response is repeated.
     Replayed {
-        /// The event.
         event: EventId,
-        /// Whether the first answer was that it is quarantined.
         quarantined: bool,
     },
 }
@@ -83,52 +78,49 @@ pub enum Receipt {
 /// Why a request was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum Rejection {
-    /// Not authentic, or not fresh.
+    /// Not authentic, or too old.
     #[error("request rejected")]
     Refused(#[source] Refusal),
-    /// The idempotency key was used with another body.
     #[error("the idempotency key was already used with a different body")]
     KeyReused,
-    /// A request with the same idempotency key is being recorded.
     #[error("a request with this idempotency key is in progress")]
     InProgress,
-    /// The source sends more than its quota.
+    /// With the time after which to retry.
     #[error("the source exceeds its rate limit")]
     RateLimited(std::time::Duration),
-    /// As much is waiting in open transfers as the source may have.
     #[error("the source exceeds its quota for open transfers")]
     ChunkQuota,
-    /// It is not known to be stored.
+    /// Not stored, or the commit is unknown.
     #[error("event not stored, or commit unknown")]
     NotStored(#[source] NotStored),
 }
 
-/// Takes requests from the listener to their commit.
 #[derive(Clone)]
 pub struct Intake {
     store: Store,
-    batch: GroupCommit,
+    group_commit: GroupCommit,
     committed: Arc<dyn Fn() + Send + Sync>,
     in_progress: Arc<Mutex<HashSet<KeyDigest>>>,
 }
 
 impl Intake {
-    /// An intake that records by `batch` and `store`. `committed` is called when a chunk or a
-    /// request that names itself made an event; the batch calls its own.
-    pub fn new(store: Store, batch: GroupCommit, committed: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { store, batch, committed, in_progress: Arc::default() }
+    /// `committed` is called when a chunk or a request with an idempotency key creates an event;
+    /// the group commit has its own callback.
+    pub fn new(
+        store: Store,
+        group_commit: GroupCommit,
+        committed: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Self { store, group_commit, committed, in_progress: Arc::default() }
     }
 
-    /// The same with a writer on the present runtime: see [`GroupCommit::on_this_runtime`].
+    /// A clone with a writer on the current runtime: see [`GroupCommit::on_this_runtime`].
     #[must_use]
     pub fn on_this_runtime(&self) -> Self {
-        Self { batch: self.batch.on_this_runtime(), ..self.clone() }
+        Self { group_commit: self.group_commit.on_this_runtime(), ..self.clone() }
     }
 
-    /// Verifies a request in the lane of its peer, names it and records it.
-    ///
-    /// # Errors
-    /// A [`Rejection`] when it is not authentic, or not known to be stored.
+    /// Verifies a request in the slow lane of its peer, classifies it and records it.
     pub async fn accept(
         &self,
         source: &Source,
@@ -136,32 +128,29 @@ impl Intake {
         now: OffsetDateTime,
         lane: SlowLane,
     ) -> Result<Committed<Receipt>, Rejection> {
-        let place = lane.place().await;
-        let verified = match raw.verify(&source.gate, now.unix_timestamp()) {
+        let slot = lane.acquire().await;
+        let verified = match raw.verify(&source.verifier, now.unix_timestamp()) {
             Ok(verified) => verified,
-            Err(Refusal::Late(late)) => Box::pin(self.admit_late(source, *late, now)).await?,
+            Err(Refusal::Late(late)) => Box::pin(self.accept_late(source, *late, now)).await?,
             Err(refusal) => return Err(Rejection::Refused(refusal)),
         };
-        drop(place);
-        Self::turn(source).await?;
-        // What is rare is boxed: the future of every request is as large as its largest part.
+        drop(slot);
+        Self::limit_rate(source).await?;
+        // Rare paths are boxed: the future of every request is as large as its largest branch.
         if verified.is_test() {
             return Box::pin(self.test(source, &verified, now)).await;
         }
-        match source.gate.provider.classify(&verified) {
+        match source.verifier.provider.classify(&verified) {
             Classified::Event(envelope) => self.event(source, &verified, envelope, now).await,
             Classified::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
-            Classified::Quarantined(useless) => {
-                self.quarantine(source, &verified, useless, now).await
+            Classified::Quarantined(quarantined_request) => {
+                self.quarantine(source, &verified, quarantined_request, now).await
             }
         }
     }
 
-    /// Records that an authentic request came whose body is larger than the source keeps: as a dead
-    /// letter without content.
-    ///
-    /// # Errors
-    /// A [`Rejection`] when it is not authentic, or not known to be stored.
+    /// Records an authentic request whose body exceeds the source's limit, as a dead letter without
+    /// content.
     pub async fn accept_oversize(
         &self,
         source: &Source,
@@ -169,36 +158,43 @@ impl Intake {
         now: OffsetDateTime,
         lane: SlowLane,
     ) -> Result<Committed<Receipt>, Rejection> {
-        let place = lane.place().await;
-        let request = body.verify(&source.gate).map_err(Rejection::Refused)?;
-        drop(place);
-        Self::turn(source).await?;
-        let provenance = request.provenance(source.gate.provider.kept_headers());
+        let slot = lane.acquire().await;
+        let request = body.verify(&source.verifier).map_err(Rejection::Refused)?;
+        drop(slot);
+        Self::limit_rate(source).await?;
+        let provenance = request.provenance(source.verifier.provider.kept_headers());
         let detail = format!(
             "body too large: {} bytes, limit {} (`max_body`); content not kept. SHA-256: {}",
             request.size(),
             source.max_body,
             hex::encode(request.digest()),
         );
-        let useless = Quarantined {
+        let quarantined_request = Quarantined {
             reason: Quarantine::TooLarge,
             detail,
             event_type: provenance.action.map(str::to_owned),
         };
-        let new = quarantined(source, provenance, Bytes::new(), request.digest(), useless, now);
+        let new = quarantined(
+            source,
+            provenance,
+            Bytes::new(),
+            request.digest(),
+            quarantined_request,
+            now,
+        );
         self.record(source, None, new, Some(Quarantine::TooLarge)).await
     }
 
-    /// Waits for the request's turn.
-    async fn turn(source: &Source) -> Result<(), Rejection> {
-        let wait = source.rate.turn().map_err(Rejection::RateLimited)?;
+    /// Applies the rate limit of the source.
+    async fn limit_rate(source: &Source) -> Result<(), Rejection> {
+        let wait = source.rate.acquire().map_err(Rejection::RateLimited)?;
         if !wait.is_zero() {
             Box::pin(tokio::time::sleep(wait)).await;
         }
         Ok(())
     }
 
-    async fn admit_late(
+    async fn accept_late(
         &self,
         source: &Source,
         late: ExpiredToken,
@@ -206,17 +202,17 @@ impl Intake {
     ) -> Result<VerifiedRequest, Rejection> {
         let stale = || Rejection::Refused(late.refuse());
         let claims = late.claims().cloned().ok_or_else(stale)?;
-        let registry = source.registry.as_ref().ok_or_else(stale)?;
-        let mut again = RetryUntil::until(Instant::now() + group_commit::PATIENCE);
+        let expected_tokens = source.expected_tokens.as_ref().ok_or_else(stale)?;
+        let mut retry = RetryUntil::until(Instant::now() + group_commit::PATIENCE);
         loop {
             let asking = async {
                 let mut tx = self.store.begin_ingest().await?;
-                registry.awaits(&mut tx, &claims, now).await
+                expected_tokens.contains(&mut tx, &claims, now).await
             };
             match asking.await {
                 Ok(true) => return Ok(late.admit()),
                 Ok(false) => return Err(stale()),
-                Err(error) if again.after(&error).await => {}
+                Err(error) if retry.should_retry(&error).await => {}
                 Err(error) => return Err(not_stored(&error)),
             }
         }
@@ -231,11 +227,12 @@ impl Intake {
     ) -> Result<Committed<Receipt>, Rejection> {
         if meta.event_type.len() > EventMeta::MAX_EVENT_TYPE || meta.event_type.contains('\0') {
             let detail = format!("event type too long: {} bytes", meta.event_type.len());
-            let useless = Quarantined { reason: Quarantine::FieldLength, detail, event_type: None };
-            return self.quarantine(source, verified, useless, now).await;
+            let quarantined_request =
+                Quarantined { reason: Quarantine::FieldLength, detail, event_type: None };
+            return self.quarantine(source, verified, quarantined_request, now).await;
         }
         let plan = Plan::Deliver {
-            handlers: (source.takers)(&meta.event_type),
+            handlers: (source.handlers_for)(&meta.event_type),
             lane_blocks: source.lane_blocks,
         };
         let key = KeyDigest::of(&source.tenant, &source.name, &meta.key);
@@ -243,20 +240,20 @@ impl Intake {
             occurred_at: meta.occurred_at,
             ..stored(
                 source,
-                verified.provenance(source.gate.provider.kept_headers()),
+                verified.provenance(source.verifier.provider.kept_headers()),
                 verified.body().clone(),
                 meta.event_type.into_owned(),
                 now,
             )
         };
         let digest = (!matches!(meta.key, EventKey::BodyDigest(_))).then(|| verified.body_digest());
-        let once = matches!(meta.key, EventKey::Once(_));
+        let is_once = matches!(meta.key, EventKey::Once(_));
         let new = NewEvent { event, key, digest, lane: meta.lane, plan };
         let event_type = new.event.event_type.clone();
         match self.record(source, Some(verified), new, None).await {
             Ok(recorded) => match *recorded.get() {
-                Receipt::Differs { first, digest } if once => {
-                    let useless = Quarantined {
+                Receipt::Differs { first, digest } if is_once => {
+                    let quarantined_request = Quarantined {
                         reason: Quarantine::IdReused,
                         detail: format!(
                             "id reused: event {first} has the same id and a different body \
@@ -266,7 +263,7 @@ impl Intake {
                         ),
                         event_type: Some(event_type),
                     };
-                    self.quarantine(source, verified, useless, now).await
+                    self.quarantine(source, verified, quarantined_request, now).await
                 }
                 _ => Ok(recorded),
             },
@@ -274,8 +271,7 @@ impl Intake {
         }
     }
 
-    /// Records a test event. Nobody is handed it: neither a handler nor an application has any use
-    /// for it.
+    /// Records a test event. It is delivered to nobody.
     async fn test(
         &self,
         source: &Source,
@@ -303,13 +299,13 @@ impl Intake {
         &self,
         source: &Source,
         verified: &VerifiedRequest,
-        useless: Quarantined,
+        quarantined_request: Quarantined,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        let reason = useless.reason;
-        let provenance = verified.provenance(source.gate.provider.kept_headers());
+        let reason = quarantined_request.reason;
+        let provenance = verified.provenance(source.verifier.provider.kept_headers());
         let (body, digest) = (verified.body().clone(), verified.body_digest());
-        let new = quarantined(source, provenance, body, digest, useless, now);
+        let new = quarantined(source, provenance, body, digest, quarantined_request, now);
         self.record(source, Some(verified), new, Some(reason)).await
     }
 
@@ -322,14 +318,14 @@ impl Intake {
     ) -> Result<Committed<Receipt>, Rejection> {
         let event = new.event.id;
         let receipt = |recorded| match (recorded, quarantined) {
-            (Inserted::Seen(first), _) => Receipt::Duplicate(first),
+            (Inserted::Duplicate(first), _) => Receipt::Duplicate(first),
             (Inserted::Differs { first, digest }, _) => Receipt::Differs { first, digest },
-            (Inserted::Fresh, Some(reason)) => Receipt::Quarantined(event, reason),
-            (Inserted::Fresh, None) => Receipt::Accepted(event),
+            (Inserted::New, Some(reason)) => Receipt::Quarantined(event, reason),
+            (Inserted::New, None) => Receipt::Accepted(event),
         };
-        let named = verified.and_then(|verified| Some((verified.request_key()?, verified)));
-        let Some((request_key, verified)) = named else {
-            let recorded = self.batch.record(new).await.map_err(Rejection::NotStored)?;
+        let keyed_request = verified.and_then(|verified| Some((verified.request_key()?, verified)));
+        let Some((request_key, verified)) = keyed_request else {
+            let recorded = self.group_commit.record(new).await.map_err(Rejection::NotStored)?;
             return Ok(recorded.map(receipt));
         };
         let request = KeyDigest::of_request(&source.tenant, &source.name, &request_key);
@@ -355,15 +351,15 @@ impl Intake {
     ) -> Result<Committed<Receipt>, Rejection> {
         let event_type = chunk.manifest.event_type;
         let plan = Plan::Deliver {
-            handlers: (source.takers)(event_type),
+            handlers: (source.handlers_for)(event_type),
             lane_blocks: source.lane_blocks,
         };
-        let kept = verified.provenance(source.gate.provider.kept_headers()).headers.into_iter();
+        let kept = verified.provenance(source.verifier.provider.kept_headers()).headers.into_iter();
         let new = NewChunk {
             chunk,
             tenant: &source.tenant,
             source: &source.name,
-            provider: source.gate.provider.name(),
+            provider: source.verifier.provider.name(),
             action: verified.action(),
             strength: verified.strength(),
             secret: verified.secret().to_string(),
@@ -376,9 +372,9 @@ impl Intake {
             ChunkAnswer::Kept(kept) => kept,
             ChunkAnswer::ChunkRejected(ChunkRejected::Full) => return Err(Rejection::ChunkQuota),
             ChunkAnswer::ChunkRejected(ChunkRejected::Conflict(reason, detail)) => {
-                let useless =
+                let quarantined_request =
                     Quarantined { reason, detail, event_type: Some(event_type.to_owned()) };
-                return self.quarantine(source, verified, useless, now).await;
+                return self.quarantine(source, verified, quarantined_request, now).await;
             }
         };
         if matches!(kept.get(), ChunkOutcome::Whole(_)) {
@@ -394,5 +390,5 @@ impl Intake {
 }
 
 fn not_stored(error: &StoreError) -> Rejection {
-    Rejection::NotStored(group_commit::explain(error))
+    Rejection::NotStored(group_commit::log_and_classify(error))
 }

@@ -1,10 +1,10 @@
-//! Whose request it is, as limits count.
+//! Clients, as limits count them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// A peer: one IPv4 address, or one IPv6 network of 56 bits, within which addresses cost nothing.
-/// Where many clients share an address (see [`Peer::behind`]), each of them by itself.
+/// A peer: one IPv4 address, or one IPv6 /56 network, since a client can use all of its addresses.
+/// If many clients share an address (see [`Peer::behind`]), each is a peer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Peer {
     network: IpAddr,
@@ -18,9 +18,9 @@ impl From<IpAddr> for Peer {
 }
 
 impl Peer {
-    /// A client that `address` names, where its word cannot be trusted: `address` may be a proxy,
-    /// or may have made the client up. The client is told apart from others of the same address,
-    /// and from nobody else: whatever is claimed, it only counts below `address`.
+    /// A client reported by `address`, which is not trusted: it may be a proxy, or may have
+    /// invented the client. The client is only told apart from other clients of the same address,
+    /// never confused with one elsewhere.
     pub fn behind(address: IpAddr, client: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         match client.parse() {
@@ -30,13 +30,13 @@ impl Peer {
         Self { network: network(address), client: Some(hasher.finish()) }
     }
 
-    /// Which client of its address it is, where that is told apart.
+    /// The client within its address, if it is told apart.
     pub fn client(self) -> Option<u64> {
         self.client
     }
 
-    /// The address of a client that was only named, with everybody behind it; `None` for a peer
-    /// that is an address itself.
+    /// The peer for the whole address of a reported client; `None` if this peer is an address
+    /// already.
     pub fn shared(self) -> Option<Self> {
         self.client.map(|_| Self { client: None, ..self })
     }
@@ -58,20 +58,20 @@ mod tests {
     }
 
     #[test]
-    fn addresses_within_one_ipv6_site_are_one_peer() {
+    fn addresses_of_one_ipv6_site_are_one_peer() {
         assert_eq!(peer("2001:db8:0:12::1"), peer("2001:db8:0:ff::2"));
         assert_ne!(peer("2001:db8:0:100::1"), peer("2001:db8:0:200::1"));
         assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
     }
 
     #[test]
-    fn clients_behind_one_address_are_told_apart_and_nobody_elsewhere_is_meant() {
+    fn clients_behind_a_proxy_are_distinct_and_local_to_it() {
         let proxy: IpAddr = [10, 0, 0, 1].into();
         let one = Peer::behind(proxy, "203.0.113.1");
         assert_eq!(one, Peer::behind(proxy, "::ffff:203.0.113.1"));
         assert_ne!(one, Peer::behind(proxy, "203.0.113.2"));
         assert_ne!(one, Peer::behind([10, 0, 0, 2].into(), "203.0.113.1"));
-        assert_ne!(one, peer("203.0.113.1"), "who is named is not who was named");
+        assert_ne!(one, peer("203.0.113.1"), "a reported client is not the address itself");
         assert_ne!(Peer::behind(proxy, "_one"), Peer::behind(proxy, "_other"));
         assert_eq!(one.shared(), Some(peer("10.0.0.1")));
         assert_eq!(peer("10.0.0.1").shared(), None);

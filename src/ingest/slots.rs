@@ -1,5 +1,5 @@
-//! Places for bodies that are read and not kept: each costs no memory to speak of, but time to read
-//! and to hash. A peer has a share of them, so that nobody takes them all.
+//! Slots for bodies that are read and not stored: each needs little memory, but time to read and to
+//! hash. A peer can use only a part of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,48 +8,47 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Peer;
 
-/// How many such bodies are read at a time.
-const PLACES: usize = 16;
-/// How many of one peer.
-const OF_A_PEER: usize = 4;
+/// The number of slots.
+const SLOTS: usize = 16;
+/// The maximum number per peer.
+const SLOTS_PER_PEER: usize = 4;
 
-/// The places of one gateway.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Slots {
     all: Arc<Semaphore>,
     peers: Arc<Mutex<HashMap<Peer, Arc<Semaphore>>>>,
 }
 
-/// A place; given back when dropped.
+/// A slot; released when dropped.
 #[derive(Debug)]
-pub struct Place {
-    _of_all: OwnedSemaphorePermit,
-    _of_peer: Option<OwnedSemaphorePermit>,
+pub struct Slot {
+    _shared: OwnedSemaphorePermit,
+    _peer: Option<OwnedSemaphorePermit>,
 }
 
-impl Default for Places {
+impl Default for Slots {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(PLACES)), peers: Arc::default() }
+        Self { all: Arc::new(Semaphore::new(SLOTS)), peers: Arc::default() }
     }
 }
 
-impl Places {
-    /// Waits for a place. `None` only where there are none any more, when the gateway ends.
-    pub async fn take(&self, peer: Option<Peer>) -> Option<Place> {
-        let of_peer = match peer {
-            // First its own, so that nobody waits for a place of all while holding none.
-            Some(peer) => Some(self.of(peer).acquire_owned().await.ok()?),
+impl Slots {
+    /// Waits for a slot. `None` only when the gateway stops.
+    pub async fn take(&self, peer: Option<Peer>) -> Option<Slot> {
+        let peer_permit = match peer {
+            // The peer's slot first, so that nobody waits for it while holding a shared one.
+            Some(peer) => Some(self.of_peer(peer).acquire_owned().await.ok()?),
             None => None,
         };
-        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Place { _of_all: of_all, _of_peer: of_peer })
+        let shared_permit = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Slot { _shared: shared_permit, _peer: peer_permit })
     }
 
-    fn of(&self, peer: Peer) -> Arc<Semaphore> {
+    fn of_peer(&self, peer: Peer) -> Arc<Semaphore> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever holds or waits for a place holds the semaphore, too.
-        peers.retain(|known, places| *known == peer || Arc::strong_count(places) > 1);
-        Arc::clone(peers.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(OF_A_PEER))))
+        // Every holder and every waiter keeps a clone of the semaphore.
+        peers.retain(|known, slots| *known == peer || Arc::strong_count(slots) > 1);
+        Arc::clone(peers.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(SLOTS_PER_PEER))))
     }
 }
 
@@ -61,35 +60,35 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::unnecessary_wraps, reason = "as the places take it")]
+    #[expect(clippy::unnecessary_wraps, reason = "the type that `take` expects")]
     fn peer(last: u8) -> Option<Peer> {
         Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)).into())
     }
 
     #[tokio::test]
-    async fn a_peer_has_its_share_and_leaves_the_rest_to_others() {
-        let places = Places::default();
+    async fn peer_cannot_use_the_slots_of_others() {
+        let slots = Slots::default();
         let mut held = Vec::new();
-        for _ in 0..OF_A_PEER {
-            held.push(places.take(peer(1)).now_or_never().expect("a place"));
+        for _ in 0..SLOTS_PER_PEER {
+            held.push(slots.take(peer(1)).now_or_never().expect("a slot"));
         }
-        assert!(places.take(peer(1)).now_or_never().is_none());
+        assert!(slots.take(peer(1)).now_or_never().is_none());
         for other in 2..=4 {
-            for _ in 0..OF_A_PEER {
-                held.push(places.take(peer(other)).now_or_never().expect("a place"));
+            for _ in 0..SLOTS_PER_PEER {
+                held.push(slots.take(peer(other)).now_or_never().expect("a slot"));
             }
         }
-        assert!(places.take(peer(5)).now_or_never().is_none(), "all are taken");
+        assert!(slots.take(peer(5)).now_or_never().is_none(), "all are taken");
         held.pop();
-        assert!(places.take(peer(5)).now_or_never().is_some());
+        assert!(slots.take(peer(5)).now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn peers_that_hold_nothing_are_forgotten() {
-        let places = Places::default();
+    async fn peers_without_slots_are_removed() {
+        let slots = Slots::default();
         for last in 0..200 {
-            drop(places.take(peer(last)).await);
+            drop(slots.take(peer(last)).await);
         }
-        assert_eq!(places.peers.lock().unwrap().len(), 1);
+        assert_eq!(slots.peers.lock().unwrap().len(), 1);
     }
 }

@@ -1,5 +1,3 @@
-//! A source: one configured sender.
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,40 +6,37 @@ use super::Rate;
 use crate::store::{ChunkQuota, ExpectedTokens};
 use crate::verify::Verifier;
 
-/// Tells which handlers take events of a type.
+/// Returns the handlers that accept an event type.
 pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
 
-/// One sender's way in.
+/// One configured sender.
 pub struct Source {
-    /// Its name, as in `/hooks/{name}`.
+    /// As in `/hooks/{name}`.
     pub name: Arc<str>,
-    /// To whom it belongs.
     pub tenant: String,
-    /// How it lets requests in.
-    pub gate: Verifier,
-    /// Which handlers take its events.
-    pub takers: HandlersFor,
-    /// What its provider still awaits: asked about requests whose token is past its time.
-    pub registry: Option<Arc<dyn ExpectedTokens>>,
-    /// The largest body, in bytes.
+    pub verifier: Verifier,
+    pub handlers_for: HandlersFor,
+    /// Decides about requests whose token has expired.
+    pub expected_tokens: Option<Arc<dyn ExpectedTokens>>,
+    /// The maximum body size, in bytes.
     pub max_body: usize,
-    /// How long a body may take to arrive.
+    /// The timeout for receiving a body.
     pub body_deadline: Duration,
-    /// Whether a dead head holds its lane.
+    /// Whether a dead letter blocks its lane.
     pub lane_blocks: bool,
-    /// How much may wait in open transfers.
+    /// The limits on open transfers.
     pub chunk_quota: ChunkQuota,
-    /// How many authentic requests it may send.
+    /// Limits authentic requests.
     pub rate: Rate,
-    /// For how long rejected requests are kept; `None` where they are not.
-    pub hold: Option<Duration>,
+    /// How long rejected requests are kept; `None` to keep none.
+    pub keep_rejected: Option<Duration>,
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
             .field("name", &self.name)
-            .field("provider", &self.gate.provider.name())
+            .field("provider", &self.verifier.provider.name())
             .finish_non_exhaustive()
     }
 }

@@ -35,7 +35,7 @@ struct State {
 }
 
 impl Supervisor {
-    /// A supervisor that runs its tasks on `tasks`.
+    /// Runs its tasks on `tasks`.
     pub fn new(tasks: TaskTracker) -> Self {
         Self { tasks, state: Arc::default() }
     }
@@ -115,7 +115,6 @@ impl Supervisor {
         self.state.gave_up.cancelled().await;
     }
 
-    /// Whether a task was given up.
     pub fn has_given_up(&self) -> bool {
         self.state.gave_up.is_cancelled()
     }
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_task_is_down_until_it_is_restarted() {
+    async fn failed_task_is_down_until_it_is_restarted() {
         let (supervisor, _tasks, stop) = supervisor();
         let starts = Arc::new(AtomicUsize::new(0));
         let (counted, until) = (Arc::clone(&starts), stop.clone());
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_keeps_failing_is_given_up() {
+    async fn task_that_keeps_failing_is_given_up() {
         let (supervisor, tasks, stop) = supervisor();
         supervisor.run("the loop", &stop, || async {});
         supervisor.gave_up().await;
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_of_a_kept_task_stops_the_gateway() {
+    async fn panic_of_a_kept_task_stops_the_gateway() {
         let (supervisor, tasks, _) = supervisor();
         supervisor.keep("a writer", async { panic!("a canary") });
         supervisor.keep("another", async {});

@@ -1,53 +1,53 @@
-//! Where an object is.
+//! Object keys.
 
 use std::fmt::{self, Write};
 
 use object_store::path::Path;
 use sha2::{Digest, Sha256};
 
-/// The longest name between two slashes that is kept as it is, in bytes after encoding. With a
-/// version it stays below the 255 bytes of file systems.
+/// The maximum length of an unchanged path segment, in encoded bytes. With a version it stays below
+/// the 255 bytes of file systems.
 const MAX_NAME: usize = 160;
-/// The longest path that is kept as it is, in bytes after encoding. With two names before it and a
+/// The maximum length of an unchanged path, in encoded bytes. With two segments before it and a
 /// version it stays below the 1024 bytes of S3.
 const MAX_PATH: usize = 560;
 
-/// The key of an object: names that are separated by slashes.
+/// The key of an object: segments separated by slashes.
 ///
-/// Two different paths or versions never have the same key, and no key leads out of the place or
-/// takes one object for the folder of another:
-/// - letters, digits, `_`, `-` and dots stand for themselves, every other byte is `%` and two
-///   digits; a name of nothing but dots is encoded whole;
-/// - what is too long is `~` and its SHA-256;
+/// Two different paths or versions never have the same key, no key is outside of the storage, and
+/// no object has the key of a folder:
+///
+/// - letters, digits, `_`, `-` and dots are kept, every other byte is `%` and two digits; a segment
+///   of dots only is encoded completely;
+/// - a segment or path that is too long is `~` and its SHA-256;
 /// - the version follows the path after an `@`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Path);
 
 impl Key {
-    /// The key of a version of the file at `path`, below the folders `owner`. `path` has slashes
-    /// between its names.
+    /// The key of a version of the file at `path`, in the folders `owner`.
     pub fn new(owner: &[&str], path: &str, version: &str) -> Self {
         let mut encoded = path.split('/').map(name).collect::<Vec<_>>().join("/");
         if encoded.len() > MAX_PATH {
-            // Two marks: no single name begins so.
+            // Two tildes: no single segment begins with them.
             encoded = format!("~~{}", hex::encode(Sha256::digest(path)));
         }
         let owner = owner.iter().map(|owner| name(owner)).collect::<Vec<_>>().join("/");
         Self::read(&format!("{owner}/{encoded}@{}", name(version)))
     }
 
-    /// The folder of these names; no object has such a key.
+    /// The folder with these segments; no object has such a key.
     pub(super) fn folder(names: &[&str]) -> Self {
         Self::read(&names.iter().map(|one| name(one)).collect::<Vec<_>>().join("/"))
     }
 
-    /// The key of which `text` is [`Key::as_str`].
+    /// Parses [`Key::as_str`].
     pub fn read(text: &str) -> Self {
-        // What a key cannot be is encoded once more, and is then the key of nothing.
+        // An invalid key is encoded again, and then is the key of no object.
         Self(Path::parse(text).unwrap_or_else(|_| Path::from(text)))
     }
 
-    /// As text, to be stored and read again.
+    /// The stored form.
     pub fn as_str(&self) -> &str {
         self.0.as_ref()
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// One name, encoded.
+/// Encodes one segment.
 fn name(text: &str) -> String {
     let dots = text.bytes().all(|byte| byte == b'.');
     let mut encoded = String::with_capacity(text.len());
@@ -71,7 +71,7 @@ fn name(text: &str) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => encoded.push(char::from(byte)),
             b'.' if !dots => encoded.push('.'),
-            // Writing to a string does not fail.
+            // Writing to a string never fails.
             _ => drop(write!(encoded, "%{byte:02X}")),
         }
     }
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_shows_whose_object_it_is_its_path_and_its_version() {
+    fn key_has_owner_path_and_version() {
         assert_eq!(key("img/Back squat.png"), "default/repo_1/img/Back%20squat.png@v1");
         assert_eq!(key("カ.png"), "default/repo_1/%E3%82%AB.png@v1");
     }
 
     #[test]
-    fn no_path_leads_out_or_takes_an_object_for_a_folder() {
+    fn keys_stay_in_their_folder_and_objects_are_not_folders() {
         for path in ["../../x", "..", ".", "/etc/passwd", "a//b", "a/../b", "a/", "", "a\\b", "a\0"]
         {
             let key = key(path);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn different_paths_have_different_keys_of_bounded_length() {
+    fn keys_are_unique_and_bounded() {
         let long = "é".repeat(120);
         let deep = vec!["abcdefghij"; 90].join("/");
         let paths = [
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_can_be_stored_and_read_again() {
+    fn key_round_trips() {
         let key = Key::new(&["t/..", "r"], "a b/%", "v@");
         assert_eq!(Key::read(key.as_str()), key);
     }

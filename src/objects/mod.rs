@@ -1,11 +1,10 @@
-//! Objects: what is too large for a row, or is fetched by others. In a folder of this machine, or
-//! in a bucket that is reached as S3.
+//! Object storage, for content that is too large for a row or is served to others: a local folder,
+//! or an S3 bucket.
 //!
-//! - A [`Key`] says where an object is. It is made from names that others chose, and stays inside
-//!   whatever they are.
-//! - An object is written once and never changed: a key holds the version of its content. Whoever
-//!   reads sees the whole object or none, and who writes the same key twice writes the same bytes.
-//! - [`Objects`] writes, reads, lists and removes; it keeps no account of what is still needed.
+//! - A [`Key`] is made from untrusted names, and cannot leave its folder.
+//! - An object is written once and never changed: its key contains the version of its content.
+//!   Readers see the whole object or none, and writers of the same key write the same bytes.
+//! - [`Objects`] writes, reads, lists and removes; it does not track references.
 
 mod key;
 mod s3;
@@ -29,18 +28,15 @@ use tokio::sync::OnceCell;
 pub use key::Key;
 pub use s3::S3;
 
-/// Where objects are kept.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// In this folder, which is made when the first object comes.
+    /// A folder, created with the first object.
     Folder(PathBuf),
-    /// In a bucket.
     S3(S3),
-    /// Nowhere: until the process ends.
+    /// In memory, until the process ends.
     Memory,
 }
 
-/// The objects. Cheap to clone; every clone is the same place.
 #[derive(Debug, Clone)]
 pub struct Objects(Backend);
 
@@ -50,67 +46,58 @@ enum Backend {
         folder: PathBuf,
         opened: Arc<OnceCell<Arc<LocalFileSystem>>>,
     },
-    /// Keeps media types with the objects.
+    /// Stores media types with the objects.
     Described(Arc<dyn ObjectStore>),
 }
 
-/// What is kept of an object beside its bytes, where the place can.
+/// Metadata of an object, where the storage supports it.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// Its media type.
     pub media_type: &'static str,
-    /// Whether a browser that is led to it must save it and not show it: what may hold scripts.
+    /// Whether browsers must save it instead of showing it, since it may contain scripts.
     pub download: bool,
 }
 
-/// An object in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Where it is.
     pub key: Key,
-    /// When it was written, by the clock of the place.
+    /// When it was written, by the clock of the storage.
     pub written_at: OffsetDateTime,
 }
 
-/// Why an object could not be reached.
+/// Why a request to the storage failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectsError {
-    /// The folder cannot be made or opened.
+    /// The folder cannot be created or opened.
     #[error("cannot open the object folder {folder}")]
     Folder {
-        /// The folder.
         folder: PathBuf,
-        /// Why.
         #[source]
         error: std::io::Error,
     },
-    /// The bucket's settings cannot be.
+    /// The settings of the bucket are invalid.
     #[error("invalid bucket settings")]
     Settings(#[source] object_store::Error),
-    /// A client for the bucket cannot be made.
+    /// The client of the bucket cannot be created.
     #[error("cannot create the bucket client")]
     Client(#[source] reqwest::Error),
-    /// This program cannot reach buckets.
+    /// This build does not support buckets.
     #[error("this build has no S3 support")]
     WithoutS3,
-    /// The place did not do what it was asked for.
+    /// A request failed.
     #[error("cannot {what} the object {key}")]
     Failed {
-        /// What it was asked for, such as `write`.
+        /// The operation, such as `write`.
         what: &'static str,
-        /// The object, or the beginning of a list.
+        /// The key, or the prefix of a list.
         key: String,
-        /// Why.
         #[source]
         error: object_store::Error,
     },
 }
 
 impl Objects {
-    /// The objects of this place. Nothing is made or asked for yet.
-    ///
-    /// # Errors
-    /// [`ObjectsError`], for a bucket whose settings cannot be.
+    /// The storage at this location. It is not accessed yet.
     pub fn at(place: &Place) -> Result<Self, ObjectsError> {
         Ok(Self(match place {
             Place::Folder(folder) => {
@@ -121,10 +108,7 @@ impl Objects {
         }))
     }
 
-    /// Writes an object, whole or not at all. In a folder it is on disk when this returns.
-    ///
-    /// # Errors
-    /// [`ObjectsError`].
+    /// Writes an object atomically. In a folder it is on disk when this returns.
     pub async fn put(&self, key: &Key, bytes: Bytes, about: About) -> Result<(), ObjectsError> {
         let mut options = PutOptions::default();
         if matches!(self.0, Backend::Described(_)) {
@@ -141,8 +125,8 @@ impl Objects {
         self.close_to_others(key).await
     }
 
-    /// In a folder that only its owner may look into, an object is its owner's alone too. Whoever
-    /// has opened the folder to others, such as to a web server, has opened the objects.
+    /// In a private folder, objects are private too. If the operator has opened the folder to
+    /// others, such as a web server, objects are readable for them.
     async fn close_to_others(&self, key: &Key) -> Result<(), ObjectsError> {
         let Backend::Folder { folder, opened } = &self.0 else { return Ok(()) };
         let Some(store) = opened.get() else { return Ok(()) };
@@ -154,7 +138,7 @@ impl Objects {
             tokio::fs::set_permissions(path, Permissions::from_mode(0o600)).await
         };
         match closing.await {
-            // Another gateway may have removed it meanwhile.
+            // Another gateway may have removed it in the meantime.
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(ObjectsError::Folder { folder: folder.clone(), error })
             }
@@ -162,10 +146,7 @@ impl Objects {
         }
     }
 
-    /// The size of an object in bytes; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`ObjectsError`].
+    /// The size of an object in bytes; `None` if it does not exist.
     pub async fn size(&self, key: &Key) -> Result<Option<u64>, ObjectsError> {
         match self.store().await?.head(key.path()).await {
             Ok(meta) => Ok(Some(meta.size)),
@@ -174,10 +155,7 @@ impl Objects {
         }
     }
 
-    /// Reads an object; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`ObjectsError`].
+    /// Reads an object; `None` if it does not exist.
     pub async fn get(&self, key: &Key) -> Result<Option<Bytes>, ObjectsError> {
         match self.store().await?.get(key.path()).await {
             Ok(found) => found.bytes().await.map(Some).map_err(|error| failed("read", key, error)),
@@ -186,10 +164,7 @@ impl Objects {
         }
     }
 
-    /// Removes an object. One that is not there is removed already.
-    ///
-    /// # Errors
-    /// [`ObjectsError`].
+    /// Removes an object. A missing one is not an error.
     pub async fn remove(&self, key: &Key) -> Result<(), ObjectsError> {
         match self.store().await?.delete(key.path()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -197,10 +172,7 @@ impl Objects {
         }
     }
 
-    /// Every object whose key begins with these names, in no order.
-    ///
-    /// # Errors
-    /// [`ObjectsError`], also within the list.
+    /// Every object in this folder, in no order. Errors can also occur within the list.
     pub async fn list(
         &self,
         names: &[&str],
@@ -235,7 +207,7 @@ async fn open(folder: &std::path::Path) -> Result<Arc<LocalFileSystem>, ObjectsE
     made.recursive(true).mode(0o700).create(folder).await.map_err(unusable)?;
     let store = LocalFileSystem::new_with_prefix(folder)
         .map_err(|error| unusable(std::io::Error::other(error)))?;
-    // Folders that are empty go with their last object; what was written is on disk.
+    // Removes empty folders with their last object, and syncs every write to disk.
     Ok(Arc::new(store.with_automatic_cleanup(true).with_fsync(true)))
 }
 

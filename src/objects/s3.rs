@@ -1,4 +1,4 @@
-//! A bucket that is reached as S3.
+//! S3 buckets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,18 +8,15 @@ use zeroize::Zeroizing;
 
 use super::ObjectsError;
 
-/// A bucket, and the way to it.
+/// A bucket and its credentials.
 #[derive(Clone)]
 pub struct S3 {
-    /// The bucket.
     pub bucket: String,
-    /// Where the service is; `None` for Amazon's, by the region.
+    /// The URL of the service; `None` for Amazon's, by the region.
     pub endpoint: Option<String>,
-    /// The region. Services other than Amazon's take any.
+    /// The region. Other services than Amazon's accept any.
     pub region: String,
-    /// Who asks.
     pub access_key: Zeroizing<String>,
-    /// What proves it.
     pub secret_key: Zeroizing<String>,
 }
 
@@ -51,7 +48,7 @@ impl S3 {
             .with_retry(client::retries())
             .with_http_connector(client::Connector(client::connect()?));
         if let Some(endpoint) = &self.endpoint {
-            // In plain HTTP only where the operator wrote it so.
+            // Plain HTTP only if the operator configured it.
             let plain = endpoint.starts_with("http://");
             builder = builder.with_endpoint(endpoint).with_allow_http(plain);
         }
@@ -69,10 +66,10 @@ mod client {
 
     use super::ObjectsError;
 
-    /// The longest time for one request. A handler that waits for it has 30 seconds.
+    /// The timeout of a request. A handler that waits for it has 30 seconds.
     const REQUEST: Duration = Duration::from_secs(15);
 
-    /// Gives the client of ours: no proxy from the environment, no redirects.
+    /// Makes `object_store` use our client: no proxy from the environment, no redirects.
     #[derive(Debug)]
     pub(super) struct Connector(pub(super) reqwest::Client);
 
@@ -92,7 +89,7 @@ mod client {
             .map_err(ObjectsError::Client)
     }
 
-    /// One more try for what passes at once; for the rest the delivery is tried again later.
+    /// One immediate retry; after that, the delivery is retried later.
     pub(super) fn retries() -> RetryConfig {
         RetryConfig { max_retries: 1, retry_timeout: REQUEST, ..RetryConfig::default() }
     }

@@ -1,11 +1,11 @@
-//! Which addresses are public: reachable for everybody, and not a way into this machine, its
+//! Which addresses are public: reachable from the internet, and not part of this machine, its
 //! network or its cloud.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// What is not for everybody, of IPv4's special-purpose registry and beyond it.
+/// Addresses that are not public, from IPv4's special-purpose registry and others.
 const CLOSED_V4: &[Ipv4Net] = &[
     v4([0, 0, 0, 0], 8),        // this network; 0.0.0.0 is this machine
     v4([10, 0, 0, 0], 8),       // private
@@ -25,10 +25,10 @@ const CLOSED_V4: &[Ipv4Net] = &[
     v4([240, 0, 0, 0], 4),      // reserved, and broadcast
 ];
 
-/// All that is routed for everybody of IPv6.
+/// The globally routed range of IPv6.
 const UNICAST_V6: Ipv6Net = v6([0x2000, 0, 0, 0], 3);
 
-/// What of it is not.
+/// Ranges in it that are not public.
 const CLOSED_V6: &[Ipv6Net] = &[
     v6([0x2001, 0, 0, 0], 23), // protocol assignments, Teredo and benchmarks among them
     v6([0x2001, 0xdb8, 0, 0], 32), // documentation
@@ -36,12 +36,11 @@ const CLOSED_V6: &[Ipv6Net] = &[
     v6([0x3fff, 0, 0, 0], 20), // documentation
 ];
 
-/// Addresses that a translator turns into the IPv4 address in their last 32 bits.
+/// Addresses that a translator maps to the IPv4 address in their last 32 bits.
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0], 96);
 
-/// Whether everybody can reach it.
 pub(super) fn is_public(address: IpAddr) -> bool {
-    match real(address) {
+    match embedded_v4(address) {
         IpAddr::V4(address) => !CLOSED_V4.iter().any(|network| network.contains(&address)),
         IpAddr::V6(address) => {
             UNICAST_V6.contains(&address)
@@ -51,8 +50,8 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Where it leads: the IPv4 address that an IPv6 spelling stands for.
-pub(super) fn real(address: IpAddr) -> IpAddr {
+/// The IPv4 address that an IPv6 address embeds or maps to, if any.
+pub(super) fn embedded_v4(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     if let Some(v4) = v6.to_ipv4_mapped() {
         return IpAddr::V4(v4);
@@ -64,7 +63,7 @@ pub(super) fn real(address: IpAddr) -> IpAddr {
     address
 }
 
-/// Whether it is a tunnel to the IPv4 address in its last 32 bits, under whichever prefix.
+/// Whether it is an ISATAP tunnel to the IPv4 address in its last 32 bits, with any prefix.
 fn is_isatap(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, _, _])
 }
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_everybody_reaches_is_public() {
+    fn only_globally_reachable_addresses_are_public() {
         for public in [
             "1.1.1.1",
             "8.8.8.8",

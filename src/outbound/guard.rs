@@ -1,5 +1,6 @@
-//! Where requests may go. Judged twice: the address that is written in the URL before anything is
-//! sent, and what a name resolves to while connecting, by the resolver that the connection uses.
+//! The outbound policy (protection against SSRF). It is checked twice: for the address in the URL
+//! before anything is sent, and for the resolved addresses while connecting, by the resolver of the
+//! connection.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,36 +11,36 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::address::{is_public, real};
+use super::address::{embedded_v4, is_public};
 
-/// The ports of public hosts that may be reached.
+/// The allowed ports of public hosts.
 const PORTS: &[u16] = &[443, 8443];
 
-/// Why a request may not go where it was to go.
+/// Why a request is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Neither https nor http.
+    /// Neither HTTPS nor HTTP.
     #[error("the scheme `{0}` is not https")]
     Scheme(String),
-    /// There is no host.
+    /// The URL has no host.
     #[error("the URL has no host")]
     Host,
-    /// A user name or a password stands in the URL.
+    /// The URL contains a user name or a password.
     #[error("the URL contains a user name or a password")]
     Credentials,
-    /// It goes without TLS, or to an unusual port, and no network is listed where it might.
+    /// Without TLS or with another port, and no network is listed.
     #[error(
         "only https on port 443 or 8443 is allowed to public addresses; for anything else, list \
          the network in `outbound.allow`"
     )]
     Unlisted,
-    /// A name that is known in private networks only.
+    /// A name that exists only in private networks.
     #[error("`{0}` is a private host name, and `outbound.allow` lists no network")]
     PrivateName(String),
     /// An address that is not public.
     #[error("{0} is neither public nor in a network listed in `outbound.allow`")]
     Address(IpAddr),
-    /// A public address, but without TLS or on an unusual port.
+    /// A public address, but without TLS or with another port.
     #[error(
         "{0} is not in a network listed in `outbound.allow`, which plain http and ports other than \
          443 and 8443 require"
@@ -47,16 +48,16 @@ pub enum Refusal {
     UnlistedAddress(IpAddr),
 }
 
-/// What the addresses of a request have to be.
+/// The requirement for the addresses of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Public, or in a listed network: https on a usual port.
+    /// Public, or in a listed network: HTTPS on a usual port.
     Public,
     /// In a listed network: everything else.
     Listed,
 }
 
-/// The judge.
+/// Checks requests against the policy.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
     allow: Arc<[IpNet]>,
@@ -67,7 +68,7 @@ impl Guard {
         Self { allow: allow.into() }
     }
 
-    /// Judges what can be told from the URL alone, and gives what is needed of its addresses.
+    /// Checks the URL alone, and returns the requirement for its addresses.
     pub(super) fn check(&self, url: &Url) -> Result<Need, Refusal> {
         let need = match url.scheme() {
             "https" if url.port_or_known_default().is_some_and(|port| PORTS.contains(&port)) => {
@@ -89,7 +90,7 @@ impl Guard {
             return Err(Refusal::Unlisted);
         }
         if let Some(address) = literal {
-            self.judge(address, need)?;
+            self.check_address(address, need)?;
         } else if let Some(name) = url.host_str()
             && self.allow.is_empty()
             && is_private(name)
@@ -99,10 +100,11 @@ impl Guard {
         Ok(need)
     }
 
-    /// Judges an address, in whichever spelling.
-    pub(super) fn judge(&self, address: IpAddr, need: Need) -> Result<(), Refusal> {
-        let real = real(address);
-        let listed = self.allow.iter().any(|net| net.contains(&address) || net.contains(&real));
+    /// Checks an address, in any spelling.
+    pub(super) fn check_address(&self, address: IpAddr, need: Need) -> Result<(), Refusal> {
+        let embedded_v4 = embedded_v4(address);
+        let listed =
+            self.allow.iter().any(|net| net.contains(&address) || net.contains(&embedded_v4));
         match need {
             _ if listed => Ok(()),
             _ if !is_public(address) => Err(Refusal::Address(address)),
@@ -112,12 +114,12 @@ impl Guard {
     }
 }
 
-/// Looks a name up.
+/// Resolves a name.
 pub(super) type Lookup = Arc<
     dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync,
 >;
 
-/// The system's own lookup.
+/// The lookup of the operating system.
 pub(super) fn system() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {
@@ -127,8 +129,8 @@ pub(super) fn system() -> Lookup {
     })
 }
 
-/// A resolver that gives only what was judged: the connection goes to one of these addresses, and
-/// nothing is looked up again.
+/// A resolver that returns only checked addresses: the connection uses one of them, without another
+/// lookup.
 pub(super) struct Vetted {
     pub(super) guard: Guard,
     pub(super) need: Need,
@@ -147,9 +149,9 @@ impl Resolve for Vetted {
                     "the name resolves to no address",
                 ))?;
             }
-            // All of them: which one is dialled is not ours to say.
+            // All of them, since the connection may use any.
             for address in &found {
-                guard.judge(*address, need)?;
+                guard.check_address(*address, need)?;
             }
             let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)
@@ -157,17 +159,17 @@ impl Resolve for Vetted {
     }
 }
 
-/// Whether the name is this machine's by definition, whatever a lookup says.
+/// Whether the name is always this machine, whatever a lookup returns.
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Endings of names that no public name server answers for.
+/// Suffixes that no public name server resolves.
 const PRIVATE: [&str; 7] =
     [".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".home.arpa"];
 
-/// Whether a name leads nowhere in public: one word, or one of those endings.
+/// Whether a name cannot be public: a single label, or one of those suffixes.
 fn is_private(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     !name.contains('.') || PRIVATE.iter().any(|ending| name.ends_with(ending))

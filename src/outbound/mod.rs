@@ -1,6 +1,5 @@
-//! Requests that the gateway sends: to the providers' own interfaces, to the applications, to the
-//! users who want to be told. One client for all of them, and one guard over where they may go:
-//! only public addresses over https, unless a network is listed.
+//! Outbound HTTP requests: to the APIs of providers, to destinations and to the alert channel. They
+//! share one client and one policy: only public addresses over HTTPS, unless a network is listed.
 
 mod address;
 mod guard;
@@ -21,7 +20,7 @@ use url::Url;
 pub use guard::Refusal;
 use guard::{Guard, Lookup, Need, Vetted};
 
-/// Headers that belong to the connection or are made from the request itself.
+/// Headers that belong to the connection or are derived from the request.
 const RESERVED: &[&str] = &[
     "connection",
     "content-length",
@@ -37,116 +36,98 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
-/// How long a connection is kept without a request on it. Many servers close theirs after five
-/// seconds; a request that is on its way just then is lost.
-const KEPT_IDLE: Duration = Duration::from_secs(4);
+/// The idle timeout of a connection. Many servers close theirs after five seconds; a request sent
+/// at that moment would be lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The client. Cheap to clone; every clone shares its connections.
+/// The client. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Outbound {
     guard: Guard,
-    /// For https on a usual port: its addresses are public or listed.
+    /// For HTTPS on a usual port: public or listed addresses.
     public: Clients,
-    /// For everything else: its addresses are listed.
+    /// For everything else: listed addresses only.
     listed: Clients,
 }
 
 #[derive(Debug, Clone)]
 struct Clients {
-    /// Keeps its connections.
+    /// Reuses connections.
     keeping: reqwest::Client,
     /// Opens a connection for each request.
     fresh: reqwest::Client,
 }
 
-/// Where requests may go.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    /// Networks that may be reached although they are not public.
+    /// Networks that are allowed although they are not public.
     pub allow: Vec<IpNet>,
 }
 
-/// One request.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The method, in upper case.
+    /// In upper case.
     pub method: &'static str,
-    /// To where.
     pub url: Url,
-    /// The headers, in order.
     pub headers: Vec<(String, String)>,
-    /// The exact body.
+    /// The body, sent unchanged.
     pub body: Bytes,
-    /// The longest time for all of it: resolving, connecting, sending, and the answer's last byte.
+    /// The timeout for resolving, connecting, sending and receiving the complete response.
     pub deadline: Duration,
-    /// The largest answer that is read, in bytes.
+    /// The maximum size of the response, in bytes.
     pub max_answer: usize,
 }
 
-/// What came back, whatever its status.
+/// A response with any status.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The status.
     pub status: u16,
-    /// The headers, by lower-case name.
+    /// With lower-case names.
     pub headers: Vec<(String, String)>,
-    /// The body.
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// The client cannot be made.
     #[error("cannot create the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// It may not go there. Nothing was sent.
+    /// The policy rejects it. Nothing was sent.
     #[error("request to {host} blocked")]
     Refused {
         /// The host and port.
         host: String,
-        /// Why not.
         #[source]
         refusal: Refusal,
     },
-    /// A header cannot be sent: it holds bytes that may not be, or belongs to the connection.
+    /// A header has invalid bytes, or is reserved.
     #[error("invalid header `{0}`")]
     Header(String),
-    /// The request was not sent, or not answered.
+    /// The request failed.
     #[error("no response from {host}")]
     NoAnswer {
-        /// The host and port.
         host: String,
-        /// The cause.
         #[source]
         error: reqwest::Error,
     },
-    /// No connection could be made.
+    /// The connection failed.
     #[error("cannot reach {host}")]
     Unreachable {
-        /// The host and port.
         host: String,
-        /// The cause.
         #[source]
         error: std::io::Error,
     },
-    /// The answer is larger than what is read.
+    /// The response exceeds the limit.
     #[error("the response from {host} is larger than {limit} bytes")]
     AnswerTooLarge {
-        /// The host and port.
         host: String,
         /// The limit, in bytes.
         limit: usize,
-        /// The answer's status.
         status: u16,
     },
 }
 
 impl Outbound {
-    /// Makes the client.
-    ///
-    /// # Errors
-    /// [`OutboundError::Client`].
     pub fn new(policy: &Policy) -> Result<Self, OutboundError> {
         Self::with_lookup(policy, &guard::system())
     }
@@ -165,7 +146,7 @@ impl Outbound {
                 .no_zstd()
                 .http1_only()
                 .https_only(need == Need::Public)
-                .pool_idle_timeout(KEPT_IDLE)
+                .pool_idle_timeout(IDLE_TIMEOUT)
                 .pool_max_idle_per_host(idle)
                 .dns_resolver(vetted)
                 .build()
@@ -177,27 +158,18 @@ impl Outbound {
         Ok(Self { public: clients(Need::Public)?, listed: clients(Need::Listed)?, guard })
     }
 
-    /// Judges what can be told from the URL alone, for configurations: scheme, port, and the
-    /// address where one is written. What a name resolves to is judged when it is connected to.
-    ///
-    /// # Errors
-    /// [`OutboundError::Refused`].
+    /// Checks the scheme, the port and a literal address of a URL, for configurations. The
+    /// addresses of a name are checked when connecting.
     pub fn check(&self, url: &Url) -> Result<(), OutboundError> {
         self.clients(url).map(|_| ())
     }
 
-    /// Judges a header, for configurations.
-    ///
-    /// # Errors
-    /// [`OutboundError::Header`].
+    /// Checks a header, for configurations.
     pub fn check_header(name: &str, value: &str) -> Result<(), OutboundError> {
         header(name, value).map(|_| ())
     }
 
-    /// Sends a request and reads the answer.
-    ///
-    /// # Errors
-    /// [`OutboundError`], where there is no answer; every answer is `Ok`, whatever its status.
+    /// Sends a request and reads the response; a response with any status is `Ok`.
     pub async fn send(&self, call: Call) -> Result<Answer, OutboundError> {
         if call.method == "GET" {
             return self.send_repeatable(call).await;
@@ -205,13 +177,9 @@ impl Outbound {
         Self::send_by(&self.clients(&call.url)?.keeping, call).await
     }
 
-    /// As [`Outbound::send`], for a request that does no harm when it arrives twice. Where its
-    /// connection ends before the answer has begun, it is sent once more at once, on a connection
-    /// of its own: a server may close one that is kept at any time between two requests, and that
-    /// is no failure.
-    ///
-    /// # Errors
-    /// As [`Outbound::send`].
+    /// As [`Outbound::send`], for an idempotent request. If the connection closes before the
+    /// response begins, the request is sent again at once, on a new connection: a server may close
+    /// an idle connection at any time.
     pub async fn send_repeatable(&self, call: Call) -> Result<Answer, OutboundError> {
         let clients = self.clients(&call.url)?;
         let began = Instant::now();
@@ -266,13 +234,13 @@ impl Outbound {
 }
 
 impl Answer {
-    /// The first header of this lower-case name.
+    /// The first header with this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How long the answer asks to wait before the next request: `Retry-After` in seconds or as an
-    /// HTTP date, at most 24 hours. `None` where it does not say.
+    /// The requested delay before the next request: `Retry-After` in seconds or as an HTTP date, at
+    /// most 24 hours.
     pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
         retry_after::parse(self.header("retry-after")?, now)
     }
@@ -285,12 +253,12 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Outbound
     }
 }
 
-/// Whether a connection that was there ended before the answer had begun.
+/// Whether a reused connection was closed before the response began.
 fn is_cut_off(error: &reqwest::Error) -> bool {
     error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
-/// The judge's word, where it was the cause.
+/// The policy's decision, if it was the cause.
 fn refusal(error: &reqwest::Error) -> Option<Refusal> {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {

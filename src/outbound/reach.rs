@@ -1,5 +1,5 @@
-//! Whether a host can be reached at all, for who checks a configuration: it is looked up, judged as
-//! for a request, and connected to. Nothing is sent.
+//! Checks whether a host is reachable, for validating a configuration: resolves, checks and
+//! connects. Nothing is sent.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,14 +11,10 @@ use url::{Host, Url};
 use super::guard::system;
 use super::{Outbound, OutboundError, host};
 
-/// The longest time for it.
-const WITHIN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Outbound {
-    /// Looks the host up and connects to it.
-    ///
-    /// # Errors
-    /// [`OutboundError::Refused`] where no request may go there; [`OutboundError::Unreachable`].
+    /// Resolves the host and connects to it.
     pub async fn reach(&self, url: &Url) -> Result<(), OutboundError> {
         let refused = |refusal| OutboundError::Refused { host: host(url), refusal };
         let unreachable = |error| OutboundError::Unreachable { host: host(url), error };
@@ -31,7 +27,7 @@ impl Outbound {
                 None => Vec::new(),
             };
             for address in &addresses {
-                self.guard.judge(*address, need).map_err(refused)?;
+                self.guard.check_address(*address, need).map_err(refused)?;
             }
             let port = url.port_or_known_default().unwrap_or_default();
             let addresses: Vec<SocketAddr> =
@@ -39,6 +35,6 @@ impl Outbound {
             TcpStream::connect(&addresses[..]).await.map(drop).map_err(unreachable)
         };
         let late = || unreachable(io::Error::from(io::ErrorKind::TimedOut));
-        tokio::time::timeout(WITHIN, connecting).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(TIMEOUT, connecting).await.unwrap_or_else(|_| Err(late()))
     }
 }

@@ -1,4 +1,4 @@
-//! When an answer asks to be asked again.
+//! Parses `Retry-After`.
 
 use std::time::Duration;
 
@@ -7,24 +7,22 @@ use time::PrimitiveDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
-/// The longest wait that an answer may ask for.
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_DELAY: Duration = Duration::from_hours(24);
 
-/// The one form of HTTP dates that is still written.
+/// The only format of HTTP dates still in use.
 const DATE: &[FormatItem<'_>] = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
 );
 
-/// Reads a `Retry-After` field: seconds, or an HTTP date. Bounded; a time that has passed is no
-/// wait, and what is neither says nothing.
+/// Parses seconds or an HTTP date, bounded. A date in the past is no delay; invalid text is `None`.
 pub(super) fn parse(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a long time too.
-        return Some(text.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST));
+        // More digits than fit: the maximum.
+        return Some(text.parse().map_or(MAX_DELAY, Duration::from_secs).min(MAX_DELAY));
     }
     let at = PrimitiveDateTime::parse(text, DATE).ok()?.assume_utc();
-    Some(Duration::try_from(at - now).unwrap_or_default().min(LONGEST))
+    Some(Duration::try_from(at - now).unwrap_or_default().min(MAX_DELAY))
 }
 
 #[cfg(test)]
@@ -34,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_and_dates_are_read_and_bounded() {
+    fn seconds_and_dates_are_parsed_and_bounded() {
         let now = datetime!(2026-11-20 12:00:00.5 UTC);
         for (text, expected) in [
             ("0", Some(0.0)),

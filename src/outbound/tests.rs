@@ -1,4 +1,4 @@
-//! What only a lookup of the tests' own can show.
+//! Tests that need a lookup of their own.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// A lookup that gives these addresses, one set after the other, and counts.
+/// A lookup that returns these addresses, one set per call, and counts the calls.
 fn lookup(sets: &'static [&'static [&'static str]]) -> (Lookup, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -31,7 +31,7 @@ fn call(url: &str) -> Call {
     }
 }
 
-/// A server that answers every connection once; gives its address.
+/// A server that responds to every connection once; returns its address.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -45,7 +45,7 @@ fn server() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn the_connection_goes_to_the_address_that_was_judged_with_no_second_lookup() {
+async fn connection_uses_the_checked_address_without_a_second_lookup() {
     let port = server().port();
     let policy = Policy { allow: vec!["127.0.0.0/8".parse().unwrap()] };
     let (first_good, asked) = lookup(&[&["127.0.0.1"], &["10.0.0.1"]]);
@@ -53,7 +53,7 @@ async fn the_connection_goes_to_the_address_that_was_judged_with_no_second_looku
     let url = format!("http://destination.example:{port}/");
     assert_eq!(outbound.send(call(&url)).await.unwrap().status, 204);
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    // The next connection asks anew, and is told something else.
+    // The next connection resolves again, and gets another address.
     let error = outbound.send(call(&url)).await.unwrap_err();
     let expected = Refusal::Address("10.0.0.1".parse().unwrap());
     assert!(
@@ -64,13 +64,13 @@ async fn the_connection_goes_to_the_address_that_was_judged_with_no_second_looku
 }
 
 #[tokio::test]
-async fn a_name_that_turns_to_this_machine_after_it_was_checked_is_refused() {
+async fn name_that_later_resolves_to_this_machine_is_refused() {
     let port = server().port();
     let (rebinding, asked) = lookup(&[&["127.0.0.1"]]);
     let outbound = Outbound::with_lookup(&Policy::default(), &rebinding).unwrap();
     let url = "https://destination.example/".parse().unwrap();
     outbound.check(&url).unwrap();
-    assert_eq!(asked.load(Ordering::SeqCst), 0, "a check asks nobody");
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "a check does not resolve names");
     let error = outbound.send(call(url.as_str())).await.unwrap_err();
     assert!(matches!(error, OutboundError::Refused { .. }), "{error:?}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);

@@ -1,4 +1,4 @@
-//! Finding the server's programs.
+//! Finds the programs of the server.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,10 +9,10 @@ use super::fetch::{self, FetchError};
 use super::layout::Layout;
 use super::{ClusterError, Settings};
 
-/// `initdb` knows all the options that are passed to it since this version.
+/// The first version whose `initdb` supports all options used here.
 const OLDEST: u16 = 14;
 
-/// Folders that hold one folder per version, and what stands between the version and the programs.
+/// Folders with one folder per version, and the path between the version and the programs.
 const BY_VERSION: [(&str, &str, &str); 6] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr/lib", "postgresql", "bin"),
@@ -29,7 +29,7 @@ pub(super) struct Binaries {
     pub(super) major: u16,
 }
 
-/// The folders where these programs are usually installed: those of `path` (a `PATH`) first, then
+/// The folders where these programs are usually installed: those in `path` (a `PATH`) first, then
 /// those of the distributions' packages, the highest major version first.
 pub fn installed(path: Option<&OsStr>) -> Vec<PathBuf> {
     let mut folders: Vec<_> =
@@ -45,7 +45,7 @@ pub fn installed(path: Option<&OsStr>) -> Vec<PathBuf> {
     folders
 }
 
-/// The programs for a cluster of that major version, or for a new one.
+/// The programs for a cluster of this major version, or for a new one.
 pub(super) fn find(
     settings: &Settings,
     layout: &Layout,
@@ -74,7 +74,7 @@ pub(super) fn find(
         return Err(missing(layout, major, found, None));
     }
     match fetch::fetch(&layout.base) {
-        // Built against one C library: the download may not run here.
+        // The download is built against one C library, and may not run here.
         Ok(dir) => {
             probe(&dir).ok_or_else(|| missing(layout, major, found, Some(FetchError::DoesNotRun)))
         }
@@ -99,9 +99,9 @@ fn missing(
     }
 }
 
-/// The programs in that folder, if they are there, run, and are not too old.
+/// The programs in this folder, if they exist, run, and are recent enough.
 fn probe(dir: &Path) -> Option<Binaries> {
-    // `PATH` often has links into the folder where everything else is.
+    // `PATH` often contains links into the folder with all programs.
     let program = fs::canonicalize(dir.join("postgres")).ok()?;
     let dir = program.parent()?.to_owned();
     if !dir.join("initdb").is_file() {
@@ -118,7 +118,7 @@ fn version(line: &str) -> Option<u16> {
     leading_number(version)
 }
 
-/// Those names that are `prefix` and a version, the highest version first.
+/// The names that are `prefix` and a version, highest version first.
 fn highest_first(names: impl Iterator<Item = String>, prefix: &str) -> Vec<String> {
     let mut versions: Vec<_> = names
         .filter_map(|name| Some((leading_number(name.strip_prefix(prefix)?)?, name)))
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_is_read_from_releases_packages_and_betas() {
+    fn major_version_of_releases_packages_and_betas() {
         assert_eq!(version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(version("postgres (PostgreSQL) 18.4\n"), Some(18));
         assert_eq!(version("postgres (PostgreSQL) 19beta1\n"), Some(19));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_version_is_tried_first_and_not_the_last_in_the_alphabet() {
+    fn highest_version_comes_first_by_number() {
         let names = ["9.6", "15", "18", "common", "100"].map(str::to_owned);
         assert_eq!(highest_first(names.into_iter(), ""), ["100", "18", "15", "9.6"]);
         let names = ["pgsql-9.6", "pgsql-17", "share"].map(str::to_owned);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn path_comes_before_the_packages() {
+    fn path_comes_before_packages() {
         let folders = installed(Some(OsStr::new("/somewhere/bin:/elsewhere/bin")));
         assert_eq!(folders[..2], ["/somewhere/bin", "/elsewhere/bin"].map(PathBuf::from));
     }

@@ -15,21 +15,21 @@ use super::lock::Lock;
 use super::server::{self, Server, Started};
 use super::{ClusterError, Endpoint, Settings, binaries, leftovers};
 
-/// How often the keeper looks whether the server still lives.
+/// How often the keeper checks that the server is running.
 const WATCH: Duration = Duration::from_millis(50);
 const FIRST_DELAY: Duration = Duration::from_millis(50);
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
-/// A server that lived this long is not one that dies at every start.
+const MAX_DELAY: Duration = Duration::from_secs(10);
+/// A server that ran for this long is not in a crash loop.
 const HEALTHY: Duration = Duration::from_mins(1);
 
-/// A managed cluster with its server running. Dropping it stops the server and waits for that.
+/// A managed cluster with a running server. Dropping it stops the server and waits for that.
 #[derive(Debug)]
 pub struct Cluster {
     endpoint: Endpoint,
     major: u16,
     data_dir: PathBuf,
     up: Arc<AtomicBool>,
-    /// Before the lock, because fields are dropped in order: the server has stopped by then.
+    /// Before the lock: fields are dropped in order, so the server has stopped by then.
     _keeper: Keeper,
     _lock: Lock,
 }
@@ -38,16 +38,16 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Keeper {
     thread: Option<JoinHandle<()>>,
-    /// Nothing is ever sent: that it is gone means that the server is to stop.
+    /// Nothing is ever sent: a closed channel stops the server.
     stop: Option<Sender<Infallible>>,
 }
 
 impl Cluster {
-    /// Takes the cluster of these settings into possession, creates it if need be, and starts its
-    /// server. Blocks until the server takes connections. May be called from any thread.
+    /// Takes ownership of the cluster, creates it if necessary, and starts its server. Blocks until
+    /// the server accepts connections. May be called from any thread.
     pub fn start(settings: &Settings) -> Result<Self, ClusterError> {
         let wanted = Place::prepared(&settings.data_dir)?;
-        let lock = Lock::acquire(&wanted.beside("lock"))?;
+        let lock = Lock::acquire(&wanted.sibling("lock"))?;
         let layout = Layout::choose(&wanted)?;
         leftovers::clear(&layout)?;
         let present = layout.major()?;
@@ -71,27 +71,26 @@ impl Cluster {
         Ok(Self { endpoint, major, data_dir, up, _keeper: keeper, _lock: lock })
     }
 
-    /// How to connect. Stays the same when the server is restarted.
+    /// The endpoint; it stays the same when the server is restarted.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The server's major version.
     pub fn major(&self) -> u16 {
         self.major
     }
 
-    /// Where the data really is, which for root may not be where it was wanted.
+    /// The actual data directory, which for root may differ from the configured one.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// False from the death of the server until another one is ready.
+    /// False from a crash of the server until it is ready again.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Stops the server in order, by force after 20 s, and waits for its end; as dropping does.
+    /// Stops the server as dropping does: gracefully, by force after 20 s, and waits for its end.
     pub fn stop(self) {
         drop(self);
     }
@@ -100,23 +99,23 @@ impl Cluster {
 impl Keeper {
     /// Returns once the server is ready for the first time.
     ///
-    /// A thread of its own, because the kernel ends the server with the *thread* that started it,
-    /// and the caller's may be one of a pool.
+    /// The keeper has a thread of its own, because the kernel ends the server with the *thread*
+    /// that started it, and the caller's may belong to a pool.
     fn start(server: Server, up: Arc<AtomicBool>) -> Result<Self, ClusterError> {
         let (stop, stopped) = mpsc::channel();
-        let (tell, first) = mpsc::sync_channel(1);
+        let (ready, first) = mpsc::sync_channel(1);
         let data_dir = server.layout.data.clone();
         let thread = thread::Builder::new()
             .name("postgres-keeper".to_owned())
             .spawn(move || match server.start(|pause| wait(&stopped, pause)) {
                 Ok(Started::Ready(child)) => {
                     up.store(true, Ordering::Release);
-                    tell.send(Ok(())).ok();
+                    ready.send(Ok(())).ok();
                     keep(&server, child, &up, &stopped);
                 }
                 Ok(Started::Abandoned) => {}
                 Err(error) => {
-                    tell.send(Err(error)).ok();
+                    ready.send(Err(error)).ok();
                 }
             })
             .map_err(ClusterError::io("start a thread for", &data_dir))?;
@@ -136,7 +135,7 @@ impl Drop for Keeper {
     }
 }
 
-/// Restarts the server for as long as it is wanted, then stops it.
+/// Restarts the server until it is to be stopped, then stops it.
 fn keep(server: &Server, mut child: Child, up: &AtomicBool, stop: &Receiver<Infallible>) {
     let mut delay = FIRST_DELAY;
     loop {
@@ -161,7 +160,7 @@ fn keep(server: &Server, mut child: Child, up: &AtomicBool, stop: &Receiver<Infa
             if wait(stop, delay) {
                 return;
             }
-            delay = (delay * 2).min(LONGEST_DELAY);
+            delay = (delay * 2).min(MAX_DELAY);
             let started = leftovers::clear(&server.layout)
                 .and_then(|()| server.start(|pause| wait(stop, pause)));
             match started {
@@ -178,13 +177,13 @@ fn keep(server: &Server, mut child: Child, up: &AtomicBool, stop: &Receiver<Infa
     }
 }
 
-/// The socket's folder may stand under `/tmp`, where nobody would ever remove it.
+/// The folder of the socket may be in `/tmp`, where nothing else would remove it.
 fn leave(server: &Server) {
-    // Not empty means that the server had to be killed; the next start cleans that up.
+    // Not empty if the server had to be killed; the next start cleans that up.
     std::fs::remove_dir(&server.layout.socket_dir).ok();
 }
 
-/// Waits that long; true as soon as the server is to stop.
+/// Waits for this long; true as soon as the server is to be stopped.
 fn wait(stop: &Receiver<Infallible>, pause: Duration) -> bool {
     match stop.recv_timeout(pause) {
         Ok(never) => match never {},

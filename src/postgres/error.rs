@@ -1,52 +1,44 @@
-//! Why there is no managed cluster.
+//! Why the managed cluster is not available.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fetch::FetchError;
 
-/// Why the managed cluster could not be used.
+/// Why the managed cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Another gateway holds the lock, and kept it.
+    /// Another gateway has the lock and did not release it.
     #[error("another gateway{} is running this cluster (lock file {})", who(*.pid), .lock.display())]
     Owned {
-        /// The lock file.
         lock: PathBuf,
-        /// The other gateway, where the file names it.
+        /// The other gateway, if the file names it.
         pid: Option<u32>,
     },
-    /// Another gateway holds the lock, and its server has not become ready in time.
+    /// Another gateway has the lock, and its server has not become ready in time.
     #[error(
         "another gateway{} is still starting this cluster (lock file {})",
         who(*.pid), .lock.display()
     )]
     Starting {
-        /// The lock file.
         lock: PathBuf,
-        /// The other gateway, where the file names it.
+        /// The other gateway, if the file names it.
         pid: Option<u32>,
     },
-    /// A server that no gateway started uses the data directory.
+    /// A server that was not started by a gateway uses the data directory.
     #[error(
         "a PostgreSQL server that Sealpost did not start (pid {pid}) runs on {}: stop it first, \
          or use it through a database URL",
         .data_dir.display()
     )]
     ForeignServer {
-        /// The data directory.
         data_dir: PathBuf,
         /// One process of that server.
         pid: i32,
     },
     /// A process of an earlier server outlived SIGKILL.
     #[error("cannot kill process {pid} of an earlier server on {}", .data_dir.display())]
-    Unkillable {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// That process.
-        pid: i32,
-    },
+    Unkillable { data_dir: PathBuf, pid: i32 },
     /// No usable installation, and none could be downloaded.
     #[error(
         "no PostgreSQL is installed here: install it (for instance `apt install postgresql`), or \
@@ -63,7 +55,6 @@ pub enum ClusterError {
         .bin_dir.display()
     )]
     BadBinDir {
-        /// The configured folder.
         bin_dir: PathBuf,
         /// The oldest major version that is accepted.
         oldest: u16,
@@ -75,7 +66,6 @@ pub enum ClusterError {
         .data_dir.display(), list(.found)
     )]
     MajorNotInstalled {
-        /// The data directory.
         data_dir: PathBuf,
         /// Its major version.
         major: u16,
@@ -87,10 +77,7 @@ pub enum ClusterError {
     },
     /// The data directory is in use for something else.
     #[error("{} is not empty and not a PostgreSQL data directory", .data_dir.display())]
-    NotACluster {
-        /// The directory.
-        data_dir: PathBuf,
-    },
+    NotACluster { data_dir: PathBuf },
     /// A directory belongs to an account that the server does not run under.
     #[error(
         "{} belongs to uid {owner}, but PostgreSQL would run as uid {uid} here; give it to that \
@@ -98,9 +85,7 @@ pub enum ClusterError {
         .path.display()
     )]
     WrongOwner {
-        /// The directory.
         path: PathBuf,
-        /// Its owner.
         owner: u32,
         /// The expected owner.
         uid: u32,
@@ -112,7 +97,6 @@ pub enum ClusterError {
         .data_dir.display()
     )]
     Unreachable {
-        /// The data directory.
         data_dir: PathBuf,
         /// Its owner.
         uid: u32,
@@ -125,7 +109,6 @@ pub enum ClusterError {
     /// The data directory could not be created.
     #[error("initdb failed ({status}): {log}")]
     Initdb {
-        /// How it ended.
         status: String,
         /// The end of its output.
         log: String,
@@ -133,7 +116,6 @@ pub enum ClusterError {
     /// The server ended before it was ready.
     #[error("the PostgreSQL server exited during startup ({status}): {log}")]
     Died {
-        /// How it ended.
         status: String,
         /// The end of its log.
         log: String,
@@ -143,9 +125,7 @@ pub enum ClusterError {
     Io {
         /// What was attempted.
         what: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
 }

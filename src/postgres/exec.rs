@@ -1,7 +1,8 @@
-//! The last step before a managed server: a copy of this program that becomes it.
+//! The last step before a managed server: a copy of this program that replaces itself with the
+//! server.
 //!
-//! What must happen in the child between `fork` and `exec` needs `unsafe` when it is done there.
-//! Done in a program of its own it needs none, and the same program file is always at hand.
+//! Code in the child between `fork` and `exec` would be `unsafe`. A separate program does not need
+//! it, and this program's own file is always available.
 
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
@@ -14,10 +15,10 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Pid, Uid, getppid, setgid, setgroups, setuid};
 
-/// The hidden command that [`run`] serves.
+/// The hidden command that calls [`run`].
 pub const COMMAND: &str = "__pg-exec";
 
-/// Stands where an account would, when the account is not to be changed.
+/// The account argument if the account stays the same.
 const SAME_ACCOUNT: &str = "-";
 
 /// Why the program was not started.
@@ -33,24 +34,24 @@ enum ExecError {
     Run(OsString, #[source] io::Error),
 }
 
-/// Becomes a program that runs under another account and that the kernel interrupts when the
-/// thread that started it ends. Returns only when that failed, having said why on stderr, which
-/// is the server's log.
+/// Replaces this process with a program under another account, which the kernel interrupts when the
+/// thread that started it ends. Returns only on failure, after logging it to stderr, the server's
+/// log.
 ///
-/// `args` is what follows [`COMMAND`]: the process id of the gateway, `UID:GID` or `-`, the
-/// program and its arguments.
+/// `args` follow [`COMMAND`]: the process id of the gateway, `UID:GID` or `-`, the program and its
+/// arguments.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let error = match become_program(args) {
         Ok(never) => match never {},
         Err(error) => error,
     };
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    // With stderr gone as well there is nobody left to tell; the exit code still says it.
+    // If stderr is closed too, only the exit code is left.
     drop(writeln!(io::stderr(), "sealpost: {error}{}", cause.unwrap_or_default()));
     ExitCode::FAILURE
 }
 
-/// The arguments of [`run`], the command included.
+/// The arguments of [`run`], including the command.
 pub(super) fn arguments(account: Option<(Uid, Gid)>, program: &OsStr) -> [OsString; 4] {
     let account =
         account.map_or_else(|| SAME_ACCOUNT.to_owned(), |(uid, gid)| format!("{uid}:{gid}"));
@@ -69,7 +70,7 @@ fn become_program(mut args: impl Iterator<Item = OsString>) -> Result<Infallible
             .and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))
             .ok_or(ExecError::Usage)?;
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        // Groups while we still may, the user last.
+        // The groups while still permitted, the user last.
         setgroups(&[gid]).map_err(|errno| ExecError::Call("set the groups", errno))?;
         setgid(gid).map_err(|errno| ExecError::Call("set the group", errno))?;
         setuid(uid).map_err(|errno| ExecError::Call("set the user", errno))?;
@@ -77,7 +78,7 @@ fn become_program(mut args: impl Iterator<Item = OsString>) -> Result<Infallible
     // After the account: changing it clears this. SIGINT is the server's fast shutdown.
     prctl::set_pdeathsig(Signal::SIGINT)
         .map_err(|errno| ExecError::Call("ask for a signal at the gateway's end", errno))?;
-    // After the request: a gateway that ended before it was made sends no signal any more.
+    // After the request: a gateway that ended before it sends no signal.
     if getppid() != Pid::from_raw(parent) {
         return Err(ExecError::Orphaned);
     }

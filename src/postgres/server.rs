@@ -1,4 +1,4 @@
-//! The server's programs at work: create a data directory, start a server on it, end it.
+//! Runs the server's programs: creates a data directory, starts and stops a server.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -16,14 +16,14 @@ use super::binaries::Binaries;
 use super::layout::Layout;
 use super::{ClusterError, Endpoint, exec};
 
-/// Only a part of the socket's name.
+/// Only part of the name of the socket.
 pub(super) const PORT: u16 = 5432;
 /// The superuser of a new cluster.
 const USER: &str = "sealpost";
-/// By this the processes of a managed server are told from those of any other.
+/// Identifies the processes of a managed server.
 pub(super) const CLUSTER_NAME: &str = "sealpost-managed";
-/// Ways to end a server, each with the time it is given: in order with its sessions broken off,
-/// at once with a recovery at the next start, and by force.
+/// The signals that stop a server, each with its timeout: a fast shutdown that ends its sessions,
+/// an immediate one with a recovery at the next start, and a kill.
 pub(super) const ENDINGS: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(20)),
     (Signal::SIGQUIT, Duration::from_secs(5)),
@@ -31,17 +31,17 @@ pub(super) const ENDINGS: [(Signal, Duration); 3] = [
 ];
 pub(super) const POLL: Duration = Duration::from_millis(5);
 
-/// A log that is longer than this at a start is rotated.
-const LONGEST_LOG: u64 = 8 << 20;
+/// A log that is longer than this at startup is rotated.
+const MAX_LOG: u64 = 8 << 20;
 const STILL_STARTING: Duration = Duration::from_secs(10);
 
-/// Passed as arguments, so that they win over whatever a configuration file says.
+/// Passed as arguments, which override configuration files.
 const OPTIONS: [&str; 16] = [
-    // An acknowledgement is a promise.
+    // An acknowledged event must survive a crash.
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
-    // Nothing but the socket in the private folder.
+    // Only the socket in the private folder.
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "ssl=off",
@@ -49,17 +49,17 @@ const OPTIONS: [&str; 16] = [
     "shared_buffers=128MB",
     "timezone=UTC",
     "log_timezone=UTC",
-    // To the file that we opened.
+    // To the log file that we opened.
     "log_destination=stderr",
     "logging_collector=off",
     "log_checkpoints=off",
     "external_pid_file=",
-    // Both for recognising what an earlier gateway left.
+    // Both identify the processes left by an earlier gateway.
     "update_process_title=on",
     concat!("cluster_name=", "sealpost-managed"),
 ];
 
-/// A server that can be started, as often as it takes.
+/// A server that can be started repeatedly.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) launcher: PathBuf,
@@ -67,16 +67,16 @@ pub(super) struct Server {
     pub(super) layout: Layout,
 }
 
-/// How a start ended that did not fail.
+/// The result of a start that did not fail.
 #[derive(Debug)]
 pub(super) enum Started {
     Ready(Child),
-    /// The caller wanted it to end before it was ready, and so it did.
+    /// The caller stopped it before it was ready.
     Abandoned,
 }
 
 impl Server {
-    /// Creates the data directory: elsewhere, and in its place only once it is complete.
+    /// Creates the data directory in a temporary location, and renames it once it is complete.
     pub(super) fn initdb(&self) -> Result<(), ClusterError> {
         let Layout { unfinished, data, .. } = &self.layout;
         if fs::symlink_metadata(unfinished).is_ok() {
@@ -93,7 +93,7 @@ impl Server {
             .status()
             .map_err(ClusterError::io("run", &self.launcher))?;
         if !status.success() {
-            return Err(ClusterError::Initdb { status: status.to_string(), log: log.news() });
+            return Err(ClusterError::Initdb { status: status.to_string(), log: log.new_output() });
         }
         fs::rename(unfinished, data).map_err(ClusterError::io("put the new cluster at", data))?;
         File::open(&self.layout.base)
@@ -101,8 +101,8 @@ impl Server {
             .map_err(ClusterError::io("sync", &self.layout.base))
     }
 
-    /// Starts a server and waits until it takes connections; recovery takes as long as it takes.
-    /// Between two looks it calls `abandon` to wait a moment and to learn whether to go on. The
+    /// Starts a server and waits until it accepts connections; recovery may take any time.
+    /// `abandon` is called repeatedly: it waits a moment, and returns whether to give up. The
     /// kernel ends the server with the calling thread.
     pub(super) fn start(
         &self,
@@ -123,7 +123,7 @@ impl Server {
         let mut remark_at = Instant::now() + STILL_STARTING;
         while !self.is_ready(&child) {
             if let Some(status) = ended(&mut child) {
-                return Err(ClusterError::Died { status, log: log.news() });
+                return Err(ClusterError::Died { status, log: log.new_output() });
             }
             if abandon(POLL) {
                 stop(&mut child);
@@ -141,7 +141,7 @@ impl Server {
         Endpoint { socket_dir: self.layout.socket_dir.clone(), port: PORT, user: USER.to_owned() }
     }
 
-    /// The server says so in the eighth line of its pid file.
+    /// The eighth line of the server's pid file.
     fn is_ready(&self, child: &Child) -> bool {
         let Ok(content) = fs::read_to_string(self.layout.data.join("postmaster.pid")) else {
             return false;
@@ -152,14 +152,14 @@ impl Server {
     }
 
     /// One of the server's programs, under the server's account, in a process group of its own:
-    /// Ctrl-C in a terminal must not end the server while the gateway still drains.
+    /// Ctrl-C in a terminal must not stop the server while the gateway drains.
     fn command(&self, program: &str, dir: &Path, log: &Log) -> Result<Command, ClusterError> {
         let output = || log.file.try_clone().map_err(ClusterError::io("open", &log.path));
         let program = self.binaries.dir.join(program);
         let mut command = Command::new(&self.launcher);
         command
             .args(exec::arguments(self.layout.account.change(), program.as_os_str()))
-            // The gateway's secrets are none of the server's business.
+            // The server must not see the gateway's secrets.
             .env_clear()
             .env("LC_ALL", "C")
             .current_dir(dir)
@@ -172,7 +172,7 @@ impl Server {
 
     fn open_log(&self) -> Result<Log, ClusterError> {
         let path = self.layout.log.clone();
-        if fs::metadata(&path).is_ok_and(|found| found.len() > LONGEST_LOG) {
+        if fs::metadata(&path).is_ok_and(|found| found.len() > MAX_LOG) {
             fs::rename(&path, path.with_added_extension("old"))
                 .map_err(ClusterError::io("rotate", &path))?;
         }
@@ -183,7 +183,7 @@ impl Server {
     }
 }
 
-/// Ends a server and waits for it.
+/// Stops a server and waits for it.
 pub(super) fn stop(child: &mut Child) {
     let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return };
     for (signal, patience) in ENDINGS {
@@ -191,7 +191,7 @@ pub(super) fn stop(child: &mut Child) {
             tracing::warn!(%signal, "the PostgreSQL server takes too long to stop");
         }
         let deadline = Instant::now() + patience;
-        // Not reaped yet, so that the pid is still its own.
+        // Not reaped yet, so the pid cannot have been reused.
         if kill(pid, signal).is_err() {
             return;
         }
@@ -204,7 +204,7 @@ pub(super) fn stop(child: &mut Child) {
     }
 }
 
-/// How it ended, or that nobody can say; `None` while it runs.
+/// The exit status, or that it is unknown; `None` while the server runs.
 pub(super) fn ended(child: &mut Child) -> Option<String> {
     match child.try_wait() {
         Ok(status) => status.as_ref().map(ExitStatus::to_string),
@@ -212,7 +212,7 @@ pub(super) fn ended(child: &mut Child) -> Option<String> {
     }
 }
 
-/// The server's log, and where in it the present start begins.
+/// The server's log, and the offset at the current start.
 struct Log {
     file: File,
     path: PathBuf,
@@ -220,20 +220,20 @@ struct Log {
 }
 
 impl Log {
-    /// The end of what was written since this start; or why it cannot be read.
-    fn news(&self) -> String {
+    /// The end of the output since this start, or why it cannot be read.
+    fn new_output(&self) -> String {
         let read = || -> io::Result<String> {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(self.start))?;
-            let mut news = Vec::new();
-            file.read_to_end(&mut news)?;
-            Ok(String::from_utf8_lossy(&news).into_owned())
+            let mut new_output = Vec::new();
+            file.read_to_end(&mut new_output)?;
+            Ok(String::from_utf8_lossy(&new_output).into_owned())
         };
-        read().map_or_else(|error| error.to_string(), |news| last_lines(&news))
+        read().map_or_else(|error| error.to_string(), |new_output| last_lines(&new_output))
     }
 }
 
-/// The last few lines, in one.
+/// The last few lines as one line.
 pub(super) fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.len().saturating_sub(6);

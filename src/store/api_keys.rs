@@ -6,32 +6,23 @@ use super::token::TokenDigest;
 use super::{Store, StoreError, Tx, bounded};
 
 /// The maximum number of keys a gateway caches for when the database is unavailable.
-const REMEMBERED: i64 = 1000;
+const MAX_CACHED: i64 = 1000;
 
 /// A stored key.
 #[derive(Debug, Clone)]
 pub struct ApiKeyRow {
     /// The public id.
     pub id: String,
-    /// The digest of the key.
     pub digest: TokenDigest,
-    /// The name.
     pub name: String,
-    /// The scopes.
     pub scopes: Vec<String>,
     /// The tenant it is limited to.
     pub tenant: Option<String>,
-    /// When it was created.
     pub created_at: OffsetDateTime,
-    /// Who created it.
     pub created_by: String,
-    /// When it expires.
     pub expires_at: Option<OffsetDateTime>,
-    /// When it was last used.
     pub last_used_at: Option<OffsetDateTime>,
-    /// When it was revoked.
     pub revoked_at: Option<OffsetDateTime>,
-    /// Who revoked it.
     pub revoked_by: Option<String>,
 }
 
@@ -70,9 +61,6 @@ impl Row {
 
 impl Store {
     /// The key with this id, valid or not.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn api_key(&self, id: &str) -> Result<Option<ApiKeyRow>, StoreError> {
         let row = sqlx::query_as!(
             Row,
@@ -86,11 +74,8 @@ impl Store {
         row.map(Row::read).transpose()
     }
 
-    /// The keys that are good now, the last used first; a thousand at most.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn good_api_keys(&self, now: OffsetDateTime) -> Result<Vec<ApiKeyRow>, StoreError> {
+    /// Valid keys, last used first; at most a thousand.
+    pub async fn valid_api_keys(&self, now: OffsetDateTime) -> Result<Vec<ApiKeyRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, digest, name, scopes, tenant, created_at, created_by, expires_at,
@@ -99,7 +84,7 @@ impl Store {
               WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
               ORDER BY last_used_at DESC NULLS LAST, id LIMIT $2",
             now,
-            REMEMBERED,
+            MAX_CACHED,
         )
         .fetch_all(&self.operator)
         .await?;
@@ -107,9 +92,6 @@ impl Store {
     }
 
     /// All keys, or those of `tenant`, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<ApiKeyRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
@@ -125,10 +107,10 @@ impl Store {
     }
 
     /// Records the last uses of keys, each at most once a minute.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn note_api_keys(&self, used: &[(String, OffsetDateTime)]) -> Result<(), StoreError> {
+    pub async fn record_api_key_uses(
+        &self,
+        used: &[(String, OffsetDateTime)],
+    ) -> Result<(), StoreError> {
         let (ids, times): (Vec<_>, Vec<_>) = used.iter().cloned().unzip();
         sqlx::query!(
             "UPDATE api_keys k SET last_used_at = u.at
@@ -146,9 +128,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Creates a key. False if a key that is not revoked has the name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn insert_api_key(&mut self, key: &ApiKeyRow) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "INSERT INTO api_keys
@@ -170,9 +149,6 @@ impl Tx<'_> {
     }
 
     /// Locks the key with this id, of `tenant` if given.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn lock_api_key(
         &mut self,
         id: &str,
@@ -193,9 +169,6 @@ impl Tx<'_> {
     }
 
     /// Revokes a key.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn revoke_api_key(
         &mut self,
         id: &str,
@@ -215,9 +188,6 @@ impl Tx<'_> {
     }
 
     /// Revokes and returns every key that `actor` created, and every key created with one of those.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn revoke_api_keys_made_by(
         &mut self,
         actor: &str,

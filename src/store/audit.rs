@@ -69,15 +69,12 @@ pub(crate) mod hexadecimal {
 /// An action to record.
 #[derive(Debug, Clone)]
 pub struct AuditEntry<'a> {
-    /// When it happened.
     pub at: OffsetDateTime,
-    /// The actor.
     pub actor: &'a str,
-    /// The action, such as `replay`.
+    /// For example `replay`.
     pub action: &'a str,
     /// The target, in words.
     pub target: &'a str,
-    /// The reason the actor gave.
     pub reason: &'a str,
     /// Number of affected rows.
     pub count: u64,
@@ -88,7 +85,6 @@ pub struct AuditEntry<'a> {
 pub struct AuditMore<'a> {
     /// The tenant the actor is limited to.
     pub tenant: Option<&'a str>,
-    /// The client address.
     pub address: Option<IpAddr>,
     /// The SHA-256 of the state before.
     pub before: Option<Hash>,
@@ -140,9 +136,7 @@ pub struct AuditRow {
 /// A filter of entries; all given parts must match.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// The actor.
     pub actor: Option<String>,
-    /// The action.
     pub action: Option<String>,
     /// At or after this time.
     pub since: Option<OffsetDateTime>,
@@ -229,9 +223,6 @@ fn inconsistent(id: i64, column: &'static str) -> StoreError {
 
 impl Store {
     /// Up to `limit` matching entries before the number `before`, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn audit_entries(
         &self,
         filter: &AuditFilter,
@@ -263,9 +254,6 @@ impl Store {
     }
 
     /// Up to `limit` entries after a number, in the order of the chain.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn audit_chain(&self, after: i64, limit: i64) -> Result<Vec<AuditRow>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
@@ -283,17 +271,11 @@ impl Store {
 
 impl Tx<'_> {
     /// Records an action in this transaction.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn audit(&mut self, entry: &AuditEntry<'_>) -> Result<(), StoreError> {
         self.audit_with(entry, AuditMore::default()).await
     }
 
     /// The same, with the optional parts.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn audit_with(
         &mut self,
         entry: &AuditEntry<'_>,

@@ -1,9 +1,9 @@
-//! Entries of the audit log that can come often: rejected sign-ins, denied calls, payloads that are
-//! read. Clients, and scripts that run wild, must not be able to fill the chain with them.
+//! Audit log entries that can be frequent: rejected sign-ins, denied calls, payload reads. Clients
+//! and runaway scripts must not be able to fill the log with them.
 //!
-//! The first of a minute is written at once. Others that are like it are counted, and follow as one
-//! entry with their number. Of one actor and action only so many that differ are written in a
-//! minute; those beyond are counted together.
+//! The first entry within a minute is written at once. Similar ones are counted and written as one
+//! entry with their number. The number of different entries per actor and action within a minute is
+//! limited; further ones are counted together.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,33 +14,33 @@ use time::OffsetDateTime;
 use super::audit::{AuditEntry, AuditMore};
 use super::{Store, StoreError};
 
-/// For how long entries that are alike are counted.
-const SPAN: time::Duration = time::Duration::minutes(1);
-/// The most different entries of an actor and action in that time.
-const DIFFERENT: usize = 100;
-/// What stands for those beyond.
-const OTHERS: &str = "others";
-/// What is said of those that were counted.
-const FURTHER: &str = "repeats within a minute";
-/// How long one may take to be written.
-const WITHIN: Duration = Duration::from_secs(1);
+/// The time in which similar entries are counted.
+const WINDOW: time::Duration = time::Duration::minutes(1);
+/// The maximum number of different entries of one actor and action in that time.
+const MAX_DIFFERENT: usize = 100;
+/// The target of the entry for those beyond the limit.
+const OTHER_TARGETS: &str = "others";
+/// The reason in the entry for counted ones.
+const REPEATS: &str = "repeats within a minute";
+/// The timeout for writing an entry.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What was written lately, by actor and action, and there by what makes entries alike.
+/// Recently written entries by actor and action, and within those by similarity key.
 #[derive(Debug, Clone, Default)]
-pub(super) struct AuditThrottle(Arc<Mutex<Lately>>);
+pub(super) struct AuditThrottle(Arc<Mutex<Recent>>);
 
-type Lately = HashMap<(String, String), HashMap<String, Seen>>;
+type Recent = HashMap<(String, String), HashMap<String, Repeated>>;
 
-/// An entry that was written, and how many were like it since.
+/// A written entry, and the number of similar ones since.
 #[derive(Debug, Clone)]
-struct Seen {
-    further: u64,
-    kept: Kept,
+struct Repeated {
+    repeats: u64,
+    entry: Entry,
 }
 
-/// An entry that can be written later.
+/// An owned entry.
 #[derive(Debug, Clone)]
-struct Kept {
+struct Entry {
     at: OffsetDateTime,
     actor: String,
     action: String,
@@ -50,75 +50,77 @@ struct Kept {
     address: Option<std::net::IpAddr>,
 }
 
-impl Seen {
-    fn counts(&self, now: OffsetDateTime) -> bool {
-        (now - self.kept.at).abs() < SPAN
+impl Repeated {
+    fn is_current(&self, now: OffsetDateTime) -> bool {
+        (now - self.entry.at).abs() < WINDOW
     }
 
-    /// The entry for those that were counted.
-    fn rest(self) -> Option<(Kept, u64)> {
-        let kept = Kept { reason: FURTHER.to_owned(), ..self.kept };
-        (self.further > 0).then_some((kept, self.further))
+    /// The entry for the counted ones.
+    fn into_repeats(self) -> Option<(Entry, u64)> {
+        let entry = Entry { reason: REPEATS.to_owned(), ..self.entry };
+        (self.repeats > 0).then_some((entry, self.repeats))
     }
 }
 
 impl AuditThrottle {
-    fn lock(&self) -> MutexGuard<'_, Lately> {
+    fn lock(&self) -> MutexGuard<'_, Recent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes an entry; gives what is to be written now.
-    fn note(&self, like: &str, mut kept: Kept) -> Vec<(Kept, u64)> {
-        let mut lately = self.lock();
-        let group = lately.entry((kept.actor.clone(), kept.action.clone())).or_default();
-        let like = if group.contains_key(like) || group.len() < DIFFERENT {
+    /// Records an entry, and returns the entries to write now.
+    fn record(&self, like: &str, mut entry: Entry) -> Vec<(Entry, u64)> {
+        let mut recent = self.lock();
+        let group = recent.entry((entry.actor.clone(), entry.action.clone())).or_default();
+        let like = if group.contains_key(like) || group.len() < MAX_DIFFERENT {
             like
         } else {
-            OTHERS.clone_into(&mut kept.target);
-            OTHERS
+            OTHER_TARGETS.clone_into(&mut entry.target);
+            OTHER_TARGETS
         };
-        if let Some(seen) = group.get_mut(like).filter(|seen| seen.counts(kept.at)) {
-            seen.further += 1;
+        if let Some(repeated) = group.get_mut(like).filter(|repeated| repeated.is_current(entry.at))
+        {
+            repeated.repeats += 1;
             return Vec::new();
         }
-        let before = group.insert(like.to_owned(), Seen { further: 0, kept: kept.clone() });
-        before.and_then(Seen::rest).into_iter().chain([(kept, 1)]).collect()
+        let before = group.insert(like.to_owned(), Repeated { repeats: 0, entry: entry.clone() });
+        before.and_then(Repeated::into_repeats).into_iter().chain([(entry, 1)]).collect()
     }
 
-    /// One that was not written counts all the same.
-    fn count(&self, like: &str, kept: &Kept) {
-        let mut lately = self.lock();
-        let group = lately.get_mut(&(kept.actor.clone(), kept.action.clone()));
-        if let Some(seen) = group.and_then(|group| group.get_mut(like)) {
-            seen.further += 1;
+    /// Counts an entry that could not be written.
+    fn count(&self, like: &str, entry: &Entry) {
+        let mut recent = self.lock();
+        let group = recent.get_mut(&(entry.actor.clone(), entry.action.clone()));
+        if let Some(repeated) = group.and_then(|group| group.get_mut(like)) {
+            repeated.repeats += 1;
         }
     }
 
-    /// What was counted and whose time is over; everything where `now` is `None`.
-    fn over(&self, now: Option<OffsetDateTime>) -> Vec<(Kept, u64)> {
-        let mut over = Vec::new();
+    /// The counted entries whose minute is over; all of them if `now` is `None`.
+    fn take_expired(&self, now: Option<OffsetDateTime>) -> Vec<(Entry, u64)> {
+        let mut expired = Vec::new();
         self.lock().retain(|_, group| {
-            let ended = group.extract_if(|_, seen| now.is_none_or(|now| !seen.counts(now)));
-            over.extend(ended.filter_map(|(_, seen)| seen.rest()));
+            let ended =
+                group.extract_if(|_, repeated| now.is_none_or(|now| !repeated.is_current(now)));
+            expired.extend(ended.filter_map(|(_, repeated)| repeated.into_repeats()));
             !group.is_empty()
         });
-        over
+        expired
     }
 }
 
 impl Store {
-    /// Writes an entry down, in a transaction of its own, unless one that is `like` it was written
-    /// within a minute: then it is counted, and written with its like.
+    /// Writes an entry in a transaction of its own, unless one with the same `like` was written
+    /// within a minute: then it is counted, and written later with the others.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it is counted, and written later.
+    /// [`StoreError::Unavailable`]; the entry is counted and written later.
     pub async fn audit_throttled(
         &self,
         like: &str,
         entry: &AuditEntry<'_>,
         more: AuditMore<'_>,
     ) -> Result<(), StoreError> {
-        let kept = Kept {
+        let entry = Entry {
             at: entry.at,
             actor: entry.actor.to_owned(),
             action: entry.action.to_owned(),
@@ -127,51 +129,48 @@ impl Store {
             tenant: more.tenant.map(str::to_owned),
             address: more.address,
         };
-        for (kept, count) in self.often.note(like, kept) {
-            if let Err(error) = self.write_often(&kept, count).await {
-                self.often.count(like, &kept);
+        for (entry, count) in self.audit_throttle.record(like, entry) {
+            if let Err(error) = self.write_entry(&entry, count).await {
+                self.audit_throttle.count(like, &entry);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    /// Records what was counted more than a minute ago. To be called now and then.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Writes what was counted more than a minute ago. To be called periodically.
     pub async fn flush_audit_throttle(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        self.write_all(self.often.over(Some(now))).await
+        self.write_all(self.audit_throttle.take_expired(Some(now))).await
     }
 
-    /// Records everything that was counted, before the process ends.
-    pub(super) async fn end_audit_throttle(&self) -> Result<(), StoreError> {
-        self.write_all(self.often.over(None)).await
+    /// Writes everything that was counted, before the process ends.
+    pub(super) async fn flush_all_audit_throttle(&self) -> Result<(), StoreError> {
+        self.write_all(self.audit_throttle.take_expired(None)).await
     }
 
-    async fn write_all(&self, entries: Vec<(Kept, u64)>) -> Result<(), StoreError> {
-        for (kept, count) in entries {
-            self.write_often(&kept, count).await?;
+    async fn write_all(&self, entries: Vec<(Entry, u64)>) -> Result<(), StoreError> {
+        for (entry, count) in entries {
+            self.write_entry(&entry, count).await?;
         }
         Ok(())
     }
 
-    async fn write_often(&self, kept: &Kept, count: u64) -> Result<(), StoreError> {
+    async fn write_entry(&self, entry: &Entry, count: u64) -> Result<(), StoreError> {
+        let (tenant, address) = (entry.tenant.as_deref(), entry.address);
         let entry = AuditEntry {
-            at: kept.at,
-            actor: &kept.actor,
-            action: &kept.action,
-            target: &kept.target,
-            reason: &kept.reason,
+            at: entry.at,
+            actor: &entry.actor,
+            action: &entry.action,
+            target: &entry.target,
+            reason: &entry.reason,
             count,
         };
-        let (tenant, address) = (kept.tenant.as_deref(), kept.address);
         let writing = async {
             let mut tx = self.begin().await?;
             tx.audit_with(&entry, AuditMore { tenant, address, ..AuditMore::default() }).await?;
             tx.commit(()).await
         };
-        let written = tokio::time::timeout(WITHIN, writing).await;
+        let written = tokio::time::timeout(WRITE_TIMEOUT, writing).await;
         written.map_err(|_| StoreError::timed_out())?.map(drop)
     }
 }
@@ -180,8 +179,8 @@ impl Store {
 mod tests {
     use super::*;
 
-    fn kept(second: i64, target: &str) -> Kept {
-        Kept {
+    fn entry(second: i64, target: &str) -> Entry {
+        Entry {
             at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(second),
             actor: "nobody".to_owned(),
             action: "sign-in rejected".to_owned(),
@@ -192,30 +191,30 @@ mod tests {
         }
     }
 
-    fn counts(written: &[(Kept, u64)]) -> Vec<(&str, u64)> {
-        written.iter().map(|(kept, count)| (kept.target.as_str(), *count)).collect()
+    fn counts(written: &[(Entry, u64)]) -> Vec<(&str, u64)> {
+        written.iter().map(|(entry, count)| (entry.target.as_str(), *count)).collect()
     }
 
     #[test]
-    fn the_first_of_a_minute_is_written_and_the_rest_as_a_number() {
-        let often = AuditThrottle::default();
-        assert_eq!(counts(&often.note("a", kept(0, "a"))), [("a", 1)]);
+    fn first_entry_of_a_minute_is_written_and_repeats_are_counted() {
+        let throttle = AuditThrottle::default();
+        assert_eq!(counts(&throttle.record("a", entry(0, "a"))), [("a", 1)]);
         for second in 1..60 {
-            assert!(often.note("a", kept(second, "a")).is_empty());
+            assert!(throttle.record("a", entry(second, "a")).is_empty());
         }
-        assert_eq!(counts(&often.note("a", kept(60, "a"))), [("a", 59), ("a", 1)]);
-        often.note("a", kept(61, "a"));
-        assert!(often.over(Some(kept(119, "").at)).is_empty());
-        assert_eq!(counts(&often.over(Some(kept(120, "").at))), [("a", 1)]);
-        assert!(often.over(None).is_empty(), "once");
+        assert_eq!(counts(&throttle.record("a", entry(60, "a"))), [("a", 59), ("a", 1)]);
+        throttle.record("a", entry(61, "a"));
+        assert!(throttle.take_expired(Some(entry(119, "").at)).is_empty());
+        assert_eq!(counts(&throttle.take_expired(Some(entry(120, "").at))), [("a", 1)]);
+        assert!(throttle.take_expired(None).is_empty(), "once");
     }
 
     #[test]
-    fn however_many_differ_a_bounded_number_is_written() {
-        let often = AuditThrottle::default();
-        let each = |number: usize| often.note(&number.to_string(), kept(0, "x")).len();
+    fn number_of_different_entries_is_bounded() {
+        let throttle = AuditThrottle::default();
+        let each = |number: usize| throttle.record(&number.to_string(), entry(0, "x")).len();
         let written: usize = (0..10_000).map(each).sum();
-        assert_eq!(written, DIFFERENT + 1);
-        assert_eq!(counts(&often.over(None)), [("others", 10_000 - 101)]);
+        assert_eq!(written, MAX_DIFFERENT + 1);
+        assert_eq!(counts(&throttle.take_expired(None)), [("others", 10_000 - 101)]);
     }
 }

@@ -1,5 +1,5 @@
-//! What waits: deliveries that are due and not worked on, per source. Read from the queues, a
-//! bounded number of rows of each; what is parked there is not next in its lane.
+//! The backlog: due deliveries that are not in flight, per source. It is read from the queues, a
+//! bounded number of rows of each. Parked deliveries are not next in their lanes and do not count.
 
 use std::time::Duration;
 
@@ -8,40 +8,33 @@ use time::OffsetDateTime;
 use super::deliveries::interval;
 use super::{Store, StoreError};
 
-/// How many deliveries of each source and handler are looked at: those that have been due the
-/// longest.
-pub const LOOKED_AT: i64 = 200;
+/// The maximum number of deliveries scanned per source and handler, the longest due first.
+pub const MAX_SCANNED: i64 = 200;
 
-/// What waits of one source.
+/// The backlog of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
-    /// The source.
     pub source: String,
-    /// Since when the delivery that waits longest has been due.
+    /// When the oldest delivery became due.
     pub oldest: Option<OffsetDateTime>,
-    /// How many are stuck: due before the given time, first of their lane, not paused since, and
-    /// not for a destination that is blocked. At most [`LOOKED_AT`] are found for each place to
-    /// go to.
+    /// Stuck deliveries: due before the given time, first of their lane, not paused since, and not
+    /// for a blocked destination. At most [`MAX_SCANNED`] are found per source and handler.
     pub stuck: i64,
-    /// Since when the first of those has been due.
+    /// When the oldest stuck delivery became due.
     pub stuck_since: Option<OffsetDateTime>,
 }
 
 impl Store {
-    /// What waits now of these sources, and for these destinations, by their stored handler names.
-    /// What has been due for `stuck_after`, and could be worked on, is stuck; so is what is held by
-    /// a lease that ran out as long ago.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn waiting(
+    /// The backlog of these sources and destinations (stored handler names). A delivery is stuck if
+    /// it has been due for `stuck_after` and could run, or if its lease expired as long ago.
+    pub async fn backlogs(
         &self,
         sources: &[String],
         destinations: &[String],
         now: OffsetDateTime,
         stuck_after: Duration,
     ) -> Result<Vec<Backlog>, StoreError> {
-        let waiting = sqlx::query_as!(
+        let backlogs = sqlx::query_as!(
             Backlog,
             r#"
             WITH due AS MATERIALIZED (
@@ -100,10 +93,10 @@ impl Store {
             destinations,
             now,
             interval(stuck_after),
-            LOOKED_AT,
+            MAX_SCANNED,
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(waiting)
+        Ok(backlogs)
     }
 }

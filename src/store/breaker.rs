@@ -1,32 +1,30 @@
-//! The circuit breaker of a destination: pure. It opens after failures in a row; then nothing is
-//! sent but one probe at a time, at growing distances, until one comes through.
+//! The circuit breaker of a destination; pure. It opens after consecutive failures. Then only one
+//! probe at a time is sent, at growing intervals, until one succeeds.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-/// How many failures in a row open it.
+/// The number of consecutive failures that opens it.
 const THRESHOLD: i32 = 5;
-/// From opening to the first probe; it doubles with every probe that fails.
+/// The time from opening to the first probe. It doubles with every failed probe.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
-/// The longest time between probes.
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+const MAX_PAUSE: Duration = Duration::from_mins(10);
 
 /// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Breaker {
-    /// Failures in a row.
+    /// Consecutive failures.
     pub(super) failures: i32,
-    /// Since when it is open.
     pub(super) opened_at: Option<OffsetDateTime>,
-    /// How often it has opened since it was closed.
+    /// How often it opened since it was last closed.
     pub(super) openings: i32,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     pub(super) not_before: Option<OffsetDateTime>,
 }
 
 impl Breaker {
-    /// After a failure of an attempt that began at `began`.
+    /// Records a failure of an attempt that began at `began`.
     pub(super) fn failed(
         mut self,
         began: OffsetDateTime,
@@ -34,7 +32,7 @@ impl Breaker {
         retry_after: Option<Duration>,
     ) -> Self {
         self.failures = self.failures.saturating_add(1);
-        // What was still on its way when it opened says nothing new: only a probe does.
+        // The result of a request sent before it opened is no news; only that of a probe is.
         let is_straggler =
             self.opened_at.is_some() && self.not_before.is_some_and(|probe| began < probe);
         if self.failures >= THRESHOLD && !is_straggler {
@@ -47,8 +45,7 @@ impl Breaker {
         self
     }
 
-    /// After a response that shows that the destination is up. What a `Retry-After` asked for still
-    /// holds.
+    /// Records a response that shows that the destination is up. A `Retry-After` remains in effect.
     pub(super) fn answered(self) -> Self {
         let not_before = if self.opened_at.is_some() { None } else { self.not_before };
         Self { not_before, ..Self::default() }
@@ -57,7 +54,7 @@ impl Breaker {
 
 fn pause(openings: i32) -> Duration {
     let doublings = openings.saturating_sub(1).clamp(0, 16).unsigned_abs();
-    FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)
+    FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE)
 }
 
 #[cfg(test)]
@@ -73,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_an_answer_closes_it() {
+    fn opens_after_consecutive_failures_and_a_response_closes_it() {
         let four = (1..THRESHOLD).fold(Breaker::default(), |b, _| b.failed(START, START, None));
         assert_eq!((four.failures, four.opened_at, four.not_before), (4, None, None));
         assert_eq!(four.answered(), Breaker::default());
@@ -84,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn every_probe_that_fails_doubles_the_pause_up_to_its_bound() {
+    fn failed_probes_double_the_pause_up_to_a_maximum() {
         let mut breaker = open();
         let mut pauses = Vec::new();
         for _ in 0..7 {
@@ -93,11 +90,11 @@ mod tests {
             pauses.push((breaker.not_before.unwrap() - now).whole_seconds());
         }
         assert_eq!(pauses, [60, 120, 240, 480, 600, 600, 600]);
-        assert_eq!(breaker.opened_at, Some(START), "it is open since it first opened");
+        assert_eq!(breaker.opened_at, Some(START), "since the first opening");
     }
 
     #[test]
-    fn what_was_on_its_way_when_it_opened_does_not_put_the_probe_off() {
+    fn late_failures_do_not_delay_the_probe() {
         let open = open();
         let later = START + Duration::from_secs(10);
         let straggled = open.failed(START, later, None);
@@ -105,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_holds_everything_back_and_outlives_an_answer() {
+    fn retry_after_blocks_and_outlives_a_response() {
         let minute = Duration::from_mins(1);
         let asked = Breaker::default().failed(START, START, Some(minute));
         assert_eq!((asked.opened_at, asked.not_before), (None, Some(START + minute)));

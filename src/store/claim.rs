@@ -1,4 +1,4 @@
-//! Claiming what is ready: the lease is committed before work begins.
+//! Claims ready deliveries. The lease is committed before the work begins.
 
 use std::time::Duration;
 
@@ -7,25 +7,21 @@ use time::OffsetDateTime;
 use super::deliveries::{Leased, interval};
 use super::{Lease, Queue, Store, StoreError};
 
-/// What was claimed.
+/// The result of a claim.
 #[derive(Debug)]
 pub struct Claimed {
-    /// The deliveries.
     pub leases: Vec<Lease>,
-    /// Whether there may be more behind what was looked at.
+    /// Whether the scan stopped at its limit.
     pub truncated: bool,
 }
 
 impl Store {
-    /// Takes up to `most` due deliveries of a queue, heads of their lanes only, and counts the
-    /// attempt. It looks at `window` deliveries, from the one that has been due since `oldest` on.
-    /// Queues of destinations are claimed by [`Store::claim_to`]. A head waits while another of
-    /// its lane is in flight: a replay, or what was committed late, may come to stand before it.
-    /// Committed when it returns: a crash after this is a lost attempt, not a lost delivery. Lease
-    /// deadlines are by the database's clock, which all gateways share.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Claims up to `most` due deliveries of a queue, only heads of their lanes, and counts the
+    /// attempt. It scans `window` deliveries, beginning with those due at `oldest`. Queues of
+    /// destinations are claimed by [`Store::claim_for_destination`]. A head waits while another
+    /// delivery of its lane is in flight: a replay or a late commit may have been inserted before
+    /// it. Committed on return: after a crash the attempt is lost, not the delivery. Lease
+    /// deadlines use the database's clock, which all gateways share.
     pub async fn claim(
         &self,
         queue: &Queue,
@@ -34,9 +30,9 @@ impl Store {
         (most, window): (i64, i64),
         lease: Duration,
     ) -> Result<Claimed, StoreError> {
-        // Row by row, and no further than there is room: left to itself the planner would join,
-        // and read whole lanes or the whole table where many wait. `COALESCE` keeps it from taking
-        // the queue's index for a row that is known by its id.
+        // Row by row, and only as many as needed: the planner's own choice would be a join that
+        // reads whole lanes or the whole table if there is a backlog. `COALESCE` keeps it from
+        // using the queue's index for a row known by its id.
         let rows = sqlx::query!(
             r#"
             WITH looked AS MATERIALIZED (

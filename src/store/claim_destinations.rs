@@ -1,5 +1,5 @@
-//! Deliveries to destinations, claimed under a lock per destination: gateways that claim at the
-//! same moment may not both count what is in flight, and both find room.
+//! Claims deliveries to destinations, under a lock per destination: two gateways that claim at the
+//! same moment must not both count the deliveries in flight and both find room.
 
 use std::time::Duration;
 
@@ -9,23 +9,20 @@ use super::claim::Claimed;
 use super::deliveries::{Leased, interval};
 use super::{Lease, Store, StoreError, Tx};
 
-/// How many due deliveries of each source are looked at for a destination.
+/// The maximum number of due deliveries scanned per source.
 const WINDOW: i64 = 200;
 
 impl Store {
-    /// Takes due deliveries of a destination that is not blocked, heads of their lanes only, and
-    /// counts the attempt; as [`Store::claim`]. `sources` are those to take from, each with the
-    /// time since when its first delivery has been due. No more than `room` are at work at a time,
-    /// over all gateways; where the breaker is open, one.
+    /// Claims due deliveries of a destination that is not blocked, as [`Store::claim`]. `sources`
+    /// are the sources to claim from, each with the time since when its oldest delivery is due. At
+    /// most `room` deliveries are in flight at a time over all gateways, or one while the breaker
+    /// is open.
     ///
-    /// Every second probe of an open breaker is one that was tried before: a destination that
-    /// fails whatever it gets for the first time would never be found to answer.
+    /// Every second probe of an open breaker is a delivery that was tried before: a destination
+    /// that fails every new event would otherwise never recover.
     ///
-    /// Takes nothing while another gateway claims for the destination.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn claim_to(
+    /// Claims nothing while another gateway claims for the destination.
+    pub async fn claim_for_destination(
         &self,
         destination: &str,
         room: i32,
@@ -35,7 +32,7 @@ impl Store {
     ) -> Result<Claimed, StoreError> {
         let (names, oldest): (Vec<&str>, Vec<OffsetDateTime>) = sources.iter().copied().unzip();
         let mut tx = Tx::begin(&self.claim).await?;
-        // By a statement of its own: the next one sees what the last holder has committed.
+        // A separate statement, so that the next one sees what the previous holder has committed.
         let locked = sqlx::query_scalar!(
             r#"SELECT pg_try_advisory_xact_lock(hashtext('sealpost destination'), hashtext($1))
                       AS "locked!""#,

@@ -1,4 +1,4 @@
-//! What kind of failure a dead letter is.
+//! The class of a dead letter.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,7 +38,6 @@ pub enum Class {
     Internal,
 }
 
-/// The word is no class.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown class `{0}`; expected handler, destination, content, transfer or internal")]
 pub struct UnknownClass(String);
@@ -48,7 +47,6 @@ fn unknown(word: &str) -> UnknownClass {
 }
 
 impl Class {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -75,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_dead_letter_is_of_one_class_and_each_class_is_read_from_its_word() {
+    fn dead_letters_have_a_class_and_classes_round_trip() {
         for (handler, reason, class) in [
             ("cards", DeathReason::Permanent, Class::Handler),
             ("cards", DeathReason::Exhausted, Class::Handler),

@@ -1,4 +1,4 @@
-//! Credentials, as the vault has sealed them.
+//! Credentials, sealed by the vault.
 
 use std::fmt::Display;
 
@@ -7,21 +7,14 @@ use time::OffsetDateTime;
 use super::{Store, StoreError, Tx};
 use crate::vault::{KeyId, Label, Sealed};
 
-/// A credential with its label.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// Whose it is.
     pub label: Label,
-    /// What is kept.
     pub sealed: Sealed,
 }
 
 impl Store {
-    /// Every master key that seals something, with how many credentials and rejected requests it
-    /// seals.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The master keys in use, each with the number of credentials and rejected requests it seals.
     pub async fn sealed_by_key(&self) -> Result<Vec<(KeyId, u64)>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT key_id AS "key_id!", count(*) AS "count!"
@@ -36,10 +29,7 @@ impl Store {
         Ok(rows.map(|row| (KeyId::stored(row.key_id), row.count.unsigned_abs())).collect())
     }
 
-    /// The names of a source's credentials, with the key that seals each.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The names of a source's credentials, each with the key that seals it.
     pub async fn credentials_of(
         &self,
         tenant: &str,
@@ -57,10 +47,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Keeps a credential, in the place of what was there.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Stores or replaces a credential.
     pub async fn put_credential(
         &mut self,
         label: &Label,
@@ -86,10 +73,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The credential under a label.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn credential(&mut self, label: &Label) -> Result<Option<Sealed>, StoreError> {
         let row = sqlx::query!(
             "SELECT key_id, nonce, ciphertext FROM credentials
@@ -104,11 +87,8 @@ impl Tx<'_> {
             .transpose()
     }
 
-    /// Deletes a credential; says whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_credential(&mut self, label: &Label) -> Result<bool, StoreError> {
+    /// Deletes a credential; false if there was none.
+    pub async fn delete_credential(&mut self, label: &Label) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM credentials WHERE tenant = $1 AND source = $2 AND name = $3",
             label.tenant,
@@ -120,11 +100,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Locks up to `limit` credentials after `after` that another key than `key` seals, in the
-    /// order of their labels.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// Locks up to `limit` credentials after `after` that are sealed with another key, by label.
     pub async fn credentials_not_under(
         &mut self,
         key: &KeyId,
@@ -155,10 +131,7 @@ impl Tx<'_> {
     }
 }
 
-/// What a row of a table keeps sealed.
-///
-/// # Errors
-/// [`StoreError::Inconsistent`].
+/// Reads a sealed value from the columns of a row.
 pub(super) fn sealed(
     (table, row): (&'static str, &dyn Display),
     key_id: String,

@@ -13,64 +13,58 @@ use super::{
     StoreError, Tx, bounded,
 };
 
-/// The right to work on a delivery, for a while.
+/// The right to process a delivery, for a limited time.
 #[derive(Debug, Clone)]
 pub struct Lease {
-    /// The delivery.
     pub delivery: i64,
-    /// Its event.
     pub event: EventId,
-    /// The event's source.
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
-    /// Which attempt this is, from 1; counted already.
+    /// From 1; already counted.
     pub attempt: u32,
-    /// Whether an earlier lease expired with no result: the event may have killed its gateway.
+    /// Whether an earlier lease expired without a result: the event may have crashed its gateway.
     pub isolated: bool,
-    /// The fencing token: only its holder may settle.
+    /// Fencing token: only its holder may settle.
     pub(super) token: Uuid,
 }
 
-/// What is to become of a delivery whose attempt failed.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureOutcome {
-    /// Due again at this time.
     Retry(OffsetDateTime),
-    /// Due again at this time, or when it was due before, and the attempt does not count: its
+    /// Retried at this time, or when it was due before, without counting the attempt: its
     /// destination is blocked.
     Defer(Option<OffsetDateTime>),
-    /// A dead letter.
     DeadLetter(DeathReason),
 }
 
-/// How an attempt failed.
+/// A failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Failed<'a> {
-    /// What went wrong, for users.
+    /// For users.
     pub error: &'a str,
-    /// What it waits for, as whoever will bring it names it: see [`Tx::release`].
+    /// The name of what it waits for: see [`Tx::release`].
     pub awaiting: Option<&'a str>,
 }
 
-/// What earlier attempts of a delivery come to.
+/// A summary of earlier attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PastAttempts {
-    /// How many do not count: its destination was blocked, or its gateway was gone.
+    /// Attempts that do not count: the destination was blocked, or the gateway stopped.
     pub uncounted: u32,
-    /// How long it has been tried. A pause between two attempts counts for no more than the
-    /// longest that a policy asks for: beyond that nobody was there to try.
+    /// The age: the sum of the times between attempts, each limited to the maximum delay of the
+    /// policy, since beyond that no gateway was there to try.
     pub age: Duration,
 }
 
 impl Lease {
-    /// Whether the delivery is to a destination.
     pub fn is_to_destination(&self) -> bool {
         self.handler.starts_with(TO)
     }
 }
 
-/// The row of a delivery that was just claimed.
+/// The row of a claimed delivery.
 pub(super) struct Leased {
     pub(super) id: i64,
     pub(super) event_id: Uuid,
@@ -95,13 +89,12 @@ impl Leased {
 }
 
 impl Store {
-    /// Settles a delivery as done: applies the effects, records the attempt and consumes the
-    /// lease, in one transaction.
+    /// Settles a delivery as done: applies the effects, records the attempt and consumes the lease,
+    /// in one transaction.
     ///
     /// # Errors
-    /// An [`EffectError`] leaves the lease as it is, and nothing written.
-    /// [`StoreError::LeaseLost`] when another gateway has recovered the delivery: the effects are
-    /// rolled back, and theirs count.
+    /// On an [`EffectError`] nothing is written, and the lease remains. [`StoreError::LeaseLost`]
+    /// means that another gateway has recovered the delivery: the effects are rolled back.
     pub async fn settle_done(
         &self,
         lease: &Lease,
@@ -109,7 +102,7 @@ impl Store {
         now: OffsetDateTime,
         effects: &Effects,
     ) -> Result<Outcome, EffectError> {
-        // A clock that was set back meanwhile makes no attempt end before it began.
+        // The clock may have been set back: an attempt never ends before it began.
         let now = now.max(started_at);
         let mut tx = Tx::begin(&self.dispatch).await?;
         let outcome = effects.apply(&mut tx).await?;
@@ -153,20 +146,17 @@ impl Store {
         Ok(tx.commit(outcome).await?.into_inner())
     }
 
-    /// Settles a delivery whose attempt failed: due again, or dead, which users are told.
-    ///
-    /// # Errors
-    /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
+    /// Settles a failed attempt: the delivery is due again, or a dead letter with an alert.
     pub async fn settle_failed(
         &self,
         lease: &Lease,
         started_at: OffsetDateTime,
         now: OffsetDateTime,
-        verdict: FailureOutcome,
+        outcome: FailureOutcome,
         failed: Failed<'_>,
     ) -> Result<(), StoreError> {
         let (now, error) = (now.max(started_at), bounded(failed.error));
-        let (state, result, due_at, reason) = match verdict {
+        let (state, result, due_at, reason) = match outcome {
             FailureOutcome::Retry(at) => {
                 (DeliveryState::Ready, AttemptResult::Retry, Some(at), None)
             }
@@ -221,8 +211,8 @@ impl Store {
             tx.rollback().await?;
             return Err(StoreError::LeaseLost(lease.delivery));
         }
-        if let FailureOutcome::DeadLetter(reason) = verdict {
-            tx.alert_of_death(&lease.source, &lease.handler, reason, &error).await?;
+        if let FailureOutcome::DeadLetter(reason) = outcome {
+            tx.alert_dead_letter(&lease.source, &lease.handler, reason, &error).await?;
         }
         tx.commit(()).await?;
         Ok(())
@@ -230,12 +220,9 @@ impl Store {
 }
 
 impl Store {
-    /// Gives a delivery back as if it had not been claimed: nothing was tried, or what was tried
-    /// could not be written, and neither is the delivery's fault. It is due again at `due_at`.
-    ///
-    /// # Errors
-    /// [`StoreError::LeaseLost`]; [`StoreError::Unavailable`].
-    pub async fn give_back(
+    /// Releases a delivery as if it had not been claimed: nothing was tried, or the result could
+    /// not be recorded, and neither is the delivery's fault.
+    pub async fn release_lease(
         &self,
         lease: &Lease,
         due_at: OffsetDateTime,
@@ -256,14 +243,11 @@ impl Store {
         if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.delivery)) }
     }
 
-    /// Makes leases last for `lease` from now, by the database's clock. Those that are lost, or
-    /// whose rows are locked at the moment, are left as they are.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Extends leases to `lease` from now, by the database's clock. Lost leases and locked rows are
+    /// skipped.
     pub async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<(), StoreError> {
-        let ids: Vec<i64> = leases.iter().map(|held| held.delivery).collect();
-        let tokens: Vec<Uuid> = leases.iter().map(|held| held.token).collect();
+        let ids: Vec<i64> = leases.iter().map(|lease| lease.delivery).collect();
+        let tokens: Vec<Uuid> = leases.iter().map(|lease| lease.token).collect();
         sqlx::query!(
             "UPDATE deliveries SET lease_expires_at = clock_timestamp() + $3
               WHERE id IN (
@@ -281,11 +265,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether this lease was consumed by its own holder: for who cannot know whether a commit has
-    /// happened.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Whether this lease was consumed by its own holder: for callers that do not know whether a
+    /// commit happened.
     pub async fn is_settled(&self, lease: &Lease) -> Result<bool, StoreError> {
         let settled = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM attempts
@@ -299,12 +280,9 @@ impl Store {
         Ok(settled)
     }
 
-    /// What the attempts before this one, which began at `started_at`, come to. No more than
-    /// `longest` is counted of the time between two attempts.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn past(
+    /// Summarizes the attempts before this one, which began at `started_at`. Each time between two
+    /// attempts counts for at most `longest`.
+    pub async fn past_attempts(
         &self,
         lease: &Lease,
         started_at: OffsetDateTime,
@@ -333,10 +311,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Makes due now what waits at a source for `awaited`; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Makes deliveries of a source that wait for `awaited` due now, and returns their number.
     pub async fn release(
         &mut self,
         source: &str,

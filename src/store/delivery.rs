@@ -166,21 +166,18 @@ impl Delivery {
 }
 
 impl DeliveryState {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Resolution {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl AttemptResult {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -9,53 +9,49 @@ use super::breaker::Breaker;
 use super::rejections::Rejections;
 use super::{Counter, DeathReason, OperatorAction, Store, StoreError, Tx, bounded};
 
-/// What the stored handler names of destinations begin with.
+/// The prefix of stored handler names of destinations.
 pub const TO: &str = "to:";
 
-/// Why what waited for a deleted destination is dead.
-const FORGOTTEN: &str = "the destination is no longer configured, and was deleted";
+/// The error of deliveries of a deleted destination.
+const DELETED: &str = "the destination is no longer configured, and was deleted";
 
-/// What a failure to hand an event over is about.
+/// The scope of a failure to send an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureScope {
-    /// This event: somebody is there and does not want it.
+    /// This event only: the destination is up and rejected it.
     Event,
-    /// The destination: another event would have failed too.
+    /// The destination: any other event would have failed too.
     Destination,
-    /// The destination is not there any more, and says so.
+    /// The destination responded 410 (Gone).
     Gone,
 }
 
-/// A failure to hand an event over.
+/// A failure to send an event.
 #[derive(Debug, Clone, Copy)]
 pub struct DestinationFailure<'a> {
-    /// What it is about.
-    pub fault: FailureScope,
-    /// How long the destination asked us to wait.
+    pub scope: FailureScope,
+    /// From `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// When the attempt began.
     pub began: OffsetDateTime,
-    /// Now.
     pub now: OffsetDateTime,
-    /// What went wrong.
     pub error: &'a str,
 }
 
 /// The health of a destination after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DestinationHealth {
-    /// Whether it is blocked: its breaker is open, or it is disabled.
-    pub held: bool,
-    /// Whether that is so since this failure.
-    pub newly: bool,
+    /// Whether its breaker is open or it is disabled.
+    pub blocked: bool,
+    /// Whether this failure blocked it.
+    pub newly_blocked: bool,
 }
 
-/// What holds a destination back now.
+/// A destination that is blocked now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationBlock {
     /// The stored handler name.
     pub handler: String,
-    /// Whether nothing at all may be sent now; otherwise one probe may.
+    /// Whether not even a probe may be sent now.
     pub shut: bool,
 }
 
@@ -64,37 +60,29 @@ pub struct DestinationBlock {
 pub struct DestinationState {
     /// The stored handler name.
     pub handler: String,
-    /// Since when an operator has paused it.
     pub paused_at: Option<OffsetDateTime>,
-    /// Since when it is disabled.
     pub disabled_at: Option<OffsetDateTime>,
-    /// Why it is disabled.
     pub disabled_reason: Option<String>,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: i32,
-    /// Since when it fails.
     pub failing_since: Option<OffsetDateTime>,
     /// Since when its breaker is open.
     pub opened_at: Option<OffsetDateTime>,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     pub not_before: Option<OffsetDateTime>,
     /// Since when it rejects more than a third of the events.
     pub rejecting_since: Option<OffsetDateTime>,
-    /// When it last failed.
     pub last_failed_at: Option<OffsetDateTime>,
-    /// How it last failed.
     pub last_error: Option<String>,
-    /// Waiting deliveries.
     pub ready: i64,
     /// When the oldest waiting delivery was created.
     pub oldest: Option<OffsetDateTime>,
-    /// Deliveries in flight.
     pub in_flight: i64,
     /// Open dead letters.
     pub dead: i64,
 }
 
-/// What an operator does to a destination.
+/// An operator's action on a destination.
 #[derive(
     Debug,
     Clone,
@@ -108,11 +96,10 @@ pub struct DestinationState {
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum DestinationSwitch {
-    /// Nothing is sent until it is resumed.
     Pause,
     /// Deliveries are sent again, and an open breaker is closed.
     Resume,
-    /// As pausing, but for good.
+    /// As `Pause`, but meant to last.
     Disable,
     /// Deliveries are sent again, and an open breaker is closed.
     Enable,
@@ -126,10 +113,7 @@ impl DestinationSwitch {
 }
 
 impl Store {
-    /// Counts a failure against a destination, and returns its health then.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Records a failure of a destination, and returns its health.
     pub async fn record_failure(
         &self,
         handler: &str,
@@ -156,22 +140,22 @@ impl Store {
             openings: row.openings,
             not_before: row.not_before,
         };
-        let after = match failure.fault {
+        let after = match failure.scope {
             FailureScope::Event => before.answered(),
             FailureScope::Destination => {
                 before.failed(failure.began, failure.now, failure.retry_after)
             }
             FailureScope::Gone => before,
         };
-        let before_it = Rejections { score: row.rejections, since: row.rejecting_since };
-        let rejections = match failure.fault {
-            FailureScope::Event => before_it.rejected(failure.now),
-            FailureScope::Destination | FailureScope::Gone => before_it,
+        let rejections_before = Rejections { score: row.rejections, since: row.rejecting_since };
+        let rejections = match failure.scope {
+            FailureScope::Event => rejections_before.rejected(failure.now),
+            FailureScope::Destination | FailureScope::Gone => rejections_before,
         };
         let failing_since = (after.failures > 0).then(|| row.failing_since.unwrap_or(failure.now));
         let error = bounded(failure.error);
         let gone =
-            (failure.fault == FailureScope::Gone).then_some("destination responded 410 (Gone)");
+            (failure.scope == FailureScope::Gone).then_some("destination responded 410 (Gone)");
         sqlx::query!(
             "UPDATE destinations
                 SET failures = $2, opened_at = $3, openings = $4, not_before = $5,
@@ -197,20 +181,17 @@ impl Store {
         .await?;
         let opened = |breaker: Breaker| breaker.opened_at.is_some();
         let disabled = row.disabled_at.is_some();
-        let was = opened(before) || disabled;
-        let held = opened(after) || disabled || gone.is_some();
-        Ok(tx.commit(DestinationHealth { held, newly: held && !was }).await?.into_inner())
+        let was_blocked = opened(before) || disabled;
+        let blocked = opened(after) || disabled || gone.is_some();
+        let health = DestinationHealth { blocked, newly_blocked: blocked && !was_blocked };
+        Ok(tx.commit(health).await?.into_inner())
     }
 
-    /// The destinations that are blocked now.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn blocked_destinations(
         &self,
         now: OffsetDateTime,
     ) -> Result<Vec<DestinationBlock>, StoreError> {
-        let held = sqlx::query_as!(
+        let blocked = sqlx::query_as!(
             DestinationBlock,
             r#"SELECT handler,
                       (paused_at IS NOT NULL OR disabled_at IS NOT NULL
@@ -222,13 +203,10 @@ impl Store {
         )
         .fetch_all(&self.claim)
         .await?;
-        Ok(held)
+        Ok(blocked)
     }
 
-    /// Every destination that has a row or deliveries, by handler name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// All destinations that have a row or deliveries, by handler name.
     pub async fn destinations(&self) -> Result<Vec<DestinationState>, StoreError> {
         let states = sqlx::query_as!(
             DestinationState,
@@ -274,10 +252,7 @@ impl Store {
 
 impl Tx<'_> {
     /// Records that a destination accepted an event. Returns since when its breaker was open, if
-    /// this closes it. Costs nothing for a healthy destination.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// this closes it. Writes nothing for a healthy destination.
     pub async fn record_response(
         &mut self,
         handler: &str,
@@ -305,9 +280,6 @@ impl Tx<'_> {
     }
 
     /// Switches a destination; false if it was in that state already.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn switch_destination(
         &mut self,
         handler: &str,
@@ -358,18 +330,14 @@ impl Tx<'_> {
         Ok(switched.rows_affected() > 0)
     }
 
-    /// Deletes a destination that is not configured any more: what waits for it becomes dead
-    /// letters, which are counted, alerted and recorded as an action of the user. Returns their
-    /// number.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_destination(
+    /// Deletes a destination that is no longer configured. Its waiting deliveries become dead
+    /// letters, which are counted and recorded as an action of the user. Returns their number.
+    pub async fn delete_destination(
         &mut self,
         handler: &str,
         action: OperatorAction<'_>,
     ) -> Result<u64, StoreError> {
-        let buried = sqlx::query!(
+        let dead = sqlx::query!(
             "UPDATE deliveries
                 SET state = 'dead', finished_at = $2, death_reason = $3, parked = NULL,
                     awaiting = NULL, last_error = $4
@@ -378,22 +346,22 @@ impl Tx<'_> {
             handler,
             action.at,
             DeathReason::HandlerMissing.as_str(),
-            FORGOTTEN,
+            DELETED,
         )
         .fetch_all(self.connection())
         .await?;
-        let ids: Vec<i64> = buried.iter().map(|row| row.id).collect();
-        self.note(action, &ids, &[]).await?;
+        let ids: Vec<i64> = dead.iter().map(|row| row.id).collect();
+        self.record_action(action, &ids, &[]).await?;
         let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
-        for row in &buried {
+        for row in &dead {
             *sources.entry(&row.source).or_default() += 1;
         }
         for (source, count) in sources {
-            self.tally(source, Counter::Dead, count, action.at).await?;
+            self.add_to_counter(source, Counter::Dead, count, action.at).await?;
         }
         sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
             .execute(self.connection())
             .await?;
-        Ok(buried.len() as u64)
+        Ok(dead.len() as u64)
     }
 }

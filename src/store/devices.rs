@@ -1,4 +1,4 @@
-//! Browsers in which a user has signed in.
+//! Browsers known from an earlier sign-in.
 
 use time::OffsetDateTime;
 
@@ -6,11 +6,8 @@ use super::token::TokenDigest;
 use super::{StoreError, Tx};
 
 impl Tx<'_> {
-    /// Whether a user has signed in with this browser before; it is used again then.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn knows_device(
+    /// Whether a user has signed in with this browser before.
+    pub async fn is_known_device(
         &mut self,
         user: i64,
         device: &TokenDigest,
@@ -29,17 +26,13 @@ impl Tx<'_> {
         Ok(known)
     }
 
-    /// Knows a browser from now on. Of those of a user only the `most` that were used last are
-    /// known.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn know_device(
+    /// Remembers a browser. Only the `max` last used ones of a user are remembered.
+    pub async fn remember_device(
         &mut self,
         user: i64,
         device: &TokenDigest,
         (now, until): (OffsetDateTime, OffsetDateTime),
-        most: i64,
+        max: i64,
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO devices (digest, user_id, used_at, expires_at) VALUES ($1, $2, $3, $4)
@@ -56,18 +49,15 @@ impl Tx<'_> {
                     (SELECT digest FROM devices WHERE user_id = $1
                       ORDER BY used_at DESC, digest LIMIT $2)",
             user,
-            most,
+            max,
         )
         .execute(self.connection())
         .await?;
         Ok(())
     }
 
-    /// Knows none of a user's browsers any more.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_devices(&mut self, user: i64) -> Result<(), StoreError> {
+    /// Forgets all browsers of a user.
+    pub async fn delete_devices(&mut self, user: i64) -> Result<(), StoreError> {
         sqlx::query!("DELETE FROM devices WHERE user_id = $1", user)
             .execute(self.connection())
             .await?;

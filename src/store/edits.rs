@@ -1,5 +1,5 @@
-//! Edited events: the body is a user's, everything else is the original's. Nothing proves them: their
-//! strength is `edited`.
+//! Edited events: the body is a user's, everything else is copied from the original. They have no
+//! proof: their strength is `edited`.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -10,17 +10,12 @@ use super::{EventId, Store, StoreError, Tx, bounded};
 /// An edited copy of an event.
 #[derive(Debug)]
 pub struct NewEdit<'a> {
-    /// Its id.
     pub id: EventId,
-    /// The event it is a copy of.
     pub original: EventId,
-    /// Its body.
     pub body: &'a [u8],
     /// The envelope of its chunks with the size and digest of this body; `None` for the original's.
     pub envelope: Option<&'a [u8]>,
-    /// Who edited it.
     pub by: &'a str,
-    /// When.
     pub at: OffsetDateTime,
 }
 
@@ -39,9 +34,6 @@ pub struct EditMade {
 
 impl Store {
     /// The edited copies of an event, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn edits_of(
         &self,
         original: EventId,
@@ -67,9 +59,6 @@ impl Store {
 impl Tx<'_> {
     /// Inserts an edited event; false if the original was deleted. Its deduplication key is random, so
     /// that no request is ever a duplicate of it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn insert_edit(&mut self, new: &NewEdit<'_>) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "INSERT INTO events (id, tenant, source, provider, event_type, action, strength, late,

@@ -1,4 +1,4 @@
-//! What a handler wants written, applied in the transaction that settles its delivery.
+//! The writes of a handler, applied in the transaction that settles its delivery.
 
 use std::time::Duration;
 
@@ -8,9 +8,8 @@ use utoipa::ToSchema;
 
 use super::{DeathReason, StoreError, Tx};
 
-/// What a handler has come to: the outcome, and the database writes that go with it. They are
-/// applied in the same transaction that settles the delivery, so a database effect happens
-/// exactly once.
+/// The result of a handler: the outcome and its database writes. They are applied in the
+/// transaction that settles the delivery, so they take effect exactly once.
 pub struct Effects {
     outcome: Outcome,
     write: Option<Box<dyn Write>>,
@@ -42,39 +41,37 @@ pub enum Outcome {
     Ignored,
 }
 
-/// Writes of one handler. It may read first, under locks of its own, and decide then.
+/// The database writes of a handler. They may read under locks first, and decide then.
 #[async_trait]
 pub trait Write: Send + Sync {
     /// Applies the writes.
     ///
     /// # Errors
-    /// An [`EffectError`]; everything that was written so far is rolled back then.
+    /// An [`EffectError`]; everything written so far is rolled back.
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError>;
 }
 
-/// Why writes were not applied.
+/// Why the writes were not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum EffectError {
-    /// No further attempt can help: the delivery becomes a dead letter.
+    /// No retry can help: the delivery is dead-lettered.
     #[error("{detail}")]
     Rejected {
-        /// The closed reason.
         reason: DeathReason,
-        /// What exactly, for the operator.
+        /// For operators.
         detail: String,
     },
-    /// Not now: something that it needs is not there yet. The delivery is retried until it is too
-    /// old, however many attempts that takes.
+    /// A precondition is not met yet. The delivery is retried until its maximum age, however many
+    /// attempts that takes.
     #[error("{detail}")]
     NotYet {
-        /// What is awaited, for the operator.
+        /// What is missing, for operators.
         detail: String,
-        /// Not before this time has passed.
+        /// The minimum delay.
         retry_after: Duration,
-        /// How whoever brings it will name it: see [`Tx::release`]. `None` where nobody will say.
-        awaits: Option<String>,
+        /// The name it is released by: see [`Tx::release`]. `None` if nothing releases it.
+        awaiting: Option<String>,
     },
-    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -96,7 +93,7 @@ impl Effects {
         Self { outcome: Outcome::Unchanged, write: None }
     }
 
-    /// These writes, which say themselves what the outcome is.
+    /// The writes determine the outcome.
     pub fn write(write: impl Write + 'static) -> Self {
         Self { outcome: Outcome::Handled, write: Some(Box::new(write)) }
     }
@@ -110,7 +107,6 @@ impl Effects {
 }
 
 impl Outcome {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

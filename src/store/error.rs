@@ -1,71 +1,61 @@
-//! What can go wrong at the database.
+//! Database errors.
 
 use std::fmt;
 
-use super::Trouble;
+use super::ErrorKind;
 
-/// What PostgreSQL says when a statement has run into its timeout.
+/// The SQLSTATE of a statement timeout.
 const QUERY_CANCELED: &str = "57014";
 
-/// What can go wrong at the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is too slow, is shutting down or is full: the same call
-    /// may succeed later. What was asked for by one statement, outside [`Tx`](super::Tx), may have
-    /// happened all the same.
+    /// The database cannot be reached, is too slow, is shutting down or is full: a retry may
+    /// succeed. A single statement outside [`Tx`](super::Tx) may have taken effect.
     #[error("{}", unavailable(.0.as_ref()))]
     Unavailable(#[source] Option<sqlx::Error>),
-    /// The answer to a commit did not come: whether it happened is unknown.
+    /// The commit was not confirmed: whether it happened is unknown.
     #[error("the database did not confirm the commit")]
     CommitUnknown(#[source] Option<sqlx::Error>),
-    /// The database refuses the statement or the value: the same call fails again.
+    /// The database rejected the statement or a value: the same call fails again.
     #[error("the database rejected the statement")]
     Refused(#[source] RefusedStatement),
-    /// A row does not hold what only this gateway writes there.
+    /// A row has a value that no gateway writes.
     #[error("invalid value in {table}.{column}, row {row}")]
-    Inconsistent {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-        /// The row's id.
-        row: String,
-    },
-    /// Another gateway holds the delivery now: what was done under the old lease is not recorded.
+    Inconsistent { table: &'static str, column: &'static str, row: String },
+    /// Another gateway holds the delivery now. The result under the old lease is discarded.
     #[error("lease on delivery {0} lost")]
     LeaseLost(i64),
 }
 
 impl StoreError {
-    /// Whether a text that was asked with holds what no text of the database can: a NUL, or bytes
-    /// that are no UTF-8. It is for whoever asked to mend.
-    pub fn is_about_a_text(&self) -> bool {
+    /// Whether a parameter contained text that the database cannot store: a NUL, or invalid UTF-8.
+    /// The caller has to correct it.
+    pub fn is_invalid_text(&self) -> bool {
         let Self::Refused(RefusedStatement(sqlx::Error::Database(error))) = self else {
             return false;
         };
         error.code().is_some_and(|code| code == "22021")
     }
 
-    /// Whether the moment is to blame, and not what was to be written: a lock that was held too
-    /// long, a deadlock, a conflict with another transaction, no free connection, a server that is
-    /// away. The same call is worth another try.
-    pub fn is_passing(&self) -> bool {
+    /// Whether the error is temporary and not caused by the written values: a lock timeout, a
+    /// deadlock, a conflict with another transaction, no free connection, an unavailable server.
+    /// The call is worth a retry.
+    pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::CommitUnknown(_))
     }
 
-    /// Whether the statement itself took too long.
-    pub fn is_slow(&self) -> bool {
+    /// Whether the statement timed out.
+    pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Unavailable(Some(sqlx::Error::Database(error)))
                  if error.code().as_deref() == Some(QUERY_CANCELED))
     }
 
-    /// A call that ran out of its time.
     pub fn timed_out() -> Self {
         Self::Unavailable(None)
     }
 
-    /// What an error means that comes in the place of the answer to a commit: unless the server
-    /// itself says that there was none, nobody knows.
+    /// The meaning of an error of a commit: unless the server itself reports a failure, the outcome
+    /// is unknown.
     pub(super) fn of_commit(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(_) => error.into(),
@@ -74,17 +64,16 @@ impl StoreError {
     }
 }
 
-fn unavailable(error: Option<&sqlx::Error>) -> Trouble {
-    error.map_or(Trouble::TooSlow, Trouble::of)
+fn unavailable(error: Option<&sqlx::Error>) -> ErrorKind {
+    error.map_or(ErrorKind::TooSlow, ErrorKind::of)
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let refused = match &error {
-            // Classes 22 and 23 are about the values, 42 about the statement; the rest (08
-            // connection, 40 rollback, 53 resources, 55 locks, 57 operator, 58 system, XX) is
-            // about the moment.
-            // But a statement that a pooler has mixed up (42P05) is as good as any other.
+            // Classes 22 and 23 are about values, 42 is about the statement. All others (08
+            // connection, 40 rollback, 53 resources, 55 locks, 57 operator, 58 system, XX) are
+            // temporary. So is a statement mixed up by a pooler (42P05).
             sqlx::Error::Database(database) => database.code().is_some_and(|code| {
                 code != "42P05" && ["22", "23", "42"].iter().any(|class| code.starts_with(class))
             }),
@@ -94,7 +83,7 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            // A session whose settings are not what was asked for.
+            // A session with other settings than requested.
             | sqlx::Error::Configuration(_) => false,
             _ => true,
         };
@@ -106,18 +95,18 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Why the database refuses something. The server's own text can repeat the value that it refuses,
-/// which is untrusted: it is shown by [`RefusedStatement::in_full`] only, where payloads may be
-/// seen. What is displayed, and so logged, is the SQLSTATE with the names of what is concerned.
+/// Why the database rejected a statement. The server's message can repeat the rejected value, which
+/// is untrusted: only [`RefusedStatement::in_full`] shows it, where payloads may be seen. What is
+/// displayed, and so logged, is the SQLSTATE with the names of table and constraint.
 #[derive(Debug)]
 pub struct RefusedStatement(sqlx::Error);
 
 impl RefusedStatement {
-    pub(super) fn trouble(&self) -> Trouble {
-        Trouble::of(&self.0)
+    pub(super) fn kind(&self) -> ErrorKind {
+        ErrorKind::of(&self.0)
     }
 
-    /// The server's own text.
+    /// The server's message.
     pub fn in_full(&self) -> String {
         self.0.to_string()
     }
@@ -135,7 +124,7 @@ impl fmt::Display for RefusedStatement {
                 write!(f, ", {what} {name}")?;
             }
         }
-        // Class 42 is about the statement, and that is ours.
+        // Class 42 is about the statement, which is trusted.
         if code.starts_with("42") { write!(f, ": {}", error.message()) } else { Ok(()) }
     }
 }

@@ -1,53 +1,44 @@
-//! What kind of trouble the database is in, as far as its errors tell: a closed list of words for
-//! the log, for readiness and for metrics.
+//! Kinds of database errors: a closed list for the log, for readiness and for metrics.
 
 use std::fmt;
 
 use super::StoreError;
 
-/// A kind of trouble.
+/// A kind of database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trouble {
-    /// The server only reads: a standby, or read-only by a setting.
+pub enum ErrorKind {
+    /// A standby, or read-only by a setting.
     ReadOnly,
-    /// The server's access rules (`pg_hba.conf`) do not let this machine or role in.
+    /// `pg_hba.conf` rejects this machine or role.
     AccessRules,
-    /// The password is wrong or missing.
     Password,
-    /// The role does not exist or may not log in.
     Login,
-    /// The role may log in, and may not do this.
+    /// The role lacks a permission.
     Permission,
-    /// There is no such database.
     NoDatabase,
-    /// The server or the role has no connection left.
+    /// The server or the role has reached its connection limit.
     TooManyConnections,
-    /// The server is out of disk space, memory or another resource.
     Resources,
-    /// Encryption could not be agreed on.
+    /// The TLS handshake failed.
     Tls,
-    /// A connection pooler in between does not pass on what is needed.
+    /// A connection pooler breaks prepared statements or session settings.
     Pooler,
-    /// A session does not have the settings that were asked for.
+    /// A session does not have the requested settings.
     Settings,
-    /// The statement waited too long for a lock.
-    LockedDelivery,
-    /// The statement was the victim of a deadlock.
+    /// A lock wait timed out.
+    LockTimeout,
     Deadlock,
-    /// The transaction collided with another.
+    /// A serialization failure.
     Collision,
-    /// The server is starting or stopping.
     Restarting,
-    /// The statement took too long.
+    /// The statement timed out.
     TooSlow,
-    /// No connection could be made, or none became free in time.
+    /// No connection, or none free in time.
     Unreachable,
-    /// Anything else.
     Other,
 }
 
-impl Trouble {
-    /// What an error tells.
+impl ErrorKind {
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => {
@@ -65,19 +56,18 @@ impl Trouble {
     fn of_code(code: &str, message: &str) -> Self {
         match code {
             "25006" => Self::ReadOnly,
-            // The name of the file stands in the message in every language.
+            // The file name is in the message in every language.
             "28000" if message.contains("pg_hba") => Self::AccessRules,
             "28000" => Self::Login,
             "28P01" => Self::Password,
             "3D000" => Self::NoDatabase,
             "42501" => Self::Permission,
-            // A named statement that is not there, or is there already: the session is not ours
-            // alone.
+            // A prepared statement is missing or already exists: the session is shared with others.
             "42P05" | "26000" => Self::Pooler,
             "08P01" if message.contains("startup parameter") => Self::Pooler,
             "08P01" if message.contains("no such database") => Self::NoDatabase,
             "40P01" => Self::Deadlock,
-            "55P03" => Self::LockedDelivery,
+            "55P03" => Self::LockTimeout,
             "53300" => Self::TooManyConnections,
             "57P01" | "57P02" | "57P03" => Self::Restarting,
             "57014" => Self::TooSlow,
@@ -90,7 +80,7 @@ impl Trouble {
         }
     }
 
-    /// The word for it.
+    /// The word in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "read-only",
@@ -104,7 +94,7 @@ impl Trouble {
             Self::Tls => "tls",
             Self::Pooler => "pooler",
             Self::Settings => "settings",
-            Self::LockedDelivery => "locked",
+            Self::LockTimeout => "locked",
             Self::Deadlock => "deadlock",
             Self::Collision => "collision",
             Self::Restarting => "restarting",
@@ -114,7 +104,7 @@ impl Trouble {
         }
     }
 
-    /// What to do about it, where there is something to say.
+    /// Advice for the operator, if there is any.
     pub fn advice(self) -> Option<&'static str> {
         match self {
             Self::ReadOnly => Some(
@@ -150,8 +140,8 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
-    /// A sentence, with no full stop.
+impl fmt::Display for ErrorKind {
+    /// A sentence without a full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ReadOnly => "the database is read-only",
@@ -167,7 +157,7 @@ impl fmt::Display for Trouble {
                 "a connection pooler in front of the database does not preserve sessions"
             }
             Self::Settings => "the database session does not have the requested settings",
-            Self::LockedDelivery => "timed out waiting for a lock in the database",
+            Self::LockTimeout => "timed out waiting for a lock in the database",
             Self::Deadlock => "deadlock in the database",
             Self::Collision => "serialization conflict in the database",
             Self::Restarting => "the database is starting up or shutting down",
@@ -179,31 +169,32 @@ impl fmt::Display for Trouble {
 }
 
 impl StoreError {
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unavailable(Some(error)) | Self::CommitUnknown(Some(error)) => Trouble::of(error),
-            Self::Refused(refused) => refused.trouble(),
-            Self::Unavailable(None) | Self::CommitUnknown(None) => Trouble::TooSlow,
-            Self::Inconsistent { .. } | Self::LeaseLost(_) => Trouble::Other,
+            Self::Unavailable(Some(error)) | Self::CommitUnknown(Some(error)) => {
+                ErrorKind::of(error)
+            }
+            Self::Refused(refused) => refused.kind(),
+            Self::Unavailable(None) | Self::CommitUnknown(None) => ErrorKind::TooSlow,
+            Self::Inconsistent { .. } | Self::LeaseLost(_) => ErrorKind::Other,
         }
     }
 
-    /// Whether nothing was stored, and another try in a moment may succeed. Only for work that
-    /// ends with a commit of its own: its errors after that are [`StoreError::CommitUnknown`].
+    /// Whether nothing was stored and a retry may succeed. Only for work that ends with a commit of
+    /// its own, whose errors are [`StoreError::CommitUnknown`].
     pub fn is_transient(&self) -> bool {
         let Self::Unavailable(Some(error)) = self else { return false };
-        // A lost connection carries no commit that was not sent.
+        // If the connection was lost, no commit was sent.
         let lost = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut);
         lost || matches!(
-            Trouble::of(error),
-            Trouble::LockedDelivery
-                | Trouble::Deadlock
-                | Trouble::Collision
-                | Trouble::Restarting
-                | Trouble::TooManyConnections
-                | Trouble::Resources
-                | Trouble::ReadOnly
+            ErrorKind::of(error),
+            ErrorKind::LockTimeout
+                | ErrorKind::Deadlock
+                | ErrorKind::Collision
+                | ErrorKind::Restarting
+                | ErrorKind::TooManyConnections
+                | ErrorKind::Resources
+                | ErrorKind::ReadOnly
         )
     }
 }
@@ -213,34 +204,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_its_kind() {
+    fn sqlstates_map_to_their_kind() {
         for (code, message, kind) in [
-            ("25006", "cannot execute INSERT in a read-only transaction", Trouble::ReadOnly),
-            ("28000", "no pg_hba.conf entry for host \"10.0.0.1\"", Trouble::AccessRules),
-            ("28000", "kein pg_hba.conf-Eintrag für Host \"10.0.0.1\"", Trouble::AccessRules),
-            ("28000", "role \"x\" is not permitted to log in", Trouble::Login),
-            ("28P01", "password authentication failed for user \"x\"", Trouble::Password),
-            ("08P01", "unsupported startup parameter: options", Trouble::Pooler),
-            ("42P05", "prepared statement \"sqlx_s_1\" already exists", Trouble::Pooler),
-            ("53300", "sorry, too many clients already", Trouble::TooManyConnections),
-            ("53100", "could not extend file: No space left on device", Trouble::Resources),
-            ("40001", "could not serialize access", Trouble::Collision),
-            ("40P01", "deadlock detected", Trouble::Deadlock),
-            ("55P03", "canceling statement due to lock timeout", Trouble::LockedDelivery),
-            ("57P01", "terminating connection due to administrator command", Trouble::Restarting),
-            ("57014", "canceling statement due to statement timeout", Trouble::TooSlow),
-            ("XX000", "anything", Trouble::Other),
-            ("", "", Trouble::Other),
+            ("25006", "cannot execute INSERT in a read-only transaction", ErrorKind::ReadOnly),
+            ("28000", "no pg_hba.conf entry for host \"10.0.0.1\"", ErrorKind::AccessRules),
+            ("28000", "kein pg_hba.conf-Eintrag für Host \"10.0.0.1\"", ErrorKind::AccessRules),
+            ("28000", "role \"x\" is not permitted to log in", ErrorKind::Login),
+            ("28P01", "password authentication failed for user \"x\"", ErrorKind::Password),
+            ("08P01", "unsupported startup parameter: options", ErrorKind::Pooler),
+            ("42P05", "prepared statement \"sqlx_s_1\" already exists", ErrorKind::Pooler),
+            ("53300", "sorry, too many clients already", ErrorKind::TooManyConnections),
+            ("53100", "could not extend file: No space left on device", ErrorKind::Resources),
+            ("40001", "could not serialize access", ErrorKind::Collision),
+            ("40P01", "deadlock detected", ErrorKind::Deadlock),
+            ("55P03", "canceling statement due to lock timeout", ErrorKind::LockTimeout),
+            ("57P01", "terminating connection due to administrator command", ErrorKind::Restarting),
+            ("57014", "canceling statement due to statement timeout", ErrorKind::TooSlow),
+            ("XX000", "anything", ErrorKind::Other),
+            ("", "", ErrorKind::Other),
         ] {
-            assert_eq!(Trouble::of_code(code, message), kind, "{code} {message}");
+            assert_eq!(ErrorKind::of_code(code, message), kind, "{code} {message}");
         }
     }
 
     #[test]
-    fn a_commit_that_may_have_happened_is_never_tried_again() {
+    fn possibly_committed_work_is_not_retried() {
         let io = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert!(StoreError::Unavailable(Some(io())).is_transient());
         assert!(!StoreError::CommitUnknown(Some(io())).is_transient());
-        assert!(!StoreError::timed_out().is_transient(), "the time is used up");
+        assert!(!StoreError::timed_out().is_transient(), "no time is left");
     }
 }

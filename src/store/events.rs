@@ -1,4 +1,4 @@
-//! Events as they are stored, and reading them back.
+//! Stored events, and reading them.
 
 use std::fmt;
 
@@ -21,10 +21,9 @@ use crate::verify::{Strength, without_credentials};
 pub struct EventId(pub Uuid);
 
 impl EventId {
-    /// A new id for an event that is received now.
     pub fn new(now: OffsetDateTime) -> Self {
         let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-        // Made by hand for its generator: the crate's own asks the kernel each time.
+        // Built by hand to use our generator: the crate's own asks the kernel each time.
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid())
     }
 }
@@ -35,18 +34,14 @@ impl fmt::Display for EventId {
     }
 }
 
-/// An event as it is stored, whole.
+/// A stored event.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
-    /// The id.
     pub id: EventId,
-    /// The tenant of its source.
     pub tenant: String,
     /// The name of its source in the configuration.
     pub source: String,
-    /// The provider of the source.
     pub provider: String,
-    /// The event type.
     pub event_type: String,
     /// The action in the path; an unsigned hint.
     pub action: Option<String>,
@@ -58,11 +53,10 @@ pub struct StoredEvent {
     pub secret: String,
     /// The gateway's time minus the signed time at arrival, in seconds.
     pub skew_seconds: Option<i64>,
-    /// When it was received.
     pub received_at: OffsetDateTime,
     /// The time reported by the sender.
     pub occurred_at: Option<OffsetDateTime>,
-    /// The stored headers, by lower-case name.
+    /// By lower-case name.
     pub headers: Vec<(String, String)>,
     /// The claims of the verified token, as JSON.
     pub claims: Option<Bytes>,
@@ -73,41 +67,33 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The body as it leaves the gateway, to applications and to users. Credentials that a sender
-    /// forwards in it are removed: no scope entitles the reader to them.
+    /// The body as shown to applications and users, without credentials that a sender forwards in
+    /// it: no scope entitles the reader to them.
     pub fn shown_body(&self) -> Bytes {
         without_credentials(&self.event_type, self.action.as_deref(), &self.body)
     }
 }
 
-/// Where a delivery comes from, for its receiver.
+/// The origin of a delivery, for its receiver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The delivery; `None` if the event is only read.
+    /// `None` if the event is only read.
     pub delivery: Option<i64>,
-    /// Whether an operator replayed it.
     pub replay: bool,
-    /// The event as it was sent, if this one was created by an edit.
+    /// The original event, if an operator created this one by an edit.
     pub edited_from: Option<EventId>,
 }
 
-/// Bodies up to this size are read with their row. Larger ones are read in slices of this size,
-/// so that memory holds the body once and not three times.
+/// Bodies up to this size are read with their row. Larger ones are read in slices of this size, so
+/// that memory holds the body once instead of three times.
 const SLICE: i32 = 4 * 1024 * 1024;
 
 impl Store {
-    /// Reads an event; `None` if there is none with this id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`] when the row is not one of ours.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.event_to_deliver(id, None).await?.map(|(event, _)| event))
     }
 
-    /// Reads an event and where its delivery comes from; `None` if there is none with this id.
-    ///
-    /// # Errors
-    /// As [`Store::event`].
+    /// Reads an event and the origin of its delivery.
     pub async fn event_to_deliver(
         &self,
         id: EventId,
@@ -176,7 +162,7 @@ impl Store {
     }
 }
 
-/// The event as it was sent, of one that may have been edited more than once.
+/// The original of an event that may have been edited more than once.
 async fn original_of(connection: &mut PgConnection, edited: Uuid) -> Result<EventId, StoreError> {
     let first = sqlx::query_scalar!(
         r#"WITH RECURSIVE chain (id, edited_from, depth) AS (
@@ -197,7 +183,7 @@ async fn original_of(connection: &mut PgConnection, edited: Uuid) -> Result<Even
 pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
     let mut json = Vec::with_capacity(64);
     let mut serializer = serde_json::Serializer::new(&mut json);
-    // Writing to memory never fails.
+    // Writing to memory does not fail.
     let written = serializer.collect_map(headers.iter().map(|(name, value)| (name, value)));
     debug_assert!(written.is_ok());
     json

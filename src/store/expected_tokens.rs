@@ -1,26 +1,26 @@
-//! Tokens that a source still expects.
+//! Tokens that a source still expects, although they have expired.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{StoreError, Tx};
 
-/// The register of what a source has asked for and still awaits, kept by its provider.
+/// The outstanding requests of a source, kept by its provider.
 #[async_trait]
 pub trait ExpectedTokens: Send + Sync + 'static {
-    /// Whether what the verified token `claims` names is still awaited, although the token is
-    /// past its time.
+    /// Whether the request named by the verified token `claims` is still outstanding, although the
+    /// token has expired.
     ///
     /// # Errors
     /// A [`StoreError`].
-    async fn awaits(
+    async fn contains(
         &self,
         tx: &mut Tx<'_>,
         claims: &[u8],
         now: OffsetDateTime,
     ) -> Result<bool, StoreError>;
 
-    /// Gives up what has been awaited for too long; says how many.
+    /// Removes requests that have been outstanding for too long, and returns their number.
     ///
     /// # Errors
     /// A [`StoreError`].

@@ -1,4 +1,4 @@
-//! A connection that does nothing but record: kept from group to group, so that a group costs one
+//! A connection reserved for recording events: it is kept between groups, so that a group costs one
 //! round trip.
 
 use std::sync::Arc;
@@ -10,39 +10,39 @@ use tokio::time::Instant;
 use super::health::LastCommit;
 use super::insert::insert;
 use super::insert_new::insert_new;
-use super::pool::{RESTED, is_usable};
-use super::session::{BRIEF_LOCK_TIMEOUT, RECORDER_LOCK_TIMEOUT};
-use super::{Committed, Inserted, NewEvent, Store, StoreError, Trouble};
+use super::pool::{IDLE_CHECK_AFTER, is_usable};
+use super::session::{BRIEF_LOCK_TIMEOUT, WRITER_LOCK_TIMEOUT};
+use super::{Committed, ErrorKind, Inserted, NewEvent, Store, StoreError};
 
-/// Records groups of events, one after the other. It opens its connection when it needs one, on
-/// the runtime that it is used on, and throws it away after any error that leaves it in doubt.
+/// Records groups of events, one after the other. It connects on first use, on the current runtime,
+/// and drops the connection after any error that leaves its state unknown.
 #[derive(Debug)]
 pub struct GroupWriter {
     store: Store,
-    connection: Option<Kept>,
-    /// Whether the last group held nothing that was seen before: the next is likely to be alike.
+    connection: Option<Pooled>,
+    /// Whether the last group had no duplicates: then the next one probably has none either.
     all_new: bool,
     last: Arc<LastCommit>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Pooled {
     connection: PgConnection,
     used: Instant,
-    waits: LockWait,
+    lock_wait: LockWait,
 }
 
-/// How long a group waits for locks that others hold.
+/// How long a group waits for locks of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockWait {
-    /// As long as a session does.
+    /// As long as a session usually waits.
     Usually,
-    /// Hardly, to find out which of a group has to wait.
+    /// Only briefly, to find the event that is blocked.
     Briefly,
 }
 
 impl Store {
-    /// A recorder, with no connection yet.
+    /// A writer without a connection yet.
     pub fn group_writer(&self) -> GroupWriter {
         let last = self.commits.writer();
         GroupWriter { store: self.clone(), connection: None, all_new: true, last }
@@ -50,37 +50,37 @@ impl Store {
 }
 
 impl GroupWriter {
-    /// Records a group of events with one statement, which commits on its own. Gives, in the
-    /// group's order, what became of each.
+    /// Records a group of events with one statement, which commits on its own. Returns the outcomes
+    /// in the order of the group.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when the database refuses one of them, and what is
-    /// [transient](StoreError::is_transient): none is stored then.
-    /// [`StoreError::CommitUnknown`] leaves open whether they are.
+    /// [`StoreError::Refused`] if the database rejects one of them, and
+    /// [transient](StoreError::is_transient) errors: nothing is stored.
+    /// [`StoreError::CommitUnknown`]: they may be stored.
     pub async fn record(
         &mut self,
         group: &[&NewEvent],
-        waits: LockWait,
+        lock_wait: LockWait,
     ) -> Result<Committed<Vec<Inserted>>, StoreError> {
         let ends = Instant::now() + self.store.commit_deadline;
-        // Taken out: when this call is dropped or fails, nobody knows what is on its way there.
-        let kept = match self.connection.take() {
-            Some(kept) => kept.rested().await,
+        // Taken out: if this call is dropped or fails, the state of the connection is unknown.
+        let pooled = match self.connection.take() {
+            Some(pooled) => pooled.checked().await,
             None => None,
         };
-        let mut kept = match kept {
-            Some(kept) => kept,
+        let mut pooled = match pooled {
+            Some(pooled) => pooled,
             None => self.connect().await?,
         };
-        kept.wait(waits).await?;
-        let inserting = self.insert(&mut kept.connection, group);
+        pooled.set_lock_wait(lock_wait).await?;
+        let inserting = self.insert(&mut pooled.connection, group);
         let inserting = async {
             let inserted = tokio::time::timeout_at(ends, inserting).await;
             inserted.unwrap_or(Err(StoreError::CommitUnknown(None))).map_err(in_doubt)
         };
         let recorded = Committed::by_statement(inserting).await;
         if leaves_connection(&recorded) {
-            self.connection = Some(Kept { used: Instant::now(), ..kept });
+            self.connection = Some(Pooled { used: Instant::now(), ..pooled });
         }
         if recorded.is_ok() {
             self.last.succeeded();
@@ -88,9 +88,9 @@ impl GroupWriter {
         recorded
     }
 
-    /// Notes that recording failed in the end.
-    pub fn has_failed(&self, error: &StoreError) {
-        self.last.has_failed(error);
+    /// Records that recording has finally failed.
+    pub fn record_failure(&self, error: &StoreError) {
+        self.last.failed(error);
     }
 
     async fn insert(
@@ -100,55 +100,55 @@ impl GroupWriter {
     ) -> Result<Vec<Inserted>, StoreError> {
         let retention = self.store.key_retention;
         if self.all_new && insert_new(connection, group, retention).await? {
-            return Ok(vec![Inserted::Fresh; group.len()]);
+            return Ok(vec![Inserted::New; group.len()]);
         }
         let recorded = insert(connection, group, retention).await?;
-        self.all_new = recorded.iter().all(|recorded| *recorded == Inserted::Fresh);
+        self.all_new = recorded.iter().all(|recorded| *recorded == Inserted::New);
         Ok(recorded)
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub async fn close(self) {
-        if let Some(Kept { connection, .. }) = self.connection {
-            // It is idle: nothing is lost when the server does not hear of it.
+        if let Some(Pooled { connection, .. }) = self.connection {
+            // It is idle: nothing is lost if the server does not notice.
             drop(tokio::time::timeout(Duration::from_secs(1), connection.close()).await);
         }
     }
 
-    async fn connect(&self) -> Result<Kept, StoreError> {
+    async fn connect(&self) -> Result<Pooled, StoreError> {
         let session = self.store.target.session("recorder", self.store.pools);
         let connection = tokio::time::timeout(self.store.pools.acquire, session.connect())
             .await
             .map_err(|_| StoreError::timed_out())??;
-        Ok(Kept { connection, used: Instant::now(), waits: LockWait::Usually })
+        Ok(Pooled { connection, used: Instant::now(), lock_wait: LockWait::Usually })
     }
 }
 
-impl Kept {
-    /// The same, if it is still good: one that was not used for a while is asked first.
-    async fn rested(mut self) -> Option<Self> {
-        let good =
-            self.used.elapsed() < RESTED || is_usable(&mut self.connection).await.unwrap_or(false);
+impl Pooled {
+    /// Checks a connection that was idle for a while, and drops it if it is broken.
+    async fn checked(mut self) -> Option<Self> {
+        let good = self.used.elapsed() < IDLE_CHECK_AFTER
+            || is_usable(&mut self.connection).await.unwrap_or(false);
         good.then_some(self)
     }
 
-    async fn wait(&mut self, waits: LockWait) -> Result<(), StoreError> {
-        if self.waits == waits {
+    async fn set_lock_wait(&mut self, lock_wait: LockWait) -> Result<(), StoreError> {
+        if self.lock_wait == lock_wait {
             return Ok(());
         }
-        let timeout = match waits {
-            LockWait::Usually => RECORDER_LOCK_TIMEOUT,
+        let timeout = match lock_wait {
+            LockWait::Usually => WRITER_LOCK_TIMEOUT,
             LockWait::Briefly => BRIEF_LOCK_TIMEOUT,
         };
         sqlx::query_scalar!("SELECT set_config('lock_timeout', $1, false)", timeout)
             .fetch_one(&mut self.connection)
             .await?;
-        self.waits = waits;
+        self.lock_wait = lock_wait;
         Ok(())
     }
 }
 
-/// The statement was its own commit: where the server has not answered it, nobody knows.
+/// The statement was its own commit: without a response its outcome is unknown.
 fn in_doubt(error: StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(Some(error)) => StoreError::of_commit(error),
@@ -156,14 +156,14 @@ fn in_doubt(error: StoreError) -> StoreError {
     }
 }
 
-/// Whether the connection is as it was: a refusal is an answer like any other.
+/// Whether the connection is still in a known state: a rejected statement is an ordinary response.
 fn leaves_connection<T>(recorded: &Result<T, StoreError>) -> bool {
     match recorded {
         Ok(_) | Err(StoreError::Refused(_)) => true,
         Err(error @ StoreError::Unavailable(_)) => {
             matches!(
-                error.trouble(),
-                Trouble::LockedDelivery | Trouble::Deadlock | Trouble::Collision
+                error.kind(),
+                ErrorKind::LockTimeout | ErrorKind::Deadlock | ErrorKind::Collision
             )
         }
         Err(_) => false,

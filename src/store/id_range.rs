@@ -56,7 +56,7 @@ impl IdRange {
 
 impl EventId {
     /// When it was assigned: when the event, or its first chunk, was received.
-    pub fn made_at(self) -> OffsetDateTime {
+    pub fn assigned_at(self) -> OffsetDateTime {
         let millis = i128::from_ne_bytes((self.0.as_u128() >> 80).to_ne_bytes());
         OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn ids_are_within_the_range_of_their_time() {
         let id = EventId::new(NOON);
-        assert_eq!(id.made_at(), NOON);
+        assert_eq!(id.assigned_at(), NOON);
         let range = IdRange::between(Some(NOON), Some(NOON + time::Duration::milliseconds(1)));
         assert!(range.from <= id.0 && id.0 < range.below);
         let before = IdRange::between(None, Some(NOON));
@@ -99,8 +99,8 @@ mod tests {
         }
         let whole = IdRange::beginning_with(&text).unwrap();
         assert_eq!(whole.below.as_u128() - whole.from.as_u128(), 1);
-        for none in ["", "-", "xyz", &format!("{text}0")] {
-            assert!(IdRange::beginning_with(none).is_none(), "{none}");
+        for invalid in ["", "-", "xyz", &format!("{text}0")] {
+            assert!(IdRange::beginning_with(invalid).is_none(), "{invalid}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests to the admin API with an idempotency key: claimed before anything is done, answered
+//! Idempotency keys of admin API requests: claimed before the request is carried out, answered
 //! afterwards.
 
 use time::{Duration, OffsetDateTime};
@@ -6,57 +6,51 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// How long a request is remembered.
+/// How long a key is remembered.
 const RETENTION: Duration = Duration::hours(24);
-/// How long a request may be at work: longer than its deadline and two clocks that part. Beyond it,
-/// the process that had it is gone.
-const AT_WORK: Duration = Duration::minutes(2);
-/// The largest body that is kept, in bytes.
+/// The maximum duration of a request: longer than its deadline and the difference of two clocks.
+/// After that, its process is gone.
+const MAX_DURATION: Duration = Duration::minutes(2);
+/// The maximum size of a stored response body, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// A request that names itself.
+/// A request with an idempotency key.
 #[derive(Debug, Clone, Copy)]
 pub struct IdempotentRequest {
     /// SHA-256 of the caller and their key.
     pub key: [u8; 32],
-    /// SHA-256 of what is asked for.
+    /// SHA-256 of the method, path and body.
     pub request: [u8; 32],
-    /// Whether it may be carried out again where nobody knows what became of it.
+    /// Whether it may be repeated if its outcome is unknown.
     pub repeatable: bool,
 }
 
-/// What there is of a request that names itself.
+/// The result of claiming a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyClaim {
-    /// It is the caller's to carry out. To be settled with this.
-    Taken(Uuid),
-    /// It was carried out.
-    Answered {
-        /// The status of the answer.
+    /// Claimed by this request, which must answer or release it with this id.
+    Claimed(Uuid),
+    /// Completed earlier.
+    Completed {
         status: u16,
-        /// Its body; `None` where it is not kept.
+        /// `None` if it was not stored.
         body: Option<Vec<u8>>,
     },
-    /// The key was used with another request.
     Reused,
-    /// It is in flight.
-    AtWork,
-    /// It was broken off, and must not be carried out again unseen.
+    InProgress,
+    /// Interrupted: it may have taken effect, so it must not be repeated blindly.
     Unknown,
 }
 
 impl Store {
-    /// Claims a request. Of any number that come at once, one takes it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Claims a key. Of several concurrent requests, one gets it.
     pub async fn claim_request(
         &self,
-        named: &IdempotentRequest,
+        request_key: &IdempotentRequest,
         now: OffsetDateTime,
     ) -> Result<IdempotencyClaim, StoreError> {
-        let (key, request) = (&named.key[..], &named.request[..]);
-        let taken = sqlx::query_scalar!(
+        let (key, request) = (&request_key.key[..], &request_key.request[..]);
+        let claimed = sqlx::query_scalar!(
             r#"
             INSERT INTO idempotency_keys AS r (key, request, claim, claimed_at, expires_at)
             VALUES ($1, $2, gen_random_uuid(), $3, $4)
@@ -72,13 +66,13 @@ impl Store {
             request,
             now,
             now + RETENTION,
-            now - AT_WORK,
-            named.repeatable,
+            now - MAX_DURATION,
+            request_key.repeatable,
         )
         .fetch_optional(&self.operator)
         .await?;
-        if let Some(claim) = taken {
-            return Ok(IdempotencyClaim::Taken(claim));
+        if let Some(claim) = claimed {
+            return Ok(IdempotencyClaim::Claimed(claim));
         }
         let row = sqlx::query!(
             "SELECT request, claimed_at, status, body FROM idempotency_keys WHERE key = $1",
@@ -87,24 +81,21 @@ impl Store {
         .fetch_optional(&self.operator)
         .await?;
         Ok(match row {
-            // It was let go just now: whoever comes again takes it.
-            None => IdempotencyClaim::AtWork,
+            // It was released just now: a retry can claim it.
+            None => IdempotencyClaim::InProgress,
             Some(row) if row.request != request => IdempotencyClaim::Reused,
             Some(row) => match row.status {
                 Some(status) => {
-                    IdempotencyClaim::Answered { status: status.unsigned_abs(), body: row.body }
+                    IdempotencyClaim::Completed { status: status.unsigned_abs(), body: row.body }
                 }
-                None if row.claimed_at <= now - AT_WORK => IdempotencyClaim::Unknown,
-                None => IdempotencyClaim::AtWork,
+                None if row.claimed_at <= now - MAX_DURATION => IdempotencyClaim::Unknown,
+                None => IdempotencyClaim::InProgress,
             },
         })
     }
 
-    /// Records that a request was carried out, and what it answered, if that is to be kept and
-    /// is not too large.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Records the response of a completed request, with its body if it is to be stored and not too
+    /// large.
     pub async fn answer_request(
         &self,
         claim: Uuid,
@@ -126,10 +117,7 @@ impl Store {
         Ok(())
     }
 
-    /// Lets a request go that was not carried out: it may be asked for again.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Releases a request that was not carried out, so that it can be retried.
     pub async fn release_request(&self, claim: Uuid, key: [u8; 32]) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2 AND answered_at IS NULL",

@@ -1,4 +1,4 @@
-//! Recording: events, their keys and their deliveries, in one statement for a whole group.
+//! Inserts events, their keys and their deliveries, in one statement per group.
 
 use std::collections::HashMap;
 
@@ -11,50 +11,40 @@ use super::events::headers_to_json;
 use super::{DeathReason, EventId, StoreError, StoredEvent, bounded};
 use crate::verify::{EventKey, Lane, Quarantine};
 
-/// An event that is to be recorded, and what is to be done about it.
+/// An event to insert, with its plan.
 #[derive(Debug)]
 pub struct NewEvent {
-    /// The event.
     pub event: StoredEvent,
-    /// By what it is recognised when it comes again.
+    /// The deduplication key.
     pub key: KeyDigest,
-    /// The SHA-256 of its body, where the key does not stand for that already.
+    /// The SHA-256 of its body, unless the key already depends on it.
     pub digest: Option<[u8; 32]>,
-    /// Its lane, for every delivery.
+    /// The lane of all its deliveries.
     pub lane: Option<Lane>,
-    /// What is to be done about it.
     pub plan: Plan,
 }
 
-/// What is to be done about an event.
+/// What to do with an event.
 #[derive(Debug, Clone)]
 pub enum Plan {
-    /// Hand it to these handlers.
     Deliver {
-        /// The handlers' stored names.
+        /// Stored handler names.
         handlers: Vec<&'static str>,
-        /// Whether a dead head holds its lane.
+        /// Whether a dead letter blocks its lane.
         lane_blocks: bool,
     },
-    /// Keep it as a dead letter.
-    Quarantine {
-        /// The closed reason.
-        reason: DeathReason,
-        /// What exactly is wrong.
-        detail: String,
-    },
+    /// Store it as a dead letter.
+    Quarantine { reason: DeathReason, detail: String },
 }
 
-/// The name under which quarantined requests stand among the deliveries: no handler has seen
-/// them.
+/// The handler name of quarantined requests: no handler has seen them.
 pub const GATE: &str = "gate";
 
-/// What is indexed of a key: its SHA-256, scoped by tenant and source.
+/// The indexed form of a key: its SHA-256, scoped by tenant and source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
-    /// The digest of an event's key.
     pub fn of(tenant: &str, source: &str, key: &EventKey) -> Self {
         match key {
             EventKey::Signed(id) | EventKey::Once(id) => Self::scoped(tenant, source, b"id", id),
@@ -62,7 +52,7 @@ impl KeyDigest {
         }
     }
 
-    /// The digest of a request of no use, by why it is of none and the SHA-256 of its body.
+    /// The digest of an unprocessable request, by reason and the SHA-256 of its body.
     pub fn of_quarantined(
         tenant: &str,
         source: &str,
@@ -73,12 +63,10 @@ impl KeyDigest {
         Self::scoped(tenant, source, b"quarantined", &key)
     }
 
-    /// The digest of an idempotency key.
     pub fn of_request(tenant: &str, source: &str, key: &[u8; 32]) -> Self {
         Self::scoped(tenant, source, b"request", key)
     }
 
-    /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -93,45 +81,44 @@ impl KeyDigest {
     }
 }
 
-/// What became of one event of a group.
+/// The outcome of one event of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {
-    /// It is new, and stored.
-    Fresh,
-    /// It was seen before, as this event.
-    Seen(EventId),
-    /// Its key was seen before, with another body.
+    /// New, and now stored.
+    New,
+    /// A duplicate of this event.
+    Duplicate(EventId),
+    /// Its key was used before with another body.
     Differs {
-        /// As this event.
         first: EventId,
-        /// The SHA-256 of that body.
+        /// The SHA-256 of the first body.
         digest: [u8; 32],
     },
 }
 
-/// Inserts keys, the events that are new under them, and their deliveries.
+/// Inserts keys, the events with a new key, and their deliveries.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     group: &[&NewEvent],
     key_retention: time::Duration,
 ) -> Result<Vec<Inserted>, StoreError> {
-    // Two groups that share keys wait for each other's rows: one order for all prevents a
-    // deadlock. A key that stands in the group twice is inserted once.
-    let mut order: Vec<&NewEvent> = group.to_vec();
-    order.sort_by_key(|new| new.key);
-    order.dedup_by_key(|new| new.key);
+    // Two groups that share keys wait for each other's rows: a common order prevents deadlocks. A
+    // key that occurs twice in the group is inserted once.
+    let mut sorted: Vec<&NewEvent> = group.to_vec();
+    sorted.sort_by_key(|new| new.key);
+    sorted.dedup_by_key(|new| new.key);
     let times_seen = |key: KeyDigest| {
         i32::try_from(group.iter().filter(|new| new.key == key).count()).unwrap_or(i32::MAX)
     };
-    // Counting is quadratic, so only where there is something to count.
-    let repeated = order.len() < group.len();
+    // Counting is quadratic, so only if there are repeats.
+    let repeated = sorted.len() < group.len();
 
-    let columns = Columns::of(&order);
+    let columns = Columns::of(&sorted);
     let seen: Vec<i32> =
-        order.iter().map(|new| if repeated { times_seen(new.key) } else { 1 }).collect();
+        sorted.iter().map(|new| if repeated { times_seen(new.key) } else { 1 }).collect();
     let expires: Vec<OffsetDateTime> =
-        order.iter().map(|new| new.event.received_at + key_retention).collect();
-    let planned = Planned::of(&order);
+        sorted.iter().map(|new| new.event.received_at + key_retention).collect();
+    let planned = Planned::of(&sorted);
 
     let rows = sqlx::query!(
         r#"
@@ -219,11 +206,11 @@ pub(super) async fn insert(
     group
         .iter()
         .map(|new| match known.get(new.key.as_bytes()) {
-            Some((id, _)) if *id == new.event.id.0 => Ok(Inserted::Fresh),
+            Some((id, _)) if *id == new.event.id.0 => Ok(Inserted::New),
             Some((id, Some(digest))) if new.digest.is_some_and(|own| own != *digest) => {
                 Ok(Inserted::Differs { first: EventId(*id), digest: *digest })
             }
-            Some((id, _)) => Ok(Inserted::Seen(EventId(*id))),
+            Some((id, _)) => Ok(Inserted::Duplicate(EventId(*id))),
             None => Err(StoreError::Inconsistent {
                 table: "event_keys",
                 column: "key",

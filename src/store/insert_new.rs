@@ -1,11 +1,10 @@
-//! Recording a group of which nothing was seen before: the usual case, by a cheaper statement than
-//! the one that also recognises duplicates.
+//! Inserts a group without duplicates: the usual case, by a cheaper statement than
+//! [`insert`](super::insert::insert).
 //!
-//! It looks for the group's keys first, and then inserts with no second thought: no conflict to
-//! provide for, nothing to join with what was known, one row for an answer. Where a key is known
-//! it inserts nothing. Where another gateway commits one of the keys between the look and the
-//! insert, the unique index refuses the whole group. In both cases it says so, and the group goes
-//! by [`insert`](super::insert::insert).
+//! It first looks for the group's keys and then inserts without conflict handling: no join with
+//! known keys, and one result row. If a key is known, it inserts nothing. If another gateway
+//! commits one of the keys in between, the unique index rejects the whole group. In both cases it
+//! returns false, and the caller uses [`insert`](super::insert::insert).
 
 use sqlx::PgConnection;
 
@@ -13,27 +12,23 @@ use super::deliveries::interval;
 use super::insert::{Columns, Planned};
 use super::{NewEvent, StoreError};
 
-/// What PostgreSQL says when a unique key is there already.
 const UNIQUE_VIOLATION: &str = "23505";
 
-/// Inserts the group if all of it is new; false where it did nothing.
-///
-/// # Errors
-/// As [`insert`](super::insert::insert).
+/// Inserts the group if all of it is new; false if nothing was inserted.
 pub(super) async fn insert_new(
     connection: &mut PgConnection,
     group: &[&NewEvent],
     key_retention: time::Duration,
 ) -> Result<bool, StoreError> {
-    // Two groups that share keys wait for each other's rows: one order for all.
-    let mut order: Vec<&NewEvent> = group.to_vec();
-    order.sort_unstable_by_key(|new| new.key);
-    let repeats = order.windows(2).any(|pair| matches!(pair, [a, b] if a.key == b.key));
-    let planned = Planned::of(&order);
-    if repeats || planned.reasons.iter().any(Option::is_some) {
+    // Two groups that share keys wait for each other's rows: a common order prevents deadlocks.
+    let mut sorted: Vec<&NewEvent> = group.to_vec();
+    sorted.sort_unstable_by_key(|new| new.key);
+    let has_duplicates = sorted.windows(2).any(|pair| matches!(pair, [a, b] if a.key == b.key));
+    let planned = Planned::of(&sorted);
+    if has_duplicates || planned.reasons.iter().any(Option::is_some) {
         return Ok(false);
     }
-    let columns = Columns::of(&order);
+    let columns = Columns::of(&sorted);
     let retention = interval(key_retention.try_into().unwrap_or_default());
 
     let inserted = sqlx::query_scalar!(

@@ -1,55 +1,52 @@
 //! Lanes: deliveries of one source, handler and lane are processed one after the other.
 //!
-//! Whether a delivery is the head of its lane is decided when it is claimed. Many followers of a head
-//! would be checked again and again; so those that fill a queue are parked as `behind`. The
-//! transaction that ends a delivery unparks the next one of its lane. Parking only saves work: an
-//! unparked delivery is checked like any other, and one that was parked while the one before it
-//! ended is found by [`Store::unpark_heads`].
+//! Whether a delivery is the head of its lane is checked when it is claimed. To avoid checking many
+//! followers again and again, those that fill a queue are parked as `behind`. The transaction that
+//! ends a delivery unparks the next one of its lane. Parking is only an optimization: unparked
+//! deliveries are checked like any other, and one that was parked while its predecessor ended is
+//! found by [`Store::unpark_heads`].
 
 use time::OffsetDateTime;
 
 use super::{Queue, Store, StoreError, Tx};
 
 /// How many deliveries of a queue are parked at a time.
-const AT_A_TIME: i64 = 1000;
+const BATCH: i64 = 1000;
 /// How many lanes are checked for a parked head.
 const LANES: i64 = 200;
 
-/// Up to which lane parked heads were looked for.
+/// The last lane checked for parked heads.
 #[derive(Debug, Clone, Default)]
-pub struct LanePlace {
+pub struct LaneCursor {
     source: String,
     handler: String,
     lane: String,
 }
 
-/// Up to which delivery followers of a queue were parked.
+/// The last delivery of a queue checked for parking.
 #[derive(Debug, Clone, Copy)]
-pub struct QueuePlace {
+pub struct QueueCursor {
     due_at: OffsetDateTime,
     id: i64,
 }
 
-impl QueuePlace {
-    /// Before everything that is due from then on.
+impl QueueCursor {
+    /// The position before everything due at `due_at` or later.
     pub fn before(due_at: OffsetDateTime) -> Self {
         Self { due_at, id: i64::MIN }
     }
 }
 
 impl Store {
-    /// Parks followers of a queue that come after `place` in the order in which they are due.
-    /// Returns how many, and where to continue, which is `None` at the end of the queue. The one
-    /// after a delivery in flight is not parked, since it would be unparked soon.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Parks followers in a queue after `cursor`, in the order in which they are due. Returns their
+    /// number and where to continue, which is `None` at the end of the queue. The delivery behind
+    /// one in flight is not parked, since it would be unparked soon.
     pub async fn park_followers(
         &self,
         queue: &Queue,
-        place: QueuePlace,
+        cursor: QueueCursor,
         now: OffsetDateTime,
-    ) -> Result<(u64, Option<QueuePlace>), StoreError> {
+    ) -> Result<(u64, Option<QueueCursor>), StoreError> {
         let row = sqlx::query!(
             r#"
             WITH scanned AS MATERIALIZED (
@@ -84,25 +81,22 @@ impl Store {
             "#,
             queue.source,
             queue.handler,
-            place.due_at,
-            place.id,
+            cursor.due_at,
+            cursor.id,
             now,
-            AT_A_TIME,
+            BATCH,
         )
         .fetch_one(&self.claim)
         .await?;
-        let next = row.due_at.zip(row.id).map(|(due_at, id)| QueuePlace { due_at, id });
+        let next = row.due_at.zip(row.id).map(|(due_at, id)| QueueCursor { due_at, id });
         Ok((row.parked.unsigned_abs(), next))
     }
 
-    /// Unparks parked heads in the lanes after `place`, and advances `place`, which starts over at
-    /// the end. Returns how many were unparked.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Unparks parked heads in the lanes after `cursor`, and advances `cursor`, which starts over at
+    /// the end. Returns the number of unparked deliveries.
     pub async fn unpark_heads(
         &self,
-        place: &mut LanePlace,
+        cursor: &mut LaneCursor,
         now: OffsetDateTime,
     ) -> Result<u64, StoreError> {
         let row = sqlx::query!(
@@ -143,29 +137,26 @@ impl Store {
                 SELECT source, handler, lane FROM scanned
                  ORDER BY source DESC, handler DESC, lane DESC LIMIT 1) AS last ON true
             "#,
-            place.source,
-            place.handler,
-            place.lane,
+            cursor.source,
+            cursor.handler,
+            cursor.lane,
             now,
             LANES,
         )
         .fetch_one(&self.claim)
         .await?;
-        *place = match (row.source, row.handler, row.lane) {
+        *cursor = match (row.source, row.handler, row.lane) {
             (Some(source), Some(handler), Some(lane)) if row.scanned >= LANES => {
-                LanePlace { source, handler, lane }
+                LaneCursor { source, handler, lane }
             }
-            _ => LanePlace::default(),
+            _ => LaneCursor::default(),
         };
         Ok(row.unparked.unsigned_abs())
     }
 }
 
 impl Tx<'_> {
-    /// Unparks the heads of the lanes of these deliveries, after something about them has changed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Unparks the heads of the lanes of these deliveries, which have changed.
     pub(super) async fn unpark_next(
         &mut self,
         deliveries: &[i64],

@@ -92,8 +92,10 @@ pub use alerts::{
 pub use api_keys::ApiKeyRow;
 pub(crate) use audit::hexadecimal;
 pub use audit::{AuditEntry, AuditFilter, AuditMore, AuditRow, Hash};
-pub use backlog::{Backlog, LOOKED_AT};
-pub use chunks::{ChunkAnswer, ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
+pub use backlog::{Backlog, MAX_SCANNED};
+pub use chunks::{
+    ChunkAnswer, ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, OpenTransferLimit,
+};
 pub use claim::Claimed;
 pub use class::{Class, UnknownClass};
 pub use counters::{
@@ -111,16 +113,16 @@ pub use destinations::{
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
-pub use error_kind::Trouble;
+pub use error_kind::ErrorKind;
 pub use events::{EventId, Origin, StoredEvent};
 pub use expected_tokens::ExpectedTokens;
 pub use group_writer::{GroupWriter, LockWait};
-pub use groups::{GroupFilter, GroupPlace, GroupRow, GroupUpdate, UngroupedDeadLetter};
+pub use groups::{GroupFilter, GroupPosition, GroupRow, GroupUpdate, UngroupedDeadLetter};
 pub use id_range::IdRange;
 pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
 pub use insert::{GATE, Inserted, KeyDigest, NewEvent, Plan};
 pub use jobs::{JobAction, JobLease, JobOutcomes, JobProgress, JobRow, JobState, NewJob};
-pub use lanes::{LanePlace, QueuePlace};
+pub use lanes::{LaneCursor, QueueCursor};
 pub use oidc::{NewFlow, OidcFlowRow};
 pub use open_error::OpenError;
 pub use outcomes::DeliveryOutcome;
@@ -151,42 +153,42 @@ pub use writable::Unwritable;
 
 use health::{Commits, LastCommit};
 
-/// The channel on which gateways tell each other that there is work.
+/// The channel on which gateways notify each other of work.
 const CHANNEL: &str = "sealpost_deliveries";
-/// Connections that claim.
-const CLAIMING: u32 = 2;
-/// The longest error text that is stored, in bytes.
+/// Connections for claims.
+const CLAIM_CONNECTIONS: u32 = 2;
+/// The maximum length of a stored error text, in bytes.
 const MAX_ERROR: usize = 8 * 1024;
 
-/// The open database. Recording, dispatch and operators have connections of their own, so that
-/// none can starve the others.
+/// The open database. Ingest, dispatch and operators have separate connection pools, so that none
+/// can starve the others.
 #[derive(Debug, Clone)]
 pub struct Store {
     target: Target,
     ingest: PgPool,
     dispatch: PgPool,
-    /// What claims is not kept waiting by what settles.
+    /// Separate from `dispatch`, so that claims do not wait for settlements.
     claim: PgPool,
     operator: PgPool,
-    /// One connection, for the sign of life alone.
+    /// For [`Store::ping`] and readiness only.
     health: PgPool,
     pools: PoolSettings,
     commit_deadline: Duration,
-    /// What became of every writer's last commit.
+    /// The last commit of every writer.
     commits: Commits,
-    /// The same for what is recorded one by one: chunks, and requests with an idempotency key.
+    /// The last commit of chunks and of requests with an idempotency key, which are in no group.
     one_by_one: Arc<LastCommit>,
     key_retention: time::Duration,
     counters: Counters,
-    often: audit_throttle::AuditThrottle,
-    answers: ResponseLog,
+    audit_throttle: audit_throttle::AuditThrottle,
+    responses: ResponseLog,
 }
 
 impl Store {
-    /// Opens the pools. Connections are made when they are needed: a database that is away does
-    /// not keep the gateway from starting, or from coming back.
+    /// Opens the pools. Connections are made on demand, so the gateway starts and recovers without
+    /// the database.
     ///
-    /// `key_retention` is how long a key is remembered.
+    /// `key_retention` is how long deduplication keys are stored.
     pub fn open(target: Target, settings: PoolSettings, key_retention: Duration) -> Self {
         let commits = Commits::default();
         Self {
@@ -194,46 +196,36 @@ impl Store {
             commits,
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
-            claim: target.pool(CLAIMING, "claim", settings.briefly()),
+            claim: target.pool(CLAIM_CONNECTIONS, "claim", settings.with_short_timeout()),
             operator: target.pool(settings.operator, "operator", settings),
-            // Two: one that will never answer keeps its place until it is given up.
+            // Two, since a connection without a response keeps its slot until the timeout.
             health: target.pool(2, "health", settings),
             target,
             pools: settings,
             commit_deadline: settings.statement + Duration::from_millis(500),
             key_retention: key_retention.try_into().unwrap_or(time::Duration::MAX),
             counters: Counters::default(),
-            often: audit_throttle::AuditThrottle::default(),
-            answers: ResponseLog::default(),
+            audit_throttle: audit_throttle::AuditThrottle::default(),
+            responses: ResponseLog::default(),
         }
     }
 
-    /// What this process counts.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// Begins a transaction for an operator or for preparing data.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
         Tx::begin(&self.operator).await
     }
 
     /// Begins a transaction for a request that is being received.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn begin_ingest(&self) -> Result<Tx<'static>, StoreError> {
         Tx::begin(&self.ingest).await
     }
 
-    /// Asks the database for a sign of life; it gives the time by its clock. However much operators
-    /// ask, this does not wait behind it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Checks that the database responds, and returns its time. It has a pool of its own, so it
+    /// does not wait for operators.
     pub async fn ping(&self) -> Result<time::OffsetDateTime, StoreError> {
         let asking = async {
             sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
@@ -246,32 +238,26 @@ impl Store {
         }
     }
 
-    /// Listens for work that other gateways announce.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Listens for notifications of work from other gateways.
     pub async fn listen(&self) -> Result<PgListener, StoreError> {
         self.target.listen(CHANNEL).await
     }
 
-    /// Announces work to other gateways. It takes a lock on the whole database at commit, so it
-    /// is called now and then, never per event.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Notifies other gateways of work. It locks the whole database at commit, so it is called
+    /// periodically, never per event.
     pub async fn announce(&self) -> Result<(), StoreError> {
         sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(&self.claim).await?;
         Ok(())
     }
 
-    /// How many connections there are for settling.
-    pub fn settling(&self) -> u32 {
+    /// The number of connections for settlements.
+    pub fn settle_connections(&self) -> u32 {
         self.pools.dispatch
     }
 
     /// Closes every pool and waits for the connections to end.
     pub async fn close(&self) {
-        if let Err(error) = self.end_audit_throttle().await {
+        if let Err(error) = self.flush_all_audit_throttle().await {
             warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot write pending audit log entries, entries lost"
@@ -283,11 +269,11 @@ impl Store {
     }
 }
 
-/// Cuts an error text to what is stored, and takes out what PostgreSQL cannot hold.
+/// Truncates an error text, and removes what PostgreSQL cannot store.
 fn bounded(text: &str) -> String {
     let cut =
         |text: &str| text.get(..text.floor_char_boundary(MAX_ERROR)).unwrap_or_default().to_owned();
-    // Before, so that a huge text is not copied; and after, since what replaces a NUL is longer.
+    // Before, so that a huge text is not copied; and after, since the replacement of NUL is longer.
     cut(&cut(text).replace('\0', "\u{fffd}"))
 }
 
@@ -296,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_text_is_cut_at_a_character_and_holds_no_nul() {
+    fn bounded_text_ends_at_a_character_and_has_no_nul() {
         let text = format!("a\0é{}", "\0é".repeat(MAX_ERROR));
         let bounded = bounded(&text);
         assert!(bounded.len() <= MAX_ERROR);

@@ -1,43 +1,38 @@
-//! Sign-ins that are under way at an `OpenID Connect` issuer, and the users it vouches for.
+//! Sign-ins in progress at an `OpenID Connect` issuer, and the users linked to it.
 
 use time::OffsetDateTime;
 
 use super::token::TokenDigest;
 use super::{StoreError, Tx, UserRow};
 
-/// A sign-in that begins.
+/// A sign-in to start.
 #[derive(Debug, Clone, Copy)]
 pub struct NewFlow<'a> {
-    /// The digest of its state.
+    /// The digest of its `state` parameter.
     pub digest: TokenDigest,
-    /// Where the browser goes on to.
+    /// Where the browser is redirected afterwards.
     pub next: &'a str,
-    /// The attempt that it was counted as.
+    /// The sign-in attempt it is counted as.
     pub attempt: i64,
-    /// From when on it is too late.
     pub expires_at: OffsetDateTime,
 }
 
-/// A sign-in that has come back.
+/// A sign-in in progress.
 #[derive(Debug, Clone)]
 pub struct OidcFlowRow {
-    /// Where the browser goes on to.
+    /// Where the browser is redirected afterwards.
     pub next: String,
-    /// The attempt that it was counted as.
+    /// The sign-in attempt it is counted as.
     pub attempt: i64,
 }
 
 impl Tx<'_> {
-    /// Notes a sign-in, where fewer than `most` are under way; says whether it did. What began
-    /// before it in another transaction counts too, once that holds the attempts
-    /// ([`Tx::attempt`]).
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Stores a sign-in, unless `max` are in progress; false then. To count concurrent ones too,
+    /// the transaction must hold the lock of [`Tx::attempt`].
     pub async fn insert_flow(
         &mut self,
         new: &NewFlow<'_>,
-        most: i64,
+        max: i64,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query!(
@@ -49,18 +44,15 @@ impl Tx<'_> {
             new.attempt,
             new.expires_at,
             now,
-            most,
+            max,
         )
         .execute(self.connection())
         .await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Takes a sign-in out; `None` where it was taken before, is too late, or never was.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn take_flow(
+    /// Removes a sign-in; `None` if it was used before, has expired, or never existed.
+    pub async fn use_flow(
         &mut self,
         digest: &TokenDigest,
         now: OffsetDateTime,
@@ -77,10 +69,7 @@ impl Tx<'_> {
         Ok(flow)
     }
 
-    /// Locks the user for whom an issuer vouches.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Locks the user linked to this subject of an issuer.
     pub async fn lock_subject(
         &mut self,
         issuer: &str,
@@ -100,10 +89,8 @@ impl Tx<'_> {
         Ok(user)
     }
 
-    /// Has an issuer vouch for a user from now on, who has no password and asks for no code.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Links a user to a subject of an issuer. They must have no password and no two-factor
+    /// authentication.
     pub async fn link_user(
         &mut self,
         user: i64,

@@ -10,13 +10,11 @@ use super::{DeathReason, DeliveryState, EventId, Store, StoreError};
 pub struct DeliveryOutcome {
     /// The name of the handler; `gate` if the event was quarantined before any handler.
     pub handler: String,
-    /// The state.
     pub state: DeliveryState,
     /// The outcome of a completed delivery.
     pub outcome: Option<String>,
     /// Why it was dead-lettered; `None` for other deliveries.
     pub death_reason: Option<DeathReason>,
-    /// The last error.
     pub last_error: Option<String>,
 }
 
@@ -29,9 +27,6 @@ impl DeliveryOutcome {
 
 impl Store {
     /// The outcomes of the deliveries of an event, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn delivery_outcomes(
         &self,
         event: EventId,
@@ -56,13 +51,13 @@ impl Store {
         delivery_outcomes.collect()
     }
 
-    /// Every row of a handler's table, each as a JSON object. `table` stands in the program, in a
-    /// provider's entry: it is no text from outside.
+    /// Every row of a table, each as a JSON object. The name is a constant in a provider's entry,
+    /// never external input.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when there is no such table.
+    /// [`StoreError::Refused`] if there is no such table.
     pub async fn rows(&self, table: &'static str) -> Result<Vec<String>, StoreError> {
-        // No literal: which table it is, is known only at run time.
+        // Not a literal: the table is only known at run time.
         let query = AssertSqlSafe(format!("SELECT to_jsonb(t)::text FROM {table} t"));
         #[expect(clippy::disallowed_methods, reason = "no statement to check: the table varies")]
         let rows = sqlx::query_scalar(query).fetch_all(&self.operator).await?;

@@ -1,7 +1,7 @@
 //! Paused sources and handlers: their events are recorded and wait. Claims skip their deliveries.
 //!
-//! A row stays when it is resumed: what is older than that counts its age from then, since it may
-//! have waited for days, and for good reason.
+//! The row remains after a resume: the age of older deliveries counts from then, since they may
+//! have waited for days for a good reason.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -51,7 +51,6 @@ pub struct Pause {
 }
 
 impl PauseTarget {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -59,9 +58,6 @@ impl PauseTarget {
 
 impl Store {
     /// Everything that is paused, by name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT what, name, paused_at AS "paused_at!", paused_by, reason FROM pauses
@@ -84,9 +80,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Pauses a source or a handler; false if it is paused already.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn pause(
         &mut self,
         target: PauseTarget,
@@ -114,9 +107,6 @@ impl Tx<'_> {
     }
 
     /// Resumes a source or a handler; false if it is not paused.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn resume(
         &mut self,
         target: PauseTarget,

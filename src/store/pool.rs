@@ -1,4 +1,4 @@
-//! Opening the database: pools with bounds on every wait, the version, durability, migrations.
+//! Opens the database: connection pools, timeouts, version and durability checks, migrations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +13,31 @@ use crate::postgres::Endpoint;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// The oldest PostgreSQL that is supported.
+/// The oldest supported major version of PostgreSQL.
 const OLDEST_MAJOR: i32 = 13;
-/// How long a connection may take to answer that it is there.
-const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
-/// A connection that was not used for so long is asked before it is.
-pub(super) const RESTED: Duration = Duration::from_secs(1);
+/// The timeout of the check of an idle connection.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(500);
+/// A connection idle for this long is checked before use.
+pub(super) const IDLE_CHECK_AFTER: Duration = Duration::from_secs(1);
 /// The name of the database in the managed cluster.
 const MANAGED_DATABASE: &str = "sealpost";
 
-/// Where the database is.
+/// The address of the database.
 #[derive(Debug, Clone)]
 pub struct Target(Arc<PgConnectOptions>);
 
-/// How large the pools are, and how long anything may wait for the database.
+/// Pool sizes and timeouts.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSettings {
-    /// Connections that record what comes in.
+    /// Connections for recording received events.
     pub ingest: u32,
-    /// Connections that settle, besides two that claim.
+    /// Connections for settlements; two more are for claims.
     pub dispatch: u32,
-    /// Connections for operators and health.
+    /// Connections for the admin API and the console.
     pub operator: u32,
-    /// The longest wait for a free connection.
+    /// The timeout for a free connection.
     pub acquire: Duration,
-    /// The longest statement while recording.
+    /// The statement timeout while recording.
     pub statement: Duration,
 }
 
@@ -54,17 +54,13 @@ impl Default for PoolSettings {
 }
 
 impl PoolSettings {
-    /// For what is done again soon: a statement that takes long is given up sooner.
-    pub(super) fn briefly(self) -> Self {
+    /// For periodic work, which gives up slow statements sooner.
+    pub(super) fn with_short_timeout(self) -> Self {
         Self { statement: self.statement.min(Duration::from_secs(1)), ..self }
     }
 }
 
 impl Target {
-    /// A database by its URL.
-    ///
-    /// # Errors
-    /// [`OpenError::Url`].
     pub fn from_url(url: &str) -> Result<Self, OpenError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             let why = "the URL must begin with postgres://";
@@ -83,19 +79,16 @@ impl Target {
         Self(Arc::new(options))
     }
 
-    /// The same server, another database.
+    /// Another database of the same server.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
         Self(Arc::new(PgConnectOptions::clone(&self.0).database(name)))
     }
 
-    /// Creates the target database where it is missing.
-    ///
-    /// # Errors
-    /// [`OpenError::Connect`].
+    /// Creates the target database if it is missing.
     pub async fn create_if_missing(&self) -> Result<(), OpenError> {
-        match Session::patient(&self.0).connect().await {
-            // Where it is there, no other has to be: poolers and hosted servers hide them.
+        match Session::without_timeouts(&self.0).connect().await {
+            // If it exists, no other database has to: poolers and hosted servers hide them.
             Ok(connection) => return connection.close().await.map_err(OpenError::connect),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("3D000") => {}
             Err(error) => return Err(OpenError::connect(error)),
@@ -105,7 +98,7 @@ impl Target {
         let quoted = name.replace('"', "\"\"");
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{quoted}\""));
         let created = sqlx::raw_sql(create).execute(&mut connection).await;
-        // Another process may have been quicker.
+        // Another process may have created it meanwhile.
         if let Err(error) = created
             && !matches!(&error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("42P04" | "23505")))
         {
@@ -114,11 +107,8 @@ impl Target {
         connection.close().await.map_err(OpenError::connect)
     }
 
-    /// Drops the target database, whoever is still connected to it.
-    ///
-    /// # Errors
-    /// [`OpenError::Connect`].
-    pub async fn drop_if_there(&self) -> Result<(), OpenError> {
+    /// Drops the target database, even if others are connected to it.
+    pub async fn drop_if_exists(&self) -> Result<(), OpenError> {
         let name = self.0.get_database().unwrap_or(MANAGED_DATABASE).replace('"', "\"\"");
         let mut connection = self.with_database("postgres").connect().await?;
         let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
@@ -126,24 +116,21 @@ impl Target {
         connection.close().await.map_err(OpenError::connect)
     }
 
-    /// Applies what is pending, under sqlx's lock: of several processes one migrates.
-    ///
-    /// # Errors
-    /// [`OpenError::Connect`] or [`OpenError::Migrate`].
+    /// Applies pending migrations, under sqlx's lock: of several processes, one migrates.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         let mut connection = self.connect().await?;
-        // Where nothing is pending nothing is written: a role that may make no tables, and a
-        // server that only reads, are no reason not to start.
+        // If nothing is pending, nothing is written: then neither a role that may not create tables
+        // nor a read-only server prevents the start.
         if !is_current(&mut connection).await? {
             MIGRATIONS.run(&mut connection).await.map_err(OpenError::migrate)?;
         }
         connection.close().await.map_err(OpenError::connect)
     }
 
-    /// Checks that nothing is pending.
+    /// Checks that no migration is pending.
     ///
     /// # Errors
-    /// [`OpenError::Pending`] says how many are.
+    /// [`OpenError::Pending`] with their number.
     pub async fn check_migrated(&self) -> Result<(), OpenError> {
         let applied = applied(&mut self.connect().await?).await?;
         let pending = MIGRATIONS
@@ -153,11 +140,8 @@ impl Target {
         if pending == 0 { Ok(()) } else { Err(OpenError::Pending(pending)) }
     }
 
-    /// Checks that the server can be relied on: that sessions are ours alone and are what was
-    /// asked for, its version, its encoding, and that a commit is on disk before it returns.
-    ///
-    /// # Errors
-    /// [`OpenError`] says what is not so.
+    /// Checks the server: sessions are not shared and have the requested settings, version,
+    /// encoding, and that a commit is on disk before it returns.
     pub async fn check_server(&self) -> Result<(), OpenError> {
         pooler::check(&self.0).await?;
         let group_writer = self.session("recorder", PoolSettings::default());
@@ -191,9 +175,9 @@ impl Target {
         Err(OpenError::NotDurable { settings: unsafe_settings.join(", ") })
     }
 
-    /// A kind of session with bounds on what it may wait for.
+    /// A session type with timeouts.
     pub(super) fn session(&self, name: &str, settings: PoolSettings) -> Session {
-        Session::bounded(&self.0, name, settings)
+        Session::with_timeouts(&self.0, name, settings)
     }
 
     pub(super) fn pool(&self, size: u32, name: &str, settings: PoolSettings) -> PgPool {
@@ -204,18 +188,20 @@ impl Target {
             .acquire_timeout(settings.acquire)
             .after_connect(move |connection, _| {
                 let session = Arc::clone(&session);
-                Box::pin(async move { session.establish(connection).await })
+                Box::pin(async move { session.apply(connection).await })
             })
-            // A server that is gone without a word resets nothing: its connections would each
-            // cost a request its deadline. Those in steady use are not asked first: the statement
-            // itself finds out, and asking would cost a round trip each time.
+            // A server that vanished resets no connections: each would cost a request its deadline.
+            // Busy connections are not checked first: the statement itself finds out, and a check
+            // would cost a round trip each time.
             .test_before_acquire(false)
             .before_acquire(|connection, known| {
-                let rested = known.idle_for > RESTED;
-                Box::pin(async move { if rested { is_usable(connection).await } else { Ok(true) } })
+                let was_idle = known.idle_for > IDLE_CHECK_AFTER;
+                Box::pin(
+                    async move { if was_idle { is_usable(connection).await } else { Ok(true) } },
+                )
             })
-            // sqlx itself asks a connection that comes back, but without a bound: it would keep
-            // its place in the pool for as long as TCP waits.
+            // sqlx itself checks a returned connection, but without a timeout: a broken one would
+            // occupy the pool for as long as TCP waits.
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_lazy_with(options)
     }
@@ -227,16 +213,12 @@ impl Target {
         Ok(listener)
     }
 
-    /// Opens one connection of its own, outside every pool.
-    ///
-    /// # Errors
-    /// [`OpenError::Connect`].
+    /// Opens one connection outside every pool.
     pub async fn connect(&self) -> Result<PgConnection, OpenError> {
-        Session::patient(&self.0).connect().await.map_err(OpenError::connect)
+        Session::without_timeouts(&self.0).connect().await.map_err(OpenError::connect)
     }
 }
 
-/// The migrations that were applied.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>, OpenError> {
     let there =
         sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "there!""#)
@@ -249,7 +231,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>,
     connection.list_applied_migrations("_sqlx_migrations").await.map_err(OpenError::migrate)
 }
 
-/// Whether every migration was applied as this program knows it, and no other was.
+/// Whether exactly the migrations of this program are applied.
 async fn is_current(connection: &mut PgConnection) -> Result<bool, OpenError> {
     let applied = applied(connection).await?;
     if applied.len() != MIGRATIONS.iter().count() {
@@ -264,14 +246,14 @@ async fn is_current(connection: &mut PgConnection) -> Result<bool, OpenError> {
     Ok(same && dirty.is_none())
 }
 
-/// Whether a connection answers, and is one to a server that writes: one that was opened before a
-/// switch-over stays with the old server. An error makes the pool drop it and open another, as
-/// `false` does.
+/// Whether a connection responds, and to a server that accepts writes: one opened before a failover
+/// stays connected to the old server. On an error the pool drops it and opens another, as on
+/// `false`.
 pub(super) async fn is_usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let asking = sqlx::query_scalar!(
+    let check = sqlx::query_scalar!(
         r#"SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'
                AS "writes!""#
     );
-    let answered = tokio::time::timeout(SIGN_OF_LIFE, asking.fetch_one(connection)).await;
+    let answered = tokio::time::timeout(CHECK_TIMEOUT, check.fetch_one(connection)).await;
     answered.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

@@ -1,24 +1,24 @@
-//! Whether a connection pooler stands in between that gives sessions to others after every
-//! transaction. Prepared statements, session settings and notifications do not work through it;
-//! and while nobody else is there, they seem to.
+//! Detects a connection pooler that assigns sessions to other clients after every transaction.
+//! Prepared statements, session settings and notifications fail through it, but seem to work while
+//! there is only one client.
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
-use super::{OpenError, Trouble};
+use super::{ErrorKind, OpenError};
 
-/// How long each question may take: a pooler with one connection has none left for the second.
-const WITHIN: Duration = Duration::from_secs(3);
+/// The timeout of the check: a pooler with a single connection has none left for the second client.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Checks that a session is ours alone: what one connection says to it, another does not find, and
-/// itself finds again, although in between the other has begun a transaction.
+/// Checks that a session is not shared: a setting made on one connection is not visible on another,
+/// and still is on the first one after the other has begun a transaction.
 ///
-/// By plain statements: prepared ones may fail there already.
+/// It uses simple statements, since prepared ones may fail.
 ///
 /// # Errors
-/// [`OpenError::Pooler`] where it is not; [`OpenError::Connect`].
+/// [`OpenError::Pooler`] if it is shared.
 pub(super) async fn check(options: &PgConnectOptions) -> Result<(), OpenError> {
     let options = options.clone().extra_float_digits(None);
     let mut ours = options.connect().await.map_err(OpenError::connect)?;
@@ -28,15 +28,15 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), OpenError> {
     let found = async {
         ask(&mut ours, &set).await?;
         sqlx::raw_sql("BEGIN").execute(&mut other).await?;
-        let others = ask(&mut other, SEEN).await?;
-        let again = ask(&mut ours, SEEN).await?;
+        let other_mark = ask(&mut other, READ_MARK).await?;
+        let own = ask(&mut ours, READ_MARK).await?;
         sqlx::raw_sql("ROLLBACK").execute(&mut other).await?;
-        Ok::<_, sqlx::Error>((others, again))
+        Ok::<_, sqlx::Error>((other_mark, own))
     };
-    let (others, again) = match tokio::time::timeout(WITHIN, found).await {
+    let (other_mark, own) = match tokio::time::timeout(TIMEOUT, found).await {
         Ok(Ok(found)) => found,
-        // No server refuses these statements; a pooler does that gives each a session of its own.
-        Ok(Err(error)) if Trouble::of(&error) == Trouble::Unreachable => {
+        // No server rejects these statements, but a pooler in statement mode does.
+        Ok(Err(error)) if ErrorKind::of(&error) == ErrorKind::Unreachable => {
             return match error {
                 sqlx::Error::Database(_) => Err(OpenError::Pooler),
                 _ => Err(OpenError::connect(error)),
@@ -46,13 +46,13 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), OpenError> {
         Err(_) => return Err(OpenError::Pooler),
     };
     for connection in [ours, other] {
-        drop(tokio::time::timeout(WITHIN, connection.close()).await);
+        drop(tokio::time::timeout(TIMEOUT, connection.close()).await);
     }
     let mark = Some(mark);
-    if others == mark || again != mark { Err(OpenError::Pooler) } else { Ok(()) }
+    if other_mark == mark || own != mark { Err(OpenError::Pooler) } else { Ok(()) }
 }
 
-const SEEN: &str = "SELECT current_setting('sealpost.session', true)";
+const READ_MARK: &str = "SELECT current_setting('sealpost.session', true)";
 
 async fn ask(connection: &mut PgConnection, query: &str) -> Result<Option<String>, sqlx::Error> {
     let row = sqlx::raw_sql(AssertSqlSafe(query.to_owned())).fetch_one(connection).await?;

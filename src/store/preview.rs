@@ -1,4 +1,4 @@
-//! Everything about one delivery and its event, for users.
+//! Details of one delivery and its event, for users.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,20 +9,19 @@ use super::events::{headers_from_json, strength_from_word};
 use super::words::word;
 use super::{DeliveryAttempt, EventId, Store, StoreError, StoredEvent};
 
-/// An event, its body cut.
+/// An event with a truncated body.
 #[derive(Debug, Clone)]
 pub struct EventPreview {
-    /// The event; of its body only the beginning.
+    /// With only the beginning of its body.
     pub event: StoredEvent,
     /// The size of the whole body, in bytes.
     pub body_size: u64,
     /// How often it was received; `None` once its key is deleted.
     pub seen_count: Option<i32>,
-    /// When it was last received.
     pub last_seen_at: Option<OffsetDateTime>,
-    /// How often it was received with another body under the same id.
+    /// How often its id was received with another body.
     pub other_bodies: u32,
-    /// Where its body comes from, if nobody sent it.
+    /// Set if an operator wrote the body.
     pub edited: Option<Edit>,
 }
 
@@ -36,43 +35,37 @@ pub struct Edit {
     pub by: String,
 }
 
-/// What a user did to a delivery, or what created it.
+/// A user's action on a delivery, or the one that created it.
 #[derive(Debug, Clone)]
 pub struct PastAction {
-    /// The delivery it was done to.
     pub delivery: i64,
-    /// When it was done.
     pub at: OffsetDateTime,
-    /// Who did it.
     pub actor: String,
-    /// What was done.
     pub action: PastActionKind,
     /// The reason given; empty where none was recorded.
     pub reason: String,
-    /// The new delivery of a replay.
+    /// The new delivery.
     pub replay: Option<i64>,
     /// The event of the new delivery: another one if it was edited.
     pub replay_event: Option<EventId>,
 }
 
-/// What a user does to a delivery.
+/// The kind of a [`PastAction`].
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::VariantArray,
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum PastActionKind {
-    /// Replayed, perhaps with an edited body.
     Replay,
-    /// Discarded.
     Discard,
-    /// Unblocked the lane it held.
+    /// Its lane was unblocked.
     Unblock,
-    /// Dead-lettered, because its destination was removed.
+    /// Dead-lettered because its destination was removed.
     DeadLetter,
 }
 
 impl EventPreview {
-    /// The beginning of the body as text, if it is UTF-8, without a character cut in half.
+    /// The beginning of the body as text, if it is UTF-8, up to the last complete character.
     pub fn as_text(&self) -> Option<&str> {
         let shown = &self.event.body;
         let is_cut = (shown.len() as u64) < self.body_size;
@@ -87,11 +80,7 @@ impl EventPreview {
 }
 
 impl Store {
-    /// The deliveries of the event that `delivery` belongs to, oldest first; none when there is no
-    /// such delivery.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The deliveries of the event of `delivery`, oldest first; empty if there is no such delivery.
     pub async fn sibling_ids(&self, delivery: i64) -> Result<Vec<i64>, StoreError> {
         let ids = sqlx::query_scalar!(
             "SELECT id FROM deliveries
@@ -105,9 +94,6 @@ impl Store {
     }
 
     /// The deliveries of an event, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn deliveries_of(&self, event: EventId) -> Result<Vec<i64>, StoreError> {
         let ids = sqlx::query_scalar!(
             "SELECT id FROM deliveries WHERE event_id = $1 ORDER BY id",
@@ -119,9 +105,6 @@ impl Store {
     }
 
     /// The attempts of these deliveries, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn attempts(&self, deliveries: &[i64]) -> Result<Vec<DeliveryAttempt>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT delivery_id AS "delivery", number, started_at, finished_at, result, error
@@ -145,10 +128,7 @@ impl Store {
         attempts.collect()
     }
 
-    /// What users did to these deliveries, and what created them, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// Users' actions on these deliveries, and those that created them, in order.
     pub async fn operator_actions(
         &self,
         deliveries: &[i64],
@@ -177,10 +157,7 @@ impl Store {
         actions.collect()
     }
 
-    /// The whole text of a delivery's last error.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The full text of a delivery's last error.
     pub async fn last_error(&self, delivery: i64) -> Result<Option<String>, StoreError> {
         let error =
             sqlx::query_scalar!("SELECT last_error FROM deliveries WHERE id = $1", delivery)
@@ -189,14 +166,11 @@ impl Store {
         Ok(error.flatten())
     }
 
-    /// An event and up to `most` bytes of its body; `None` when there is none of this id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`] when the row is not one of ours.
+    /// An event and up to `max` bytes of its body.
     pub async fn event_preview(
         &self,
         id: EventId,
-        most: i32,
+        max: i32,
     ) -> Result<Option<EventPreview>, StoreError> {
         let row = sqlx::query!(
             r#"SELECT e.tenant, e.source, e.provider, e.event_type, e.action, e.strength, e.late,
@@ -207,7 +181,7 @@ impl Store {
                  FROM events e LEFT JOIN event_keys k ON k.key = e.key AND k.event_id = e.id
                 WHERE e.id = $1"#,
             id.0,
-            most,
+            max,
         )
         .fetch_optional(&self.operator)
         .await?;

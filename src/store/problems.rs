@@ -1,78 +1,66 @@
-//! What is wrong that rows can tell: open dead letters, destinations that do not get their events,
-//! a database that only reads, a transaction that stays open. Every query reads a bounded number of
-//! rows, or one row per group of dead letters.
+//! Problems visible in tables: open dead letters, failing destinations, a read-only database, a
+//! long transaction. Every query reads a bounded number of rows, or one row per group of dead
+//! letters.
 
 use time::OffsetDateTime;
 
 use super::{DeathReason, Store, StoreError};
 
-/// How many waiting deliveries of a destination, and how many dead letters that are in no group
-/// yet, are counted at most.
+/// The maximum number of waiting deliveries of a destination, and of ungrouped dead letters, that
+/// are counted.
 const COUNTED: i64 = 1_000;
 
 /// Open dead letters of one source, handler and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenDeadLetterCounts {
-    /// The source.
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
-    /// Why they are dead.
     pub death_reason: DeathReason,
-    /// How many are neither replayed nor discarded.
     pub open: i64,
-    /// When the last of them died.
     pub last_at: OffsetDateTime,
 }
 
-/// A destination that is blocked, fails or rejects; or one that deliveries wait for although it
-/// is not configured.
+/// A destination that is blocked, fails or rejects events, or one that is not configured but has
+/// waiting deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingDestination {
     /// The stored handler name.
     pub handler: String,
-    /// Since when an operator has paused it.
     pub paused_at: Option<OffsetDateTime>,
-    /// Since when it is disabled.
     pub disabled_at: Option<OffsetDateTime>,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: i32,
-    /// Since when it fails.
     pub failing_since: Option<OffsetDateTime>,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     pub not_before: Option<OffsetDateTime>,
     /// Since when it rejects more than a third of the events.
     pub rejecting_since: Option<OffsetDateTime>,
     /// When it last failed or rejected an event.
     pub last_failed_at: Option<OffsetDateTime>,
-    /// How many of its deliveries wait; at most 1,000 are counted.
+    /// Waiting deliveries; at most 1,000 are counted.
     pub waiting: i64,
 }
 
-/// The state of the database itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatabaseState {
-    /// What time it is by its clock.
     pub now: OffsetDateTime,
-    /// Nothing can be written: a standby, or a server that was told to refuse writes.
+    /// A standby, or a server that rejects writes.
     pub only_reads: bool,
 }
 
-/// The transaction that has been open the longest and holds something back.
+/// The oldest transaction that blocks something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenTransaction {
-    /// For how long, in seconds, at least.
+    /// Its age in seconds; a lower bound.
     pub seconds: f64,
-    /// The server process that has it; `None` where we are not allowed to see it.
+    /// `None` if our role may not see it.
     pub pid: Option<i32>,
 }
 
 impl Store {
-    /// Open dead letters by source, handler and reason. Those that are in no group yet are counted
-    /// too, up to a bound.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// Open dead letters by source, handler and reason. Ungrouped ones are counted too, up to a
+    /// limit.
     pub async fn open_dead_letter_counts(&self) -> Result<Vec<OpenDeadLetterCounts>, StoreError> {
         let rows = sqlx::query!(
             r#"
@@ -108,18 +96,15 @@ impl Store {
         counts.collect()
     }
 
-    /// Every destination that does not get its events as it should, and every one that deliveries
-    /// wait for although it is not among the `configured`, by stored handler name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// All destinations with problems, and all that are not `configured` but have waiting
+    /// deliveries, by stored handler name.
     pub async fn failing_destinations(
         &self,
         configured: &[String],
         now: OffsetDateTime,
     ) -> Result<Vec<FailingDestination>, StoreError> {
-        // Which handlers have deliveries that wait is read from the index, one step a handler.
-        let troubled = sqlx::query_as!(
+        // The handlers with waiting deliveries are read from the index, one step per handler.
+        let failing = sqlx::query_as!(
             FailingDestination,
             r#"
             WITH RECURSIVE waiting AS (
@@ -158,16 +143,12 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        Ok(troubled)
+        Ok(failing)
     }
 
-    /// What time it is at the database, and whether it can be written to.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The time of the database, and whether it accepts writes.
     pub async fn database_state(&self) -> Result<DatabaseState, StoreError> {
-        // By both pools: sessions can be left over from before a server became a standby, or was
-        // told to refuse writes.
+        // By both pools: sessions can be left over from before a failover or a switch to read-only.
         let mut state = None;
         for pool in [&self.operator, &self.dispatch] {
             let row = sqlx::query!(
@@ -183,13 +164,10 @@ impl Store {
         state.ok_or_else(StoreError::timed_out)
     }
 
-    /// The transaction that has been open the longest, where it holds something back: rows that
-    /// nobody needs stay, and the stream does not go on. Other users' sessions are only seen by a
-    /// role with `pg_read_all_stats`; without it, one that has written is noticed by what of ours
-    /// has to wait for it. `now` is this gateway's time, by which rows of ours are dated.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The oldest transaction, if it blocks something: dead rows stay, and the stream stalls. Other
+    /// users' sessions are only visible to a role with `pg_read_all_stats`; without it, a
+    /// transaction is detected by our own rows that wait for it. `now` is this gateway's time,
+    /// which dates our rows.
     pub async fn oldest_transaction(
         &self,
         now: OffsetDateTime,

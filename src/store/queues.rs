@@ -1,5 +1,5 @@
-//! Queues: what is ready of one source and for one handler. They are looked at one by one, so that
-//! what waits in one is never read for another.
+//! Queues: the ready deliveries of one source and handler. Each is scanned separately, so that a
+//! backlog in one is never read for another.
 
 use std::collections::HashSet;
 
@@ -7,16 +7,14 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError};
 
-/// A queue: a source, and the stored name of a handler.
+/// A source and a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Queue {
-    /// The source.
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
 }
 
-/// What operators have paused.
 #[derive(Debug, Clone, Default)]
 pub struct Paused {
     sources: HashSet<String>,
@@ -24,21 +22,18 @@ pub struct Paused {
 }
 
 impl Paused {
-    /// Whether nothing is to be taken from this queue.
+    /// Whether nothing may be claimed from this queue.
     pub fn is_paused(&self, queue: &Queue) -> bool {
         self.sources.contains(&queue.source) || self.handlers.contains(&queue.handler)
     }
 }
 
 impl Store {
-    /// Since when the delivery that waits longest in each queue has been due; one row is read for
-    /// each. What was due before the queue's floor is not looked at: the index still has the
-    /// entries of deliveries that are done, for as long as some transaction anywhere in the
-    /// server might want to see them, and they would be read again every time.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn look(
+    /// When the oldest delivery of each queue became due; one row is read per queue. The scan
+    /// begins at the queue's floor: before it, the index still has entries of completed deliveries,
+    /// for as long as any transaction on the server might need them, and they would be read every
+    /// time.
+    pub async fn oldest_due(
         &self,
         queues: &[(&Queue, Option<OffsetDateTime>)],
         now: OffsetDateTime,
@@ -67,11 +62,7 @@ impl Store {
         Ok(oldest)
     }
 
-    /// Every queue of these sources in which something is ready, also of handlers that nobody
-    /// knows any more.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// All queues of these sources with ready deliveries, including those of removed handlers.
     pub async fn queues(&self, sources: &[String]) -> Result<Vec<Queue>, StoreError> {
         let queues = sqlx::query_as!(
             Queue,
@@ -84,10 +75,6 @@ impl Store {
         Ok(queues)
     }
 
-    /// What is paused.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn paused(&self) -> Result<Paused, StoreError> {
         let rows = sqlx::query!("SELECT what, name FROM pauses WHERE paused_at IS NOT NULL")
             .fetch_all(&self.claim)

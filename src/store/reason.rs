@@ -1,4 +1,4 @@
-//! Why a delivery is dead.
+//! Why a delivery was dead-lettered.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,42 +8,40 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 use crate::verify::Quarantine;
 
-/// Why a delivery is dead: a closed list.
+/// Why a delivery was dead-lettered: a closed list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeathReason {
-    /// Authentic but useless; it never reached a handler, or the handler could not read it.
+    /// Authentic but unprocessable: it never reached a handler, or the handler could not read it.
     Quarantined(Quarantine),
-    /// Every attempt that the policy allows has failed.
+    /// The maximum number of attempts failed.
     Exhausted,
-    /// As exhausted, and the last time the handler panicked.
+    /// As `Exhausted`, and the handler panicked in the last attempt.
     Panicked,
-    /// Its lease expired with no result, time and again: it may be what ends the process.
+    /// Its lease expired without a result every time: the event may crash the process.
     LeaseLost,
-    /// It kept failing for longer than the policy allows.
+    /// It failed until its maximum age.
     TooOld,
-    /// What it waited for did not come for longer than the policy allows.
-    AwaitedInVain,
-    /// The handler says that no further attempt can help.
+    /// Its precondition was not met within the maximum age.
+    PreconditionNotMet,
+    /// The handler reported a permanent failure.
     Permanent,
-    /// The account in the event does not own what the event would change.
+    /// The account in the event does not own the object.
     WrongAccount,
-    /// A test event at a live source, or the other way round.
+    /// A test event at a live source, or a live event at a test source.
     LivemodeMismatch,
-    /// The run was not started by this application.
     UnknownRun,
-    /// The source has no handler of this name any more.
+    /// The source no longer has a handler with this name.
     HandlerMissing,
 }
 
 impl DeathReason {
-    /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         let own = [
             Self::Exhausted,
             Self::Panicked,
             Self::LeaseLost,
             Self::TooOld,
-            Self::AwaitedInVain,
+            Self::PreconditionNotMet,
             Self::Permanent,
             Self::WrongAccount,
             Self::LivemodeMismatch,
@@ -53,7 +51,6 @@ impl DeathReason {
         Quarantine::ALL.into_iter().map(Self::Quarantined).chain(own)
     }
 
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Quarantined(reason) => reason.as_str(),
@@ -61,7 +58,7 @@ impl DeathReason {
             Self::Panicked => "panicked",
             Self::LeaseLost => "lease_lost",
             Self::TooOld => "too_old",
-            Self::AwaitedInVain => "awaited_in_vain",
+            Self::PreconditionNotMet => "awaited_in_vain",
             Self::Permanent => "permanent",
             Self::WrongAccount => "wrong_account",
             Self::LivemodeMismatch => "livemode_mismatch",
@@ -70,7 +67,7 @@ impl DeathReason {
         }
     }
 
-    /// What it means, as a title for users.
+    /// The title shown to users.
     pub fn text(self) -> &'static str {
         match self {
             Self::Quarantined(reason) => quarantined(reason),
@@ -78,7 +75,7 @@ impl DeathReason {
             Self::Panicked => "Every attempt failed; the handler panicked in the last one",
             Self::LeaseLost => "Leases expired without a result; the event may crash the process",
             Self::TooOld => "It failed until its maximum age",
-            Self::AwaitedInVain => "Its precondition was not met in time",
+            Self::PreconditionNotMet => "Its precondition was not met in time",
             Self::Permanent => "The handler reported a permanent failure",
             Self::WrongAccount => "The account in the event does not own the object",
             Self::LivemodeMismatch => {
@@ -121,7 +118,6 @@ impl fmt::Display for DeathReason {
     }
 }
 
-/// The word is not one of the closed list.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown death reason `{0}`; expected one of {known}", known = words())]
 pub struct UnknownReason(String);
@@ -167,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_own_word_and_is_read_back_from_it() {
+    fn reasons_have_distinct_words_and_round_trip() {
         let mut words: Vec<_> = DeathReason::all().map(DeathReason::as_str).collect();
         for word in &words {
             assert_eq!(word.parse::<DeathReason>().unwrap().as_str(), *word);

@@ -1,8 +1,8 @@
-//! Deliveries whose lease expired without a result. They are isolated: their event may have ended
-//! the process, and so they are run one at a time.
+//! Deliveries whose lease expired without a result. They are isolated and run one at a time: their
+//! event may have crashed the process.
 //!
-//! Of what was in flight when a process ended nobody knows which did it. So the loss costs a
-//! delivery nothing, unless it was run in isolation: then it was the only one.
+//! Which delivery crashed a process is unknown. So a lost attempt does not count, unless the
+//! delivery ran in isolation.
 
 use std::time::Duration;
 
@@ -13,32 +13,28 @@ use super::{DeathReason, Lease, Queue, Store, StoreError, Tx};
 
 const LOST: &str = "lease expired without a result: the gateway stopped, or the handler exceeded \
                     its deadline";
-/// How many leases are taken from their holders at a time.
-const AT_A_TIME: i64 = 500;
+/// The maximum number of leases recovered at a time.
+const BATCH: i64 = 500;
 
-/// What became of deliveries whose lease expired.
+/// The result of a recovery.
 #[derive(Debug, Default)]
 pub struct RecoveredLeases {
-    /// How many are to be run again, one at a time.
+    /// How many will be retried in isolation.
     pub isolated: u64,
-    /// Those that became dead letters: every time that they were run alone, the lease expired.
-    pub buried: Vec<Queue>,
+    /// The queues of deliveries that were dead-lettered.
+    pub dead: Vec<Queue>,
 }
 
 impl Store {
-    /// Ends expired leases, and notes the lost attempts: their deliveries are isolated. One
-    /// that was lost `most` times, and the last time in isolation, becomes a dead letter: a
-    /// delivery that ends its process every time must come to an end. What this process holds,
-    /// `held`, is left alone: it is here.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Recovers expired leases: records the lost attempts and isolates the deliveries. A delivery
+    /// with `max_lost` lost attempts, the last one in isolation, is dead-lettered: it would crash
+    /// the process every time. The deliveries `own` are in flight in this process and are skipped.
     pub async fn recover_expired_leases(
         &self,
         sources: &[String],
-        held: &[i64],
+        own: &[i64],
         now: OffsetDateTime,
-        most: u32,
+        max_lost: u32,
     ) -> Result<RecoveredLeases, StoreError> {
         let mut tx = Tx::begin(&self.claim).await?;
         let rows = sqlx::query!(
@@ -70,40 +66,38 @@ impl Store {
             RETURNING d.id, d.source, d.handler, judged.is_dead AS "is_dead!"
             "#,
             sources,
-            held,
+            own,
             now,
-            i64::from(most),
+            i64::from(max_lost),
             LOST,
-            AT_A_TIME,
+            BATCH,
             DeathReason::LeaseLost.as_str(),
         )
         .fetch_all(tx.connection())
         .await?;
-        let all = rows.len() as u64;
+        let total = rows.len() as u64;
         let mut dead: Vec<(i64, Queue)> = rows
             .into_iter()
             .filter(|row| row.is_dead)
             .map(|row| (row.id, Queue { source: row.source, handler: row.handler }))
             .collect();
-        // In one order, whoever buries: each locks the row of its alert.
+        // In a common order, since each locks the row of its alert.
         dead.sort_unstable_by(|a, b| a.1.cmp(&b.1));
         for (_, queue) in &dead {
-            tx.alert_of_death(&queue.source, &queue.handler, DeathReason::LeaseLost, LOST).await?;
+            tx.alert_dead_letter(&queue.source, &queue.handler, DeathReason::LeaseLost, LOST)
+                .await?;
         }
-        let (ids, buried): (Vec<i64>, Vec<Queue>) = dead.into_iter().unzip();
+        let (ids, dead_queues): (Vec<i64>, Vec<Queue>) = dead.into_iter().unzip();
         if !ids.is_empty() {
             tx.unpark_next(&ids, now).await?;
         }
-        let isolated = all - buried.len() as u64;
-        Ok(tx.commit(RecoveredLeases { isolated, buried }).await?.into_inner())
+        let isolated = total - dead_queues.len() as u64;
+        Ok(tx.commit(RecoveredLeases { isolated, dead: dead_queues }).await?.into_inner())
     }
 
-    /// Takes one isolated delivery, if there is one, and counts the attempt; those of another
-    /// handler than `last` first. What is to a destination that is blocked, or of a source or
-    /// handler that is paused, is left where it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Claims one isolated delivery, if there is one, and counts the attempt. Deliveries of other
+    /// handlers than `last` come first. Blocked destinations and paused sources or handlers are
+    /// skipped.
     pub async fn claim_isolated(
         &self,
         sources: &[String],

@@ -1,17 +1,17 @@
-//! The neighbours of an event, the other events of its lanes, and its body in slices.
+//! Adjacent events, other events of the same lanes, and slices of bodies.
 
 use uuid::Uuid;
 
 use super::{EventId, Store, StoreError};
 use crate::verify::{Lane, may_hold_credentials};
 
-/// How many deliveries before and after are searched for those of a lane.
+/// The number of deliveries before and after that are searched for those of a lane.
 pub const LANE_REACH: i64 = 5_000;
 
-/// What a lane's look-up found.
+/// The related events of an event.
 #[derive(Debug, Clone, Default)]
 pub struct RelatedEvents {
-    /// The lanes that the event's deliveries stand in.
+    /// The lanes of the event's deliveries.
     pub lanes: Vec<String>,
     /// Other events of the same source in them, newest first.
     pub events: Vec<EventId>,
@@ -22,18 +22,16 @@ pub struct RelatedEvents {
 pub struct Slice {
     /// The size of the whole body, in bytes.
     pub size: u64,
-    /// Its bytes, as they were received.
+    /// As received.
     pub bytes: Vec<u8>,
-    /// Whether they may be shown so: see [`StoredEvent::shown_body`](super::StoredEvent::shown_body).
+    /// Whether they may be shown unredacted: see
+    /// [`StoredEvent::shown_body`](super::StoredEvent::shown_body).
     pub is_as_received: bool,
 }
 
 impl Store {
-    /// The event before and the event after this one, of this tenant where one is named: among the
-    /// thousand on either side.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The event before and the one after, among the thousand on either side, limited to `tenant`
+    /// if given.
     pub async fn adjacent(
         &self,
         event: EventId,
@@ -54,17 +52,14 @@ impl Store {
         Ok((row.older.map(EventId), row.newer.map(EventId)))
     }
 
-    /// Up to `limit` other events in the lanes of this one: among what is unfinished in them, and
-    /// among the [`LANE_REACH`] deliveries before and after.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Up to `limit` other events in the lanes of this one: unfinished ones, and those among the
+    /// [`LANE_REACH`] deliveries before and after.
     pub async fn related_events(
         &self,
         event: EventId,
         limit: i64,
     ) -> Result<RelatedEvents, StoreError> {
-        let own = sqlx::query!(
+        let own_lanes = sqlx::query!(
             r#"SELECT min(id) AS "first!", source, lane AS "lane!" FROM deliveries
                 WHERE event_id = $1 AND lane IS NOT NULL GROUP BY source, lane"#,
             event.0,
@@ -73,7 +68,7 @@ impl Store {
         .await?;
         let mut related = RelatedEvents::default();
         let mut found: Vec<Uuid> = Vec::new();
-        for lane in own {
+        for lane in own_lanes {
             let events = sqlx::query_scalar!(
                 r#"
                 WITH near AS MATERIALIZED (
@@ -109,17 +104,14 @@ impl Store {
         Ok(related)
     }
 
-    /// A slice of an event's body, and the size of the whole; `None` when there is no such event,
-    /// or it is another tenant's. Slices of bodies that are stored apart are read by themselves.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// A slice of an event's body, and the size of the body; `None` if the event does not exist or
+    /// belongs to another tenant. Slices of bodies stored out of line are read alone.
     pub async fn body_slice(
         &self,
         event: EventId,
         tenant: Option<&str>,
         from: i32,
-        most: i32,
+        max: i32,
     ) -> Result<Option<Slice>, StoreError> {
         let row = sqlx::query!(
             r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!",
@@ -128,7 +120,7 @@ impl Store {
             event.0,
             tenant,
             from.saturating_add(1),
-            most,
+            max,
         )
         .fetch_optional(&self.operator)
         .await?;

@@ -1,5 +1,5 @@
-//! Requests with an idempotency key: a duplicate with the same key and body gets the first answer
-//! again, the same key with another body is a mistake of the sender.
+//! Idempotency keys of senders: a duplicate with the same key and body gets the first response
+//! again, and the same key with another body is an error of the sender.
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
@@ -13,50 +13,45 @@ use super::{
 /// How long a sender's idempotency key is remembered.
 const RETENTION: Duration = Duration::hours(24);
 
-/// What became of a request that names itself.
+/// The outcome of a request with an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestKeyClaim {
-    /// First of its name.
+    /// The first request with this key.
     Inserted(Inserted),
-    /// Same name, same body: the answer to the first one stands.
+    /// Same key and same body: the first response is repeated.
     Replayed {
-        /// The event that the first one became.
+        /// The event of the first request.
         event: EventId,
-        /// Whether that was quarantined.
         quarantined: bool,
     },
 }
 
-/// The answer to a request that names itself.
+/// The result of recording a request with an idempotency key.
 #[derive(Debug, Clone)]
 pub enum RequestKeyAnswer {
-    /// It is recorded, now or before.
+    /// Recorded, now or by an earlier request.
     Inserted(Committed<RequestKeyClaim>),
-    /// Its name was used with another body: nothing was stored.
+    /// The key was used with another body. Nothing was stored.
     KeyReused,
 }
 
 impl Store {
-    /// Records one event under its own key and under `request`, whose first use has a body of
-    /// SHA-256 `fingerprint`. What the database refuses for the moment is tried again, as long as
-    /// a commit may take.
-    ///
-    /// # Errors
-    /// As [`GroupWriter::record`](super::GroupWriter::record).
+    /// Records one event under its own key and under `request`, which is bound to the body with the
+    /// SHA-256 `fingerprint`. Temporary errors are retried within the commit deadline.
     pub async fn record_keyed(
         &self,
         new: &NewEvent,
         request: KeyDigest,
         fingerprint: [u8; 32],
     ) -> Result<RequestKeyAnswer, StoreError> {
-        let ends = Instant::now() + self.commit_deadline;
-        let mut again = RetryUntil::until(ends);
+        let deadline = Instant::now() + self.commit_deadline;
+        let mut retry = RetryUntil::until(deadline);
         loop {
             let recording = self.record_keyed_once(new, request, fingerprint);
-            let recorded = tokio::time::timeout_at(ends, recording).await;
+            let recorded = tokio::time::timeout_at(deadline, recording).await;
             match recorded.unwrap_or(Err(StoreError::CommitUnknown(None))) {
-                Err(error) if again.after(&error).await => {}
-                done => return self.one_by_one.note(done),
+                Err(error) if retry.should_retry(&error).await => {}
+                done => return self.one_by_one.record(done),
             }
         }
     }
@@ -72,11 +67,11 @@ impl Store {
         let (event, first_body) = (EventId(first.0), first.1);
         let keyed = if event == new.event.id {
             let recorded = insert(tx.connection(), &[new], self.key_retention).await?;
-            let recorded = recorded.first().copied().unwrap_or(Inserted::Fresh);
-            if recorded != Inserted::Fresh {
-                // A duplicate of the same signed request under a new name: the name is not kept,
-                // since it is not what was signed.
-                forget(tx.connection(), request, event).await?;
+            let recorded = recorded.first().copied().unwrap_or(Inserted::New);
+            if recorded != Inserted::New {
+                // A duplicate of the same signed request under a new key: the new key is not
+                // stored, since it was not signed.
+                release(tx.connection(), request, event).await?;
             }
             RequestKeyClaim::Inserted(recorded)
         } else if first_body == fingerprint {
@@ -90,8 +85,8 @@ impl Store {
     }
 }
 
-/// Takes a name back that was claimed in vain.
-async fn forget(
+/// Releases an unused key.
+async fn release(
     connection: &mut PgConnection,
     request: KeyDigest,
     event: EventId,
@@ -106,7 +101,7 @@ async fn forget(
     Ok(())
 }
 
-/// Takes the name, or finds whose it is.
+/// Claims the key, or finds its first request.
 async fn claim(
     connection: &mut PgConnection,
     new: &NewEvent,

@@ -1,8 +1,7 @@
 //! Responses of destinations: counted per hour, and the last few kept in full.
 //!
-//! Both are noted in memory where an answer comes in, and written every few seconds beside the
-//! counters: handing an event over costs no statement for it. What a killed gateway has noted since
-//! is lost.
+//! Both are collected in memory and written every few seconds together with the counters, so that a
+//! delivery needs no statement for them. A killed gateway loses what it has not written.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,151 +11,145 @@ use time::{Duration, OffsetDateTime};
 use super::counters::ACKNOWLEDGED_WITHIN;
 use super::{EventId, Store, StoreError, bounded};
 
-/// How many answers of a destination are kept.
-const KEPT: usize = 20;
-/// A success is kept only so long after the one before: failures are of more interest.
-const BETWEEN: Duration = Duration::SECOND;
-/// The bound of what took longer than every bound.
-const MORE: usize = ACKNOWLEDGED_WITHIN.len();
+/// The number of responses stored per destination.
+const STORED: usize = 20;
+/// The minimum interval between stored successes: failures are of more interest.
+const SUCCESS_INTERVAL: Duration = Duration::SECOND;
+/// The index of the last histogram bucket.
+const LAST_BUCKET: usize = ACKNOWLEDGED_WITHIN.len();
 
-/// An answer of a destination, or none.
+/// A response of a destination, or its absence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationResponse {
     /// When the request began.
     pub at: OffsetDateTime,
-    /// How long it took.
     pub took: Duration,
-    /// The delivery; `None` for a test.
+    /// `None` for a test.
     pub delivery: Option<i64>,
-    /// The event that was sent.
     pub event: EventId,
-    /// The status; `None` where nothing came back.
+    /// `None` without a response.
     pub status: Option<u16>,
-    /// The headers, by lower-case name. Untrusted input.
+    /// By lower-case name. Untrusted input.
     pub headers: Vec<(String, String)>,
     /// The beginning of the body. Untrusted input.
     pub body: String,
-    /// Why it was not taken; `None` where it was.
+    /// `None` if it accepted the event.
     pub error: Option<String>,
 }
 
-/// What destinations have answered since it was last written. Cheap to clone.
+/// Responses since the last write. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct ResponseLog(Arc<Mutex<BTreeMap<String, Noted>>>);
+pub struct ResponseLog(Arc<Mutex<BTreeMap<String, Collected>>>);
 
 #[derive(Debug, Default)]
-struct Noted {
+struct Collected {
     delivered: u64,
     failed: u64,
-    within: [u64; MORE + 1],
+    within: [u64; LAST_BUCKET + 1],
     last: VecDeque<DestinationResponse>,
-    kept_at: Option<OffsetDateTime>,
+    stored_at: Option<OffsetDateTime>,
 }
 
 /// The results of a destination in an hour.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseHour {
-    /// Events it accepted.
     pub delivered: u64,
-    /// Requests that failed.
     pub failed: u64,
-    /// How many answers came within each bound of
-    /// [`ACKNOWLEDGED_WITHIN`](super::ACKNOWLEDGED_WITHIN), and beyond them all.
-    pub within: [u64; MORE + 1],
+    /// Responses by duration: one bucket per bound of
+    /// [`ACKNOWLEDGED_WITHIN`](super::ACKNOWLEDGED_WITHIN), and one beyond.
+    pub within: [u64; LAST_BUCKET + 1],
 }
 
 impl ResponseLog {
-    /// Notes an answer of the destination with this stored handler name.
-    pub fn note(&self, handler: &str, answer: DestinationResponse) {
+    /// Records a response of the destination with this stored handler name.
+    pub fn record(&self, handler: &str, response: DestinationResponse) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = all.entry(handler.to_owned()).or_default();
-        if answer.delivery.is_some() {
-            match answer.error {
-                None => noted.delivered += 1,
-                Some(_) => noted.failed += 1,
+        let collected = all.entry(handler.to_owned()).or_default();
+        if response.delivery.is_some() {
+            match response.error {
+                None => collected.delivered += 1,
+                Some(_) => collected.failed += 1,
             }
-            if answer.status.is_some() {
-                let within = |bound: &u32| answer.took <= Duration::milliseconds((*bound).into());
-                let place = ACKNOWLEDGED_WITHIN.iter().position(within).unwrap_or(MORE);
-                if let Some(count) = noted.within.get_mut(place) {
+            if response.status.is_some() {
+                let within = |bound: &u32| response.took <= Duration::milliseconds((*bound).into());
+                let place = ACKNOWLEDGED_WITHIN.iter().position(within).unwrap_or(LAST_BUCKET);
+                if let Some(count) = collected.within.get_mut(place) {
                     *count += 1;
                 }
             }
         }
-        let recent = noted.kept_at.is_some_and(|kept| answer.at - kept < BETWEEN);
-        if answer.error.is_none() && answer.delivery.is_some() && recent {
+        let recent = collected.stored_at.is_some_and(|kept| response.at - kept < SUCCESS_INTERVAL);
+        if response.error.is_none() && response.delivery.is_some() && recent {
             return;
         }
-        noted.kept_at = Some(answer.at);
-        noted.last.push_back(answer);
-        while noted.last.len() > KEPT {
-            noted.last.pop_front();
+        collected.stored_at = Some(response.at);
+        collected.last.push_back(response);
+        while collected.last.len() > STORED {
+            collected.last.pop_front();
         }
     }
 
-    fn take(&self) -> BTreeMap<String, Noted> {
+    fn take(&self) -> BTreeMap<String, Collected> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter_mut()
-            .filter(|(_, noted)| noted.delivered + noted.failed > 0 || !noted.last.is_empty())
-            .map(|(handler, noted)| {
-                let kept_at = noted.kept_at;
-                let taken = std::mem::take(noted);
-                noted.kept_at = kept_at;
+            .filter(|(_, collected)| {
+                collected.delivered + collected.failed > 0 || !collected.last.is_empty()
+            })
+            .map(|(handler, collected)| {
+                let stored_at = collected.stored_at;
+                let taken = std::mem::take(collected);
+                collected.stored_at = stored_at;
                 (handler.clone(), taken)
             })
             .collect()
     }
 
-    fn put_back(&self, taken: BTreeMap<String, Noted>) {
+    fn put_back(&self, taken: BTreeMap<String, Collected>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (handler, old) in taken {
-            let noted = all.entry(handler).or_default();
-            noted.delivered += old.delivered;
-            noted.failed += old.failed;
-            for (count, more) in noted.within.iter_mut().zip(old.within) {
+            let collected = all.entry(handler).or_default();
+            collected.delivered += old.delivered;
+            collected.failed += old.failed;
+            for (count, more) in collected.within.iter_mut().zip(old.within) {
                 *count += more;
             }
-            for answer in old.last.into_iter().rev() {
-                noted.last.push_front(answer);
+            for response in old.last.into_iter().rev() {
+                collected.last.push_front(response);
             }
-            let too_many = noted.last.len().saturating_sub(KEPT);
-            noted.last.drain(..too_many);
+            let too_many = collected.last.len().saturating_sub(STORED);
+            collected.last.drain(..too_many);
         }
     }
 }
 
 impl Store {
-    /// Where what destinations answer is noted.
-    pub fn answers(&self) -> &ResponseLog {
-        &self.answers
+    pub fn responses(&self) -> &ResponseLog {
+        &self.responses
     }
 
-    /// Writes what was noted. What cannot be written is kept for the next time, within bounds.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Writes the collected responses. On an error they are kept for the next time, within limits.
     pub async fn flush_responses(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let taken = self.answers.take();
+        let taken = self.responses.take();
         if taken.is_empty() {
             return Ok(());
         }
-        let written = self.write_answers(&taken, now).await;
+        let written = self.write_responses(&taken, now).await;
         if written.is_err() {
-            self.answers.put_back(taken);
+            self.responses.put_back(taken);
         }
         written
     }
 
-    async fn write_answers(
+    async fn write_responses(
         &self,
-        taken: &BTreeMap<String, Noted>,
+        taken: &BTreeMap<String, Collected>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let hour = super::Span::Coarse.begin(now);
         let mut tx = super::Tx::begin(&self.dispatch).await?;
-        for (handler, noted) in taken {
+        for (handler, collected) in taken {
             let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-            let within: Vec<i64> = noted.within.iter().map(|count| signed(*count)).collect();
+            let within: Vec<i64> = collected.within.iter().map(|count| signed(*count)).collect();
             sqlx::query!(
                 "INSERT INTO destination_hours AS h (handler, hour, delivered, failed, within)
                  VALUES ($1, $2, $3, $4, $5)
@@ -168,27 +161,27 @@ impl Store {
                                         ORDER BY place)",
                 handler,
                 hour,
-                signed(noted.delivered),
-                signed(noted.failed),
+                signed(collected.delivered),
+                signed(collected.failed),
                 &within,
             )
             .execute(tx.connection())
             .await?;
-            for answer in &noted.last {
-                let headers = serde_json::to_string(&answer.headers).unwrap_or_default();
+            for response in &collected.last {
+                let headers = serde_json::to_string(&response.headers).unwrap_or_default();
                 sqlx::query!(
                     "INSERT INTO destination_responses
                          (handler, at, took_ms, delivery_id, event_id, status, headers, body, error)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     handler,
-                    answer.at,
-                    i64::try_from(answer.took.whole_milliseconds()).unwrap_or(i64::MAX),
-                    answer.delivery,
-                    answer.event.0,
-                    answer.status.map(i32::from),
+                    response.at,
+                    i64::try_from(response.took.whole_milliseconds()).unwrap_or(i64::MAX),
+                    response.delivery,
+                    response.event.0,
+                    response.status.map(i32::from),
                     bounded(&headers),
-                    bounded(&answer.body),
-                    answer.error.as_deref().map(bounded),
+                    bounded(&response.body),
+                    response.error.as_deref().map(bounded),
                 )
                 .execute(tx.connection())
                 .await?;
@@ -199,7 +192,7 @@ impl Store {
                         SELECT id FROM destination_responses WHERE handler = $1
                          ORDER BY id DESC OFFSET $2 LIMIT 1)",
                 handler,
-                i64::try_from(KEPT).unwrap_or(i64::MAX),
+                i64::try_from(STORED).unwrap_or(i64::MAX),
             )
             .execute(tx.connection())
             .await?;
@@ -215,10 +208,7 @@ impl Store {
         Ok(())
     }
 
-    /// The last answers of a destination, the newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The last responses of a destination, newest first.
     pub async fn last_responses(
         &self,
         handler: &str,
@@ -227,11 +217,11 @@ impl Store {
             "SELECT at, took_ms, delivery_id, event_id, status, headers, body, error
                FROM destination_responses WHERE handler = $1 ORDER BY at DESC, id DESC LIMIT $2",
             handler,
-            i64::try_from(KEPT).unwrap_or(i64::MAX),
+            i64::try_from(STORED).unwrap_or(i64::MAX),
         )
         .fetch_all(&self.operator)
         .await?;
-        let answers = rows.into_iter().map(|row| DestinationResponse {
+        let responses = rows.into_iter().map(|row| DestinationResponse {
             at: row.at,
             took: Duration::milliseconds(row.took_ms),
             delivery: row.delivery_id,
@@ -241,13 +231,10 @@ impl Store {
             body: row.body,
             error: row.error,
         });
-        Ok(answers.collect())
+        Ok(responses.collect())
     }
 
     /// The results of a destination in each hour since `from`, without hours without requests.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn response_hours(
         &self,
         handler: &str,
@@ -262,23 +249,20 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         let hours = rows.into_iter().map(|row| {
-            let mut did = ResponseHour {
+            let mut results = ResponseHour {
                 delivered: row.delivered.unsigned_abs(),
                 failed: row.failed.unsigned_abs(),
                 ..ResponseHour::default()
             };
-            for (count, stored) in did.within.iter_mut().zip(row.within) {
+            for (count, stored) in results.within.iter_mut().zip(row.within) {
                 *count = stored.unsigned_abs();
             }
-            (row.hour, did)
+            (row.hour, results)
         });
         Ok(hours.collect())
     }
 
-    /// When the next delivery to a destination is due; `None` where none waits.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// When the next delivery to a destination is due; `None` if none is waiting.
     pub async fn next_due(&self, handler: &str) -> Result<Option<OffsetDateTime>, StoreError> {
         let due = sqlx::query_scalar!(
             "SELECT due_at FROM deliveries WHERE handler = $1 AND state = 'ready'
@@ -293,16 +277,13 @@ impl Store {
 }
 
 impl super::Tx<'_> {
-    /// Has what waits for a destination tried now: an open breaker sends its probe, and up to
-    /// `most` deliveries that wait for their time are due. Gives how many those are.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn try_destination(
+    /// Retries a destination now: an open breaker sends its probe, and up to `max` waiting
+    /// deliveries become due. Returns their number.
+    pub async fn retry_destination(
         &mut self,
         handler: &str,
         now: OffsetDateTime,
-        most: i64,
+        max: i64,
     ) -> Result<u64, StoreError> {
         sqlx::query!(
             "UPDATE destinations SET not_before = CASE WHEN opened_at IS NOT NULL THEN $2 END
@@ -319,7 +300,7 @@ impl super::Tx<'_> {
                  ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)",
             handler,
             now,
-            most,
+            max,
         )
         .execute(self.connection())
         .await?;
@@ -333,7 +314,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(at: OffsetDateTime, error: Option<&str>) -> DestinationResponse {
+    fn response(at: OffsetDateTime, error: Option<&str>) -> DestinationResponse {
         DestinationResponse {
             at,
             took: Duration::milliseconds(3),
@@ -347,18 +328,18 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_counted_and_the_last_are_kept_within_bounds() {
-        let (answers, at) = (ResponseLog::default(), datetime!(2026-11-20 12:00 UTC));
+    fn all_responses_are_counted_and_the_last_are_stored() {
+        let (responses, at) = (ResponseLog::default(), datetime!(2026-11-20 12:00 UTC));
         for number in 0..100 {
-            answers.note("to:app", answer(at, (number % 2 == 1).then_some("no")));
+            responses.record("to:app", response(at, (number % 2 == 1).then_some("no")));
         }
-        let taken = answers.take();
-        let noted = &taken["to:app"];
-        assert_eq!((noted.delivered, noted.failed, noted.last.len()), (50, 50, KEPT));
-        assert_eq!(noted.within.iter().sum::<u64>(), 100);
-        assert!(noted.last.iter().all(|kept| kept.error.is_some()), "one success a second");
-        assert!(answers.take().is_empty());
-        answers.put_back(taken);
-        assert_eq!(answers.take()["to:app"].failed, 50);
+        let taken = responses.take();
+        let collected = &taken["to:app"];
+        assert_eq!((collected.delivered, collected.failed, collected.last.len()), (50, 50, STORED));
+        assert_eq!(collected.within.iter().sum::<u64>(), 100);
+        assert!(collected.last.iter().all(|kept| kept.error.is_some()), "one success a second");
+        assert!(responses.take().is_empty());
+        responses.put_back(taken);
+        assert_eq!(responses.take()["to:app"].failed, 50);
     }
 }

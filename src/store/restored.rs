@@ -1,14 +1,11 @@
-//! Whether the data come from another server, whose transaction counter was ahead of this one's.
+//! Detects data restored from another server whose transaction counter was ahead.
 
 use super::{Store, StoreError};
 
 impl Store {
-    /// By how many transactions the data are ahead of the server: more than none where they were
-    /// dumped elsewhere and restored here. Until the server has caught up, the stream does not
-    /// tell of them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// By how many transactions the data is ahead of the server; more than 0 if it was dumped
+    /// elsewhere and restored here. Until the server has caught up, the stream does not show these
+    /// rows.
     pub async fn transactions_ahead(&self) -> Result<u64, StoreError> {
         let ahead = sqlx::query_scalar!(
             r#"

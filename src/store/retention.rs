@@ -4,15 +4,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Store, StoreError};
 
-/// The most rows that one step removes.
+/// The maximum number of rows deleted per step.
 const STEP: i64 = 5_000;
 
 impl Store {
-    /// Deletes up to a step of event keys that have expired; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_keys(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+    /// Deletes expired event keys, and returns their number.
+    pub async fn delete_expired_keys(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM event_keys WHERE key IN
                 (SELECT key FROM event_keys WHERE expires_at <= $1 LIMIT $2)",
@@ -24,12 +21,9 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Deletes up to a step of transfers that were closed longer ago than keys are remembered;
-    /// gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_transfers(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+    /// Deletes transfers that were closed longer ago than keys are remembered, and returns their
+    /// number.
+    pub async fn delete_closed_transfers(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
         let before = now - self.key_retention.max(Duration::hours(1));
         let done = sqlx::query!(
             "DELETE FROM chunk_transfers WHERE id IN
@@ -43,11 +37,11 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// Deletes up to a step of the API's requests that have expired; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_requests(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+    /// Deletes expired idempotency keys of the admin API, and returns their number.
+    pub async fn delete_expired_idempotency_keys(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM idempotency_keys WHERE key IN
                 (SELECT key FROM idempotency_keys WHERE expires_at <= $1 LIMIT $2)",

@@ -16,17 +16,11 @@ pub const SEARCHED_BYTES: i32 = 64 * 1024;
 /// A filter for events. All given parts must match.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// The tenant.
     pub tenant: Option<String>,
-    /// The source.
     pub source: Option<String>,
-    /// The provider.
     pub provider: Option<String>,
-    /// The event type.
     pub event_type: Option<String>,
-    /// The beginning of the event type.
     pub event_type_prefix: Option<String>,
-    /// The strength of the proof.
     pub strength: Option<Strength>,
     /// The state of a delivery of the event.
     pub state: Option<DeliveryState>,
@@ -82,18 +76,15 @@ pub struct DeliveryCounts {
 /// The result of a search.
 #[derive(Debug, Clone)]
 pub struct FoundEvents {
-    /// The events, newest first.
+    /// Newest first.
     pub events: Vec<EventSummary>,
-    /// The last event searched, if there may be more before it.
+    /// The oldest event searched; `None` if there are none before it.
     pub reached: Option<EventId>,
 }
 
 impl Store {
     /// Up to `limit` matching events in `range`. It checks the columns of at most 50,000 events,
     /// and the deliveries and bodies of at most 2,000 of the matching ones.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn search_events(
         &self,
         filter: &EventFilter,
@@ -140,7 +131,7 @@ impl Store {
         let full = ids.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let reached = match ids.last() {
             Some(last) if full => Some(EventId(*last)),
-            _ => self.looked_back_to(filter, range).await?,
+            _ => self.search_limit(filter, range).await?,
         };
         let ids: Vec<EventId> = ids.into_iter().map(EventId).collect();
         let events = self.event_summaries(&ids, filter.tenant.as_deref()).await?;
@@ -148,9 +139,6 @@ impl Store {
     }
 
     /// These events, newest first, without those of other tenants.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn event_summaries(
         &self,
         events: &[EventId],
@@ -196,7 +184,7 @@ impl Store {
     }
 
     /// The last event that a search can reach; `None` if it reaches all.
-    async fn looked_back_to(
+    async fn search_limit(
         &self,
         filter: &EventFilter,
         range: IdRange,
@@ -266,10 +254,7 @@ impl Store {
     }
 
     /// The events that have these deduplication keys now.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn events_under(&self, keys: &[KeyDigest]) -> Result<Vec<EventId>, StoreError> {
+    pub async fn events_with_keys(&self, keys: &[KeyDigest]) -> Result<Vec<EventId>, StoreError> {
         let keys: Vec<&[u8]> = keys.iter().map(KeyDigest::as_bytes).collect();
         let ids = sqlx::query_scalar!(
             "SELECT DISTINCT event_id FROM event_keys WHERE key = ANY($1) ORDER BY event_id DESC",
@@ -281,9 +266,6 @@ impl Store {
     }
 
     /// The types of the newest 5,000 events, with the number of events of each.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn recent_types(
         &self,
         tenant: Option<&str>,

@@ -1,30 +1,28 @@
-//! What a session must be like: every setting on which our statements rely is set once the
-//! connection is there, and read back. Not by start-up parameters: a pooler may refuse them, or
-//! pass over them in silence. What a server, a database or a role has for defaults does not matter
-//! then.
+//! Database sessions: every setting our statements rely on is set after connecting, and read back.
+//! Not by start-up parameters, which a pooler may reject or silently ignore. So the defaults of
+//! server, database and role do not matter.
 //!
-//! Read-only is left as it is: whoever switched that on meant it.
+//! Read-only mode is left as it is: it was enabled on purpose.
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::PoolSettings;
 
-/// How long a session waits for a lock, in milliseconds.
+/// The lock timeout of a session, in milliseconds.
 const LOCK_TIMEOUT: &str = "1000";
-/// How long a group that is recorded does: there must be time to go on without the one that has to
-/// wait.
-pub(super) const RECORDER_LOCK_TIMEOUT: &str = "500";
-/// The same, for a part of a group that looks for that one.
+/// The lock timeout of a group commit: there must be time to retry without the blocked event.
+pub(super) const WRITER_LOCK_TIMEOUT: &str = "500";
+/// The lock timeout of a part of a group, to find the blocked event.
 pub(super) const BRIEF_LOCK_TIMEOUT: &str = "50";
-/// How long readiness waits for a lock.
+/// The lock timeout of readiness checks.
 const HEALTH_LOCK_TIMEOUT: &str = "500";
 
-/// What every session has.
+/// The settings of every session.
 const ALWAYS: &[(&str, &str)] = &[
-    // An acknowledgement is a promise.
+    // Acknowledged events must be durable.
     ("synchronous_commit", "on"),
-    // What a statement means.
+    // Semantics of statements.
     ("default_transaction_isolation", "read committed"),
     ("default_transaction_deferrable", "off"),
     ("standard_conforming_strings", "on"),
@@ -36,38 +34,28 @@ const ALWAYS: &[(&str, &str)] = &[
     ("TimeZone", "UTC"),
     ("client_encoding", "UTF8"),
     ("row_security", "on"),
-    // What a session may do unasked. Ours rest in pools, and one only listens.
+    // Our sessions are idle in pools, and one only listens.
     ("idle_session_timeout", "0"),
     ("transaction_timeout", "0"),
-    // With a backlog the planner would compile a claim for half a second, to run it for less than
-    // a millisecond.
+    // With a backlog the planner would compile a claim for half a second, although it runs for less
+    // than a millisecond.
     ("jit", "off"),
 ];
 
-/// A kind of session.
+/// A session type.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     options: PgConnectOptions,
     settings: Vec<(&'static str, String)>,
 }
 
-/// A session is not what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// A setting is another one.
     #[error("the session has {name} = {found}, requested {wanted}")]
-    Setting {
-        /// The setting.
-        name: String,
-        /// What it is.
-        found: String,
-        /// What it should be.
-        wanted: String,
-    },
-    /// Triggers are off, and with them the rules of our tables.
+    Setting { name: String, found: String, wanted: String },
+    /// Triggers are off, and the audit log relies on one.
     #[error("the session has session_replication_role = replica: triggers are disabled")]
     Replica,
-    /// Tables could be neither found nor made.
     #[error("no schema in the role's search_path exists")]
     NoSchema,
 }
@@ -79,8 +67,8 @@ impl From<SessionError> for sqlx::Error {
 }
 
 impl Session {
-    /// A session that takes its time: for migrations and for a single command.
-    pub(super) fn patient(options: &PgConnectOptions) -> Self {
+    /// A session without timeouts, for migrations and single commands.
+    pub(super) fn without_timeouts(options: &PgConnectOptions) -> Self {
         let bounds = [
             ("statement_timeout", "0"),
             ("lock_timeout", "0"),
@@ -89,12 +77,16 @@ impl Session {
         Self::with(options.clone(), bounds)
     }
 
-    /// A session with bounds on what it may wait for.
-    pub(super) fn bounded(options: &PgConnectOptions, name: &str, pools: PoolSettings) -> Self {
+    /// A session with timeouts.
+    pub(super) fn with_timeouts(
+        options: &PgConnectOptions,
+        name: &str,
+        pools: PoolSettings,
+    ) -> Self {
         let statement = pools.statement.as_millis().to_string();
         let lock = match name {
             "health" => HEALTH_LOCK_TIMEOUT,
-            "recorder" => RECORDER_LOCK_TIMEOUT,
+            "recorder" => WRITER_LOCK_TIMEOUT,
             _ => LOCK_TIMEOUT,
         };
         let bounds = [
@@ -102,17 +94,16 @@ impl Session {
             ("lock_timeout", lock),
             ("idle_in_transaction_session_timeout", "10000"),
         ];
-        // What is seen at the server: those that record are one kind.
-        let shown = if name == "recorder" { "ingest" } else { name };
-        let options = options.clone().application_name(&format!("sealpost {shown}"));
+        // The name visible on the server: writers belong to ingest.
+        let visible_name = if name == "recorder" { "ingest" } else { name };
+        let options = options.clone().application_name(&format!("sealpost {visible_name}"));
         let mut session = Self::with(options, bounds);
         let planner: &[(&str, &str)] = match name {
-            // What users look for is a filter whose parts may all be absent: one plan for every
-            // case would be a bad one.
+            // Filters of users have optional parts: a generic plan for all cases would be a bad
+            // one.
             "operator" => &[("plan_cache_mode", "force_custom_plan")],
-            // What is looked up here is looked up by its key, however small a table seems to a
-            // planner that knew it empty: a plan that is kept would read all of it, ever more
-            // slowly.
+            // Lookups here are by key. A plan cached while a table was empty would scan the whole
+            // table, ever more slowly.
             "recorder" => &[
                 ("plan_cache_mode", "auto"),
                 ("enable_seqscan", "off"),
@@ -130,29 +121,29 @@ impl Session {
     ) -> Self {
         let always = ALWAYS.iter().copied();
         let settings = always.chain(bounds).map(|(name, value)| (name, value.to_owned()));
-        // sqlx would send a parameter that poolers refuse; numbers come in binary form anyway.
+        // sqlx would send a parameter that poolers reject. Numbers are transferred in binary form
+        // anyway.
         Self { settings: settings.collect(), options: options.extra_float_digits(None) }
     }
 
-    /// The way to the server, without the settings.
+    /// The connection options, without the settings.
     pub(super) fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 
-    /// Opens a session.
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.options.connect().await?;
-        self.establish(&mut connection).await?;
+        self.apply(&mut connection).await?;
         Ok(connection)
     }
 
-    /// Makes a new connection such a session, and checks that it is one.
-    pub(super) async fn establish(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    /// Applies and checks the settings on a new connection.
+    pub(super) async fn apply(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let names: Vec<&str> = self.settings.iter().map(|(name, _)| *name).collect();
         let values: Vec<&str> = self.settings.iter().map(|(_, value)| value.as_str()).collect();
-        // What this server does not know (yet) cannot be in the way. A commit that waits for more
-        // than ours has to is left alone. Names are looked up where our tables are, and nowhere
-        // else: a search path could lead to others of the same name.
+        // Settings unknown to this server are skipped. A stricter `synchronous_commit` is kept. The
+        // search path is limited to the schema of our tables: another one could contain tables of
+        // the same name.
         let path = sqlx::query_scalar!(
             r#"
             WITH known AS MATERIALIZED (
@@ -184,7 +175,7 @@ impl Session {
         self.check(connection, &path).await
     }
 
-    /// Reads back what was set: by another statement, which a pooler may have sent elsewhere.
+    /// Reads the settings back, by a separate statement, which a pooler may send elsewhere.
     async fn check(&self, connection: &mut PgConnection, path: &str) -> Result<(), sqlx::Error> {
         let mut names: Vec<&str> = self.settings.iter().map(|(name, _)| *name).collect();
         names.extend(["search_path", "session_replication_role"]);

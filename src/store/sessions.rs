@@ -7,82 +7,69 @@ use time::OffsetDateTime;
 use super::token::TokenDigest;
 use super::{Store, StoreError, Tx};
 
-/// How long a user may be silent.
+/// The idle timeout.
 pub(super) const IDLE: time::Duration = time::Duration::minutes(30);
-/// The span of time in which attempts are counted.
-const COUNTED: time::Duration = time::Duration::minutes(15);
+/// The window in which attempts are counted.
+const WINDOW: time::Duration = time::Duration::minutes(15);
 
-/// A session that is good, with whose it is.
+/// A valid session with its user.
 #[derive(Debug, Clone)]
 pub struct SessionRow {
-    /// The user.
     pub user: i64,
-    /// Their name.
     pub name: String,
-    /// What they may do, in stored words.
     pub scopes: Vec<String>,
-    /// The only tenant whose things they see.
+    /// The tenant they are limited to.
     pub tenant: Option<String>,
-    /// Whether a code is asked for when they sign in.
+    /// Whether two-factor authentication is on.
     pub codes: bool,
-    /// Whether they have a password here, and not an issuer that vouches for them.
+    /// Whether they sign in with a password, not by single sign-on.
     pub password: bool,
     /// When they signed in.
     pub created_at: OffsetDateTime,
-    /// When they last asked for something.
+    /// The time of the last request.
     pub last_seen_at: OffsetDateTime,
 }
 
 /// One of a user's sessions.
 #[derive(Debug, Clone)]
 pub struct SessionOfUser {
-    /// What it is called.
     pub id: i64,
-    /// The address that they signed in from.
     pub peer: String,
-    /// What their browser said of itself.
+    /// The user agent.
     pub agent: String,
-    /// The digest of its token.
     pub digest: TokenDigest,
     /// When they signed in.
     pub created_at: OffsetDateTime,
-    /// When they last asked for something, to the minute.
+    /// The time of the last request, to the minute.
     pub last_seen_at: OffsetDateTime,
-    /// When it ends whatever they do.
+    /// The absolute expiry, whatever the activity.
     pub expires_at: OffsetDateTime,
 }
 
-/// A session that is to be made.
+/// A session to create.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession<'a> {
-    /// The digest of its token.
     pub digest: TokenDigest,
-    /// Whose it is.
     pub user: i64,
-    /// The address that they sign in from.
     pub peer: IpAddr,
-    /// What their browser says of itself: at most 200 characters.
+    /// The user agent, at most 200 characters.
     pub agent: &'a str,
-    /// When.
     pub at: OffsetDateTime,
-    /// When it ends whatever they do.
+    /// The absolute expiry, whatever the activity.
     pub expires_at: OffsetDateTime,
 }
 
 /// Whether another attempt to sign in is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
-    /// It is, and was noted as these rows.
+    /// Allowed, and recorded in these rows.
     Allowed(Vec<i64>),
-    /// Not before this time.
+    /// Too many; the next one is allowed at this time.
     TooMany(OffsetDateTime),
 }
 
 impl Store {
-    /// The session of this digest, where it is good.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The valid session with this digest.
     pub async fn session(
         &self,
         digest: &TokenDigest,
@@ -105,10 +92,7 @@ impl Store {
         Ok(session)
     }
 
-    /// The sessions of a user that are good, the one that was used last first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The valid sessions of a user, last used first.
     pub async fn sessions_of(
         &self,
         user: i64,
@@ -138,10 +122,6 @@ impl Store {
         sessions.collect()
     }
 
-    /// Notes that a user asked for something.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn touch_session(
         &self,
         digest: &TokenDigest,
@@ -157,11 +137,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes what has ended: sessions, counted attempts, sign-ins that never came back.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_sessions(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+    /// Deletes expired sessions, counted attempts and sign-ins.
+    pub async fn delete_expired_sessions(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2",
             now,
@@ -169,7 +146,7 @@ impl Store {
         )
         .execute(&self.operator)
         .await?;
-        sqlx::query!("DELETE FROM sign_in_attempts WHERE at <= $1", now - COUNTED)
+        sqlx::query!("DELETE FROM sign_in_attempts WHERE at <= $1", now - WINDOW)
             .execute(&self.operator)
             .await?;
         sqlx::query!("DELETE FROM oidc_flows WHERE expires_at <= $1", now)
@@ -183,31 +160,28 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Notes an attempt under each of these keys, where none of them has had as many lately as
-    /// stands beside it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Records an attempt under each of these keys, unless one of them has reached its limit of
+    /// recent attempts.
     pub async fn attempt(
         &mut self,
         keys: &[(TokenDigest, usize)],
         now: OffsetDateTime,
     ) -> Result<Attempt, StoreError> {
-        // Of many at once each counts those before it.
+        // Concurrent attempts must count each other.
         sqlx::query!("LOCK TABLE sign_in_attempts IN SHARE ROW EXCLUSIVE MODE")
             .execute(self.connection())
             .await?;
-        let mut noted = Vec::new();
-        for (key, most) in keys {
+        let mut recorded = Vec::new();
+        for (key, limit) in keys {
             let times = sqlx::query_scalar!(
                 "SELECT at FROM sign_in_attempts WHERE key = $1 AND at > $2 ORDER BY at DESC",
                 key.as_bytes(),
-                now - COUNTED,
+                now - WINDOW,
             )
             .fetch_all(self.connection())
             .await?;
-            if let Some(earliest) = times.get(most.saturating_sub(1)) {
-                return Ok(Attempt::TooMany(*earliest + COUNTED));
+            if let Some(earliest) = times.get(limit.saturating_sub(1)) {
+                return Ok(Attempt::TooMany(*earliest + WINDOW));
             }
             let id = sqlx::query_scalar!(
                 "INSERT INTO sign_in_attempts (key, at) VALUES ($1, $2) RETURNING id",
@@ -216,45 +190,34 @@ impl Tx<'_> {
             )
             .fetch_one(self.connection())
             .await?;
-            noted.push(id);
+            recorded.push(id);
         }
-        Ok(Attempt::Allowed(noted))
+        Ok(Attempt::Allowed(recorded))
     }
 
-    /// Deletes the attempts under a key, and these.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_attempts(
+    /// Deletes the attempts under a key, and those with these ids.
+    pub async fn delete_attempts(
         &mut self,
         key: &TokenDigest,
-        noted: &[i64],
+        recorded: &[i64],
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM sign_in_attempts WHERE key = $1 OR id = ANY($2)",
             key.as_bytes(),
-            noted,
+            recorded,
         )
         .execute(self.connection())
         .await?;
         Ok(())
     }
 
-    /// Deletes one attempt.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_attempt(&mut self, noted: i64) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM sign_in_attempts WHERE id = $1", noted)
+    pub async fn delete_attempt(&mut self, recorded: i64) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM sign_in_attempts WHERE id = $1", recorded)
             .execute(self.connection())
             .await?;
         Ok(())
     }
 
-    /// Begins a session.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn insert_session(&mut self, new: &NewSession<'_>) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO sessions (digest, user_id, peer, agent, created_at, last_seen_at,
@@ -275,10 +238,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Ends a session; says whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Ends a session; false if there was none.
     pub async fn end_session(&mut self, digest: &TokenDigest) -> Result<bool, StoreError> {
         let done = sqlx::query!("DELETE FROM sessions WHERE digest = $1", digest.as_bytes())
             .execute(self.connection())
@@ -286,11 +246,7 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Ends the session of a user that is called so; says whether there was one, and gives the
-    /// digest of its token.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Ends a user's session by its id, and returns the digest of its token.
     pub async fn end_session_of(
         &mut self,
         user: i64,
@@ -306,10 +262,7 @@ impl Tx<'_> {
         digest.map(|digest| TokenDigest::stored(&digest, "sessions", &id.to_string())).transpose()
     }
 
-    /// Ends every session of a user but this one; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Ends every session of a user except this one; returns their number.
     pub async fn end_other_sessions(
         &mut self,
         user: i64,
@@ -325,10 +278,7 @@ impl Tx<'_> {
         Ok(done.rows_affected())
     }
 
-    /// Ends every session of a user; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Ends every session of a user; returns their number.
     pub async fn end_sessions_of(&mut self, user: i64) -> Result<u64, StoreError> {
         let done = sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user)
             .execute(self.connection())

@@ -1,21 +1,20 @@
-//! What is kept of a token that was shown once: its digest, and nothing else.
+//! The stored form of a token that was shown once: its digest only.
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::StoreError;
 
-/// The SHA-256 of a token: tokens are long and random, so that nothing slower is needed.
+/// The SHA-256 of a token. Tokens are long and random, so that no slow hash is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// The digest of a token.
     pub fn of(token: &[u8]) -> Self {
         Self(Sha256::digest(token).into())
     }
 
-    /// Whether both are of the same token, in time that does not depend on them.
+    /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -24,7 +23,7 @@ impl TokenDigest {
         &self.0
     }
 
-    /// As it is stored.
+    /// Reads a stored digest.
     pub(super) fn stored(bytes: &[u8], table: &'static str, row: &str) -> Result<Self, StoreError> {
         let inconsistent =
             |_| StoreError::Inconsistent { table, column: "digest", row: row.to_owned() };

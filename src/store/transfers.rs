@@ -11,27 +11,20 @@ use super::{EventId, Store, StoreError};
 /// A transfer, without the list of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferRow {
-    /// The id.
     pub id: i64,
-    /// The tenant of its source.
     pub tenant: String,
-    /// The source.
     pub source: String,
-    /// The event type of the whole.
     pub event_type: String,
     /// The sender's id of the transfer.
     pub transfer_id: String,
-    /// The number of chunks received.
+    /// Chunks received.
     pub have: u32,
     /// The total number of chunks.
     pub total: u32,
     /// Bytes of base64 text received.
     pub received: u64,
-    /// When the first chunk arrived.
     pub opened_at: OffsetDateTime,
-    /// When the last new chunk arrived.
     pub last_chunk_at: OffsetDateTime,
-    /// The state.
     pub state: TransferState,
     /// The id of the complete event, assigned in advance.
     pub event: EventId,
@@ -68,7 +61,6 @@ pub enum TransferState {
 }
 
 impl TransferState {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -77,11 +69,9 @@ impl TransferState {
 /// Open transfers of one source that have used more than half of their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateTransfers {
-    /// The source.
     pub source: String,
-    /// The number of transfers.
     pub count: i64,
-    /// When the last new chunk of the longest waiting one arrived.
+    /// When the oldest of them last received a chunk.
     pub since: OffsetDateTime,
 }
 
@@ -124,9 +114,6 @@ impl TryFrom<Row> for TransferRow {
 
 impl Store {
     /// Open transfers with an id below `before`, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn open_transfers(
         &self,
         tenant: Option<&str>,
@@ -150,9 +137,6 @@ impl Store {
     }
 
     /// The most recently closed transfers, by the time of their last chunk.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn closed_transfers(
         &self,
         tenant: Option<&str>,
@@ -174,9 +158,6 @@ impl Store {
     }
 
     /// The transfer with this id, or the one that became this event.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn transfer(
         &self,
         id: Option<i64>,
@@ -196,9 +177,6 @@ impl Store {
     }
 
     /// The sender's envelope of a transfer: its JSON without content and chunk number.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn transfer_envelope(&self, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
         let envelope =
             sqlx::query_scalar!("SELECT envelope FROM chunk_transfers WHERE id = $1", id)
@@ -208,9 +186,6 @@ impl Store {
     }
 
     /// Other transfers of the same payload, newest first. A newer one supersedes open ones.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn transfers_of_same_payload(
         &self,
         id: i64,
@@ -236,9 +211,6 @@ impl Store {
 
     /// The indexes of the received chunks of these transfers, in order. Chunks of closed transfers
     /// are deleted.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn received_chunks(&self, transfers: &[i64]) -> Result<Vec<(i64, u32)>, StoreError> {
         let rows = sqlx::query!(
             "SELECT transfer, index FROM chunk_buffer WHERE transfer = ANY($1)
@@ -252,9 +224,6 @@ impl Store {
 
     /// Open transfers that have waited for more than half of `idle`, or in all for more than half
     /// of `total`, by source.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn late_transfers(
         &self,
         now: OffsetDateTime,

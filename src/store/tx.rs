@@ -19,11 +19,10 @@ impl Tx<'_> {
         &mut self.0
     }
 
-    /// Commits, and vouches for it: `value` is what the transaction has come to.
+    /// Commits, and returns `value` with the proof.
     ///
     /// # Errors
-    /// [`StoreError::CommitUnknown`] leaves open whether the commit happened; with any other error
-    /// it did not.
+    /// [`StoreError::CommitUnknown`]: it may have committed. With any other error it has not.
     pub async fn commit<T>(self, value: T) -> Result<Committed<T>, StoreError> {
         self.0.commit().await.map_err(StoreError::of_commit)?;
         Ok(Committed(value))
@@ -34,14 +33,14 @@ impl Tx<'_> {
     }
 }
 
-/// Evidence that what it holds was committed. Made only by [`Tx::commit`] and by a statement that
-/// was a transaction of its own and has succeeded; an answer of 2xx is made from nothing else.
+/// Proof that a value was committed. Created only by [`Tx::commit`] and by a successful statement
+/// that was its own transaction; a 2xx response requires it.
 ///
 /// ```compile_fail,E0423
 /// let made_up = sealpost::store::Committed("never committed");
 /// ```
 ///
-/// What was rolled back, or never written, gives no such evidence:
+/// A rolled back or unwritten value gives no such proof:
 ///
 /// ```compile_fail,E0308
 /// use sealpost::store::{Committed, ChunkOutcome, ChunkRejected};
@@ -53,31 +52,29 @@ impl Tx<'_> {
 pub struct Committed<T>(T);
 
 impl<T> Committed<T> {
-    /// Runs a statement that is a transaction of its own, on a connection that has none open.
+    /// Runs a statement that is its own transaction, on a connection without an open one.
     pub(super) async fn by_statement(
         statement: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<Self, StoreError> {
         statement.await.map(Self)
     }
 
-    /// What was committed, in other words.
+    /// Maps the committed value.
     pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Committed<U> {
         Committed(into(self.0))
     }
 
-    /// What was committed.
     pub fn into_inner(self) -> T {
         self.0
     }
 
-    /// What was committed.
     pub fn get(&self) -> &T {
         &self.0
     }
 }
 
 impl<T> Committed<Vec<T>> {
-    /// What was committed together, one by one.
+    /// Splits values that were committed together.
     pub fn split(self) -> impl Iterator<Item = Committed<T>> {
         self.0.into_iter().map(Committed)
     }

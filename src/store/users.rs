@@ -8,42 +8,32 @@ use super::{Store, StoreError, Tx, bounded};
 /// A stored user.
 #[derive(Debug, Clone)]
 pub struct UserRow {
-    /// The id.
     pub id: i64,
-    /// Their name.
     pub name: String,
-    /// The scopes.
     pub scopes: Vec<String>,
     /// The tenant they are limited to.
     pub tenant: Option<String>,
     /// The hash of their password.
     pub password: Option<String>,
-    /// When two-factor authentication was turned on.
+    /// When two-factor authentication was enabled.
     pub totp_since: Option<OffsetDateTime>,
     /// The single sign-on issuer.
     pub oidc_issuer: Option<String>,
     /// When they were invited.
     pub created_at: OffsetDateTime,
-    /// Who invited them.
     pub created_by: String,
-    /// When they last signed in.
     pub signed_in_at: Option<OffsetDateTime>,
-    /// When they were disabled.
     pub disabled_at: Option<OffsetDateTime>,
 }
 
 /// A user to add.
 #[derive(Debug, Clone, Copy)]
 pub struct NewUser<'a> {
-    /// Their name.
     pub name: &'a str,
-    /// The scopes.
     pub scopes: &'a [String],
     /// The tenant they are limited to.
     pub tenant: Option<&'a str>,
-    /// The current time.
     pub at: OffsetDateTime,
-    /// The actor.
     pub by: &'a str,
 }
 
@@ -57,15 +47,11 @@ pub struct SetupLinkRow {
 /// A set-up link to make.
 #[derive(Debug, Clone, Copy)]
 pub struct NewLink<'a> {
-    /// The digest of its token.
     pub digest: TokenDigest,
     /// The user it is for; `None` for the first user.
     pub user: Option<i64>,
-    /// The current time.
     pub at: OffsetDateTime,
-    /// The actor.
     pub by: &'a str,
-    /// When it expires.
     pub expires_at: OffsetDateTime,
 }
 
@@ -77,9 +63,6 @@ pub fn folded(name: &str) -> String {
 
 impl Store {
     /// The user with this name, ignoring case.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
         let user = sqlx::query_as!(
             UserRow,
@@ -94,9 +77,6 @@ impl Store {
     }
 
     /// All users, or those of `tenant`, by name.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn users(&self, tenant: Option<&str>) -> Result<Vec<UserRow>, StoreError> {
         let users = sqlx::query_as!(
             UserRow,
@@ -111,9 +91,6 @@ impl Store {
     }
 
     /// The valid link with this digest, with the name of its user.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn setup_link(
         &self,
         digest: &TokenDigest,
@@ -135,9 +112,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Locks the user with this name, of `tenant` if given.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn lock_user(
         &mut self,
         name: &str,
@@ -158,10 +132,7 @@ impl Tx<'_> {
     }
 
     /// Whether there is any user. Other callers wait for this transaction.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn lock_whether_anybody(&mut self) -> Result<bool, StoreError> {
+    pub async fn lock_users_exist(&mut self) -> Result<bool, StoreError> {
         sqlx::query!("LOCK TABLE users, setup_links IN SHARE ROW EXCLUSIVE MODE")
             .execute(self.connection())
             .await?;
@@ -172,9 +143,6 @@ impl Tx<'_> {
     }
 
     /// Whether there is a valid link for the first user.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn has_first_link(&mut self, now: OffsetDateTime) -> Result<bool, StoreError> {
         let there = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM setup_links
@@ -188,9 +156,6 @@ impl Tx<'_> {
     }
 
     /// Adds a user; `None` if the name is taken.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn insert_user(&mut self, new: &NewUser<'_>) -> Result<Option<i64>, StoreError> {
         let id = sqlx::query_scalar!(
             "INSERT INTO users (name, folded, scopes, tenant, created_at, created_by)
@@ -210,9 +175,6 @@ impl Tx<'_> {
     }
 
     /// Sets the hash of a password.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn set_password(&mut self, user: i64, hash: &str) -> Result<(), StoreError> {
         sqlx::query!("UPDATE users SET password = $2 WHERE id = $1", user, hash)
             .execute(self.connection())
@@ -221,10 +183,7 @@ impl Tx<'_> {
     }
 
     /// Removes the password and the single sign-on link.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn clear_proofs(&mut self, user: i64) -> Result<(), StoreError> {
+    pub async fn clear_sign_in_methods(&mut self, user: i64) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE users SET password = NULL, oidc_issuer = NULL, oidc_subject = NULL
               WHERE id = $1",
@@ -236,10 +195,7 @@ impl Tx<'_> {
     }
 
     /// Sets when two-factor authentication was turned on; `None` turns it off.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn ask_for_codes(
+    pub async fn set_totp_since(
         &mut self,
         user: i64,
         since: Option<OffsetDateTime>,
@@ -251,10 +207,7 @@ impl Tx<'_> {
     }
 
     /// Uses the code of a time step. False if it or a later one was used before.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn take_code(&mut self, user: i64, step: i64) -> Result<bool, StoreError> {
+    pub async fn use_totp_step(&mut self, user: i64, step: i64) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "UPDATE users SET totp_step = $2 WHERE id = $1 AND totp_step < $2",
             user,
@@ -266,9 +219,6 @@ impl Tx<'_> {
     }
 
     /// Sets when a user was disabled; `None` enables them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn set_disabled_at(
         &mut self,
         user: i64,
@@ -281,9 +231,6 @@ impl Tx<'_> {
     }
 
     /// Makes a link and expires earlier ones for the same user.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn insert_link(&mut self, new: &NewLink<'_>) -> Result<(), StoreError> {
         self.expire_links(new.user, new.at).await?;
         sqlx::query!(
@@ -301,9 +248,6 @@ impl Tx<'_> {
     }
 
     /// Uses a link; `None` if it is not valid.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn use_link(
         &mut self,
         digest: &TokenDigest,
@@ -322,9 +266,6 @@ impl Tx<'_> {
     }
 
     /// Expires the unused links for a user, or those for the first user.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn expire_links(
         &mut self,
         user: Option<i64>,

@@ -1,30 +1,29 @@
-//! Whether what is received can be recorded, judged by what the server says of itself, by the
-//! tables and by the writers' last commits.
+//! Whether events can be recorded, according to the server, the tables and the writers' last
+//! commits.
 
 use std::time::Duration;
 
-use super::{OpenError, Store, StoreError, Trouble, Tx};
+use super::{ErrorKind, OpenError, Store, StoreError, Tx};
 
-/// How long the answer may take.
-const WITHIN: Duration = Duration::from_secs(2);
-/// How many connections may rest that are kept to ask.
-const RESTING: usize = 2;
+/// The timeout of the check.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How many broken idle connections the pool can have.
+const MAX_IDLE: usize = 2;
 
-/// Why nothing can be recorded now.
+/// Why nothing can be recorded.
 #[derive(Debug, thiserror::Error)]
-#[error("{trouble}")]
+#[error("{kind}")]
 pub struct Unwritable {
-    /// What kind of trouble it is.
-    pub trouble: Trouble,
-    /// What the database said, if it was asked in vain.
+    pub kind: ErrorKind,
+    /// The error, if the check itself failed.
     #[source]
     error: Option<StoreError>,
 }
 
 impl Unwritable {
-    fn has_lost_its_connection(&self) -> bool {
+    fn is_connection_lost(&self) -> bool {
         let lost = |error: &sqlx::Error| {
-            matches!(error, sqlx::Error::Io(_)) || Trouble::of(error) == Trouble::Restarting
+            matches!(error, sqlx::Error::Io(_)) || ErrorKind::of(error) == ErrorKind::Restarting
         };
         matches!(&self.error, Some(StoreError::Unavailable(Some(error))) if lost(error))
     }
@@ -32,40 +31,40 @@ impl Unwritable {
 
 impl From<StoreError> for Unwritable {
     fn from(error: StoreError) -> Self {
-        Self { trouble: error.trouble(), error: Some(error) }
+        Self { kind: error.kind(), error: Some(error) }
     }
 }
 
-impl From<Trouble> for Unwritable {
-    fn from(trouble: Trouble) -> Self {
-        Self { trouble, error: None }
+impl From<ErrorKind> for Unwritable {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, error: None }
     }
 }
 
 impl Store {
-    /// Checks that recording can work now: that the server is there and writes, that nobody has
-    /// locked the tables, and that no writer's last commit has failed just now.
+    /// Checks that events can be recorded: the server responds and accepts writes, the tables are
+    /// not locked, and no writer's last commit failed recently.
     ///
     /// # Errors
-    /// [`Unwritable`] says what is in the way.
-    pub async fn fitness(&self) -> Result<(), Unwritable> {
+    /// [`Unwritable`] with the reason.
+    pub async fn check_writable(&self) -> Result<(), Unwritable> {
         let asking = async {
-            let mut asked = self.ask().await;
-            // Connections that rested may be gone, and another one be there to be had.
-            for _ in 0..RESTING {
-                if !matches!(&asked, Err(unfit) if unfit.has_lost_its_connection()) {
+            let mut result = self.check().await;
+            // Idle connections may be broken while a new one would work.
+            for _ in 0..MAX_IDLE {
+                if !matches!(&result, Err(error) if error.is_connection_lost()) {
                     break;
                 }
-                asked = self.ask().await;
+                result = self.check().await;
             }
-            asked
+            result
         };
-        let asked = tokio::time::timeout(WITHIN, asking).await;
-        asked.unwrap_or_else(|_| Err(StoreError::timed_out().into()))?;
-        self.commits.failing().map_or(Ok(()), |trouble| Err(trouble.into()))
+        let result = tokio::time::timeout(TIMEOUT, asking).await;
+        result.unwrap_or_else(|_| Err(StoreError::timed_out().into()))?;
+        self.commits.failing().map_or(Ok(()), |kind| Err(kind.into()))
     }
 
-    async fn ask(&self) -> Result<(), Unwritable> {
+    async fn check(&self) -> Result<(), Unwritable> {
         let mut tx = Tx::begin(&self.health).await?;
         let reads_only = sqlx::query_scalar!(
             r#"SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
@@ -75,10 +74,10 @@ impl Store {
         .await
         .map_err(StoreError::from)?;
         if reads_only {
-            return Err(Trouble::ReadOnly.into());
+            return Err(ErrorKind::ReadOnly.into());
         }
-        // The lock that recording takes: it waits for whoever recording waits for, and tells what
-        // the role may not do.
+        // The lock that recording takes: it waits as long as recording would, and checks the
+        // permissions.
         sqlx::query!(
             "LOCK TABLE event_keys, events, deliveries, chunk_transfers, chunk_buffer
                IN ROW EXCLUSIVE MODE"
@@ -89,10 +88,10 @@ impl Store {
         Ok(tx.rollback().await?)
     }
 
-    /// Why there is no connection to be had: asked of the server itself, since a pool only says
-    /// that it waited in vain. `None` where there is one.
-    pub async fn why_unreachable(&self) -> Option<OpenError> {
-        let connecting = tokio::time::timeout(WITHIN, self.target.connect()).await;
+    /// Why no connection can be made, by connecting directly: the pool only reports a timeout.
+    /// `None` if it works.
+    pub async fn connect_error(&self) -> Option<OpenError> {
+        let connecting = tokio::time::timeout(TIMEOUT, self.target.connect()).await;
         connecting.ok().and_then(Result::err)
     }
 }

@@ -16,7 +16,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::clock::{Clock, SystemClock};
 
-/// Fields and their values, in the order in which they were recorded.
+/// Fields in the order in which they were recorded.
 #[derive(Debug, Default)]
 struct Fields(Vec<(&'static str, Value)>);
 
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_written_with_its_causes() {
+    fn error_is_written_with_its_causes() {
         let error = io::Error::other(fmt::Error);
         let lines = lines(|| {
             tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "it failed");

@@ -83,9 +83,9 @@ impl Metrics {
     pub fn of_process() -> Self {
         static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
         let handle = HANDLE.get_or_init(|| {
-            let group_writer = PrometheusBuilder::new().build_recorder();
-            let handle = group_writer.handle();
-            drop(metrics::set_global_recorder(group_writer));
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            drop(metrics::set_global_recorder(recorder));
             handle
         });
         Self(handle.clone())

@@ -1,4 +1,4 @@
-//! A master key, and the id by which users and rows name it.
+//! Master keys and their ids.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Standard base64, with its padding or without.
+/// Standard base64, with or without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -21,26 +21,23 @@ pub struct MasterKey {
     pub(super) bytes: Zeroizing<[u8; 32]>,
 }
 
-/// Names a master key without saying anything of it.
+/// An id that reveals nothing about the key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(String);
 
-/// The text is no master key. It is not part of the message.
+/// Why a text is not a master key. The text is not part of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// Neither base64 nor hexadecimal digits of 32 bytes.
     #[error("must be 32 bytes in base64 or hexadecimal (`sealpost vault key` generates one)")]
     Form,
-    /// One byte over and over.
+    /// A repeated byte.
     #[error("is a placeholder (`sealpost vault key` generates one)")]
     Placeholder,
 }
 
 impl MasterKey {
-    /// Reads a key: 64 hexadecimal digits, or base64.
-    ///
-    /// # Errors
-    /// [`BadKey`].
+    /// Parses a key: 64 hexadecimal digits, or base64.
     pub fn read(text: &str) -> Result<Self, BadKey> {
         let mut bytes = Zeroizing::new([0; 32]);
         if text.len() == 64 {
@@ -65,7 +62,6 @@ impl MasterKey {
         Zeroizing::new(STANDARD.encode(*Zeroizing::new(rand::random::<[u8; 32]>())))
     }
 
-    /// Its name.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
@@ -78,12 +74,11 @@ impl fmt::Debug for MasterKey {
 }
 
 impl KeyId {
-    /// As it is stored.
+    /// Of the stored form.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -100,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_read_in_either_form_and_is_the_same_key() {
+    fn key_is_the_same_in_either_encoding() {
         let text = MasterKey::generate();
         let key = MasterKey::read(&text).unwrap();
         let hex = hex::encode(STANDARD.decode(&*text).unwrap());
@@ -112,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_repeated() {
+    fn invalid_key_is_rejected_without_repeating_it() {
         for text in ["", "changeme", "zz", &"g".repeat(64), &"A".repeat(40), &"ab".repeat(31)] {
             assert_eq!(MasterKey::read(text).unwrap_err(), BadKey::Form, "{text}");
         }

@@ -1,13 +1,13 @@
-//! The vault: seals the credentials that the gateway keeps in its database.
+//! The vault: seals the credentials in the database.
 //!
-//! - A *master key* of 32 bytes stands outside the database. There may be several: the first
-//!   seals, all of them open, so that one can take the place of another.
-//! - A *label* says whose the credential is. It is authenticated with it: what was sealed for one
-//!   source does not open for another.
-//! - *Sealing* is AES-256-GCM with a random nonce. Beside it stands the id of the key, a digest by
-//!   which a wrong key is told from a changed row.
+//! - A *master key* of 32 bytes is stored outside the database. There may be several: the first
+//!   seals, all of them open, so that keys can be rotated.
+//! - A *label* identifies the credential. It is authenticated: a value sealed for one source cannot
+//!   be opened for another.
+//! - *Sealing* is AES-256-GCM with a random nonce. The id of the key, a digest, is stored with it,
+//!   so that a wrong key can be distinguished from a changed row.
 //!
-//! A plaintext is wiped when it is dropped, and stands in no error and in no `Debug`.
+//! Plaintexts are wiped on drop, and never appear in errors or in `Debug`.
 
 use std::fmt;
 
@@ -25,29 +25,27 @@ pub struct Vault {
     keys: Vec<MasterKey>,
 }
 
-/// Whose a credential is.
+/// The identity of a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Label {
-    /// To whom the source belongs.
+    /// The tenant of the source.
     pub tenant: String,
-    /// The source.
     pub source: String,
-    /// What it is, in the words of the source's provider.
+    /// The name of the credential, defined by the source's provider.
     pub name: String,
 }
 
-/// A credential as it is kept.
+/// A sealed credential as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The master key that seals it.
+    /// The master key that sealed it.
     pub key_id: KeyId,
-    /// The nonce.
     pub nonce: [u8; 12],
     /// The sealed secret with its tag.
     pub ciphertext: Vec<u8>,
 }
 
-/// Why nothing was sealed or opened.
+/// Why a value was not sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// No master key is configured.
@@ -60,40 +58,34 @@ pub enum VaultError {
     WrongKey {
         /// The key that sealed it.
         needed: KeyId,
-        /// The configured ones.
+        /// The configured keys.
         known: String,
     },
-    /// The key is right and what is stored is not.
+    /// The stored value was changed, or its label differs.
     #[error("cannot be opened with master key {0}: changed, or sealed for another record")]
     Changed(KeyId),
-    /// Nothing seals that much.
+    /// The value is too large to seal.
     #[error("too large to be sealed")]
     TooLarge,
 }
 
 impl Vault {
-    /// A vault with these keys. The first seals.
+    /// The first key seals.
     pub fn new(keys: Vec<MasterKey>) -> Self {
         Self { keys }
     }
 
     /// The key that seals.
-    ///
-    /// # Errors
-    /// [`VaultError::NoKey`].
     pub fn newest(&self) -> Result<&KeyId, VaultError> {
         Ok(&self.sealing()?.id)
     }
 
-    /// Whether what this key has sealed can be opened.
+    /// Whether values sealed with this key can be opened.
     pub fn knows(&self, id: &KeyId) -> bool {
         self.keys.iter().any(|key| key.id == *id)
     }
 
     /// Seals a secret with the newest key.
-    ///
-    /// # Errors
-    /// [`VaultError::NoKey`]; [`VaultError::TooLarge`].
     pub fn seal(&self, label: &Label, secret: &[u8]) -> Result<Sealed, VaultError> {
         let key = self.sealing()?;
         let nonce: [u8; 12] = rand::random();
@@ -103,10 +95,10 @@ impl Vault {
         Ok(Sealed { key_id: key.id.clone(), nonce, ciphertext })
     }
 
-    /// Opens what was sealed under the same label.
+    /// Opens a value sealed with the same label.
     ///
     /// # Errors
-    /// A [`VaultError`], which holds nothing of the secret.
+    /// The error contains nothing of the secret.
     pub fn open(&self, label: &Label, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         self.newest()?;
         let key = self.keys.iter().find(|key| key.id == sealed.key_id).ok_or_else(|| {
@@ -139,7 +131,7 @@ impl MasterKey {
 }
 
 impl Label {
-    /// What is authenticated: no two labels give the same.
+    /// The authenticated data; unique per label.
     fn authenticated(&self) -> Vec<u8> {
         let mut bytes = b"sealpost credential v1".to_vec();
         for part in [&self.tenant, &self.source, &self.name] {
@@ -171,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_under_its_label_and_under_no_other() {
+    fn sealed_value_opens_only_with_its_label() {
         let vault = Vault::new(vec![key(1)]);
         let mine = label("t", "s", "n");
         let sealed = vault.seal(&mine, SECRET).unwrap();
@@ -186,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sealing_is_another() {
+    fn sealing_twice_gives_different_values() {
         let vault = Vault::new(vec![key(1)]);
         let label = label("t", "s", "n");
         let (one, two) = (vault.seal(&label, SECRET).unwrap(), vault.seal(&label, SECRET).unwrap());
@@ -195,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_bit_is_changed_it_does_not_open() {
+    fn changed_bits_are_detected() {
         let vault = Vault::new(vec![key(1)]);
         let label = label("t", "s", "n");
         let sealed = vault.seal(&label, SECRET).unwrap();
@@ -214,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_key_opens_and_the_newest_seals() {
+    fn newest_key_seals_and_old_keys_open() {
         let label = label("t", "s", "n");
         let old = Vault::new(vec![key(1)]).seal(&label, SECRET).unwrap();
         let both = Vault::new(vec![key(2), key(1)]);
@@ -230,14 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_it_says_how_to_make_one() {
+    fn error_without_a_key_names_the_remedy() {
         let error = Vault::default().seal(&label("t", "s", "n"), SECRET).unwrap_err();
         assert!(error.to_string().contains("`sealpost vault key` generates one"));
     }
 
     #[test]
-    fn it_opens_what_another_implementation_sealed() {
-        // AES-256-GCM, made with OpenSSL through Python's `cryptography`: key 00..1f, nonce 20..2b.
+    fn value_sealed_by_another_implementation_opens() {
+        // Sealed with OpenSSL through Python's `cryptography`: AES-256-GCM, key 00..1f, nonce
+        // 20..2b.
         let hex_key = hex::encode((0..32).collect::<Vec<u8>>());
         let vault = Vault::new(vec![MasterKey::read(&hex_key).unwrap()]);
         let label = label("default", "cards", "token");

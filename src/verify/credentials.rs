@@ -1,24 +1,24 @@
-//! Takes credentials out of what senders forward of other programs' output.
+//! Removes credentials from program output that senders forward.
 //!
-//! Docora forwards what git printed, and git prints the clone address, whose user name is the
-//! owner's access token. The event is stored as it was signed. What is made of it, and what leaves
-//! the gateway of it, has no tokens.
+//! Docora forwards git's output, and git prints the clone URL, whose user name is the owner's
+//! access token. The event is stored as signed; everything derived from it, and everything that
+//! leaves the gateway, is redacted.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
 const MARK: &str = "[redacted]";
-/// The type of events that forward what a program printed.
+/// The type of events that contain program output.
 const FORWARDING: &str = "sync_failed";
 
-/// Whether an event may forward what a program printed: by its type, by the action in its path, or,
-/// where it came by a wrong path, by the first field of its body, of which the beginning is enough.
+/// Whether an event may contain program output: by its type, by the action in its path or, if it
+/// came by the wrong path, by the first field of its body (the beginning of the body is enough).
 pub fn may_hold_credentials(event_type: &str, action: Option<&str>, body: &[u8]) -> bool {
     event_type == FORWARDING || action == Some(FORWARDING) || begins_as_failure(body)
 }
 
-/// Whether the first field is `event`, and says so. The sender writes it first.
+/// Whether the first field is `"event": "sync_failed"`. The sender writes it first.
 fn begins_as_failure(body: &[u8]) -> bool {
     let mut rest = body;
     [&b"{"[..], b"\"event\"", b":", b"\"sync_failed\""].into_iter().all(|token| {
@@ -28,8 +28,8 @@ fn begins_as_failure(body: &[u8]) -> bool {
     })
 }
 
-/// The body of an event, without credentials where it may hold any. Of a JSON text only the texts
-/// that hold some are written anew.
+/// The body of an event, redacted if it may contain credentials. In JSON, only strings that contain
+/// some are rewritten.
 pub fn without_credentials(event_type: &str, action: Option<&str>, body: &Bytes) -> Bytes {
     if !may_hold_credentials(event_type, action, body) {
         return body.clone();
@@ -40,8 +40,7 @@ pub fn without_credentials(event_type: &str, action: Option<&str>, body: &Bytes)
     }
 }
 
-/// `text` with every JSON text in it redacted, and what stands between them; `None` where there is
-/// nothing to redact.
+/// Redacts every JSON string in `text` and the text between them; `None` if nothing changes.
 fn redact_json(text: &str) -> Option<String> {
     let mut clean = String::new();
     let mut changed = false;
@@ -56,7 +55,7 @@ fn redact_json(text: &str) -> Option<String> {
                 Cow::Borrowed(_) => Cow::Borrowed(literal),
                 Cow::Owned(value) => Cow::Owned(serde_json::Value::from(value).to_string()),
             },
-            // Cut off, or no JSON.
+            // Truncated, or not JSON.
             Err(_) => redact(literal),
         };
         changed |= matches!(between, Cow::Owned(_)) || matches!(literal, Cow::Owned(_));
@@ -67,8 +66,8 @@ fn redact_json(text: &str) -> Option<String> {
     changed.then_some(clean)
 }
 
-/// The length of the JSON text that `text` begins with, its quotes included; everything where it
-/// has no end.
+/// The length of the JSON string that `text` begins with, including its quotes; the whole text if
+/// it is unterminated.
 fn literal_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -82,13 +81,12 @@ fn literal_length(text: &str) -> usize {
     text.len()
 }
 
-/// `message` with GitHub tokens, and whatever stands before the `@` of an address, replaced. Each
-/// byte is looked at a bounded number of times.
+/// Replaces GitHub tokens and the user info of URLs. Takes linear time.
 pub fn redact(message: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let mut rest = message;
     let mut kept = message;
-    // `kept` runs from the end of the last replacement, `rest` from where the search goes on.
+    // `kept` begins after the last replacement, `rest` at the current search position.
     while let Some(c) = rest.chars().next() {
         let found = match c {
             'g' => token(rest).map(|length| (0, length)),
@@ -112,7 +110,7 @@ pub fn redact(message: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// The length of the GitHub token that `text` begins with.
+/// The length of the GitHub token at the beginning of `text`.
 fn token(text: &str) -> Option<usize> {
     let (prefix, body) = if let Some(body) = text.strip_prefix("github_pat_") {
         ("github_pat_".len(), body)
@@ -120,14 +118,13 @@ fn token(text: &str) -> Option<usize> {
         let after = text.strip_prefix("gh")?.strip_prefix(['p', 'o', 'u', 's', 'r'])?;
         ("ghp_".len(), after.strip_prefix('_')?)
     };
-    // An underscore ends no token here: a classic one has none, and to take one away too many
-    // does no harm.
+    // Classic tokens contain no underscore; redacting one too many characters is harmless.
     let length = body.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     (length > 0).then_some(prefix + length)
 }
 
-/// The length of what stands between `://` and the last `@` of the authority that `text` begins.
-/// The authority ends at the next slash, so neighbouring addresses do not share a look.
+/// The length of the text between `://` and the last `@` of the authority at the beginning of
+/// `text`. The authority ends at the next slash, so adjacent URLs are not scanned twice.
 fn user_info(text: &str) -> Option<usize> {
     let authority = text.strip_prefix("://")?;
     let end = authority.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(authority.len());
@@ -139,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_and_user_names_in_addresses_are_taken_out() {
+    fn tokens_and_url_user_names_are_redacted() {
         for (message, clean) in [
             (
                 "fatal: could not read Password for 'http://ghp_0123abcDEF@github.com': no tty",
@@ -164,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_of_a_failure_is_shown_without_tokens_and_otherwise_byte_for_byte() {
+    fn failure_body_is_redacted_and_otherwise_unchanged() {
         for (body, clean) in [
             (
                 r#"{"event": "sync_failed","error":{"message":"for 'http://ghp_0a@h': \"x\""},"n":1.0}"#,
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_shown_as_it_is_and_a_failure_on_a_wrong_path_is_not() {
+    fn file_body_is_unchanged_and_misrouted_failure_is_redacted() {
         let file = r#"{"file":{"content":"\"event\":\"sync_failed\" ghp_0123abc"}}"#;
         assert_eq!(shown("create", file), file);
         let failure = r#"{"event":"sync_failed","error":{"message":"ghp_0123abc"}}"#;
@@ -191,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_credential_is_not_even_copied() {
+    fn text_without_credentials_is_not_copied() {
         for message in [
             "",
             "fatal: 'https://github.com/owner/repo/' not found",
@@ -205,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_made_to_be_slow_is_not() {
-        // Quadratic work over 4 MiB would not come to an end within the life of a test run.
+    fn adversarial_message_is_redacted_in_linear_time() {
+        // Quadratic work over 4 MiB would not finish within a test run.
         for piece in ["://", "://a", "ghp_", "github_pat_", ":"] {
             assert!(!redact(&piece.repeat((4 << 20) / piece.len())).is_empty());
         }

@@ -1,4 +1,4 @@
-//! Reading JSON that a sender signed: typed, and with a closed word for what is wrong.
+//! Reads signed JSON into typed values, with a closed set of reasons for failures.
 
 mod fault;
 
@@ -8,26 +8,27 @@ use serde_json::error::Category;
 
 use super::Quarantine;
 
-/// Reads a body, a JSON object, as `T`.
+/// Reads a JSON object as `T`.
 ///
 /// # Errors
-/// The [`Quarantine`] reason and what is wrong, for users: never a refusal, since what is authentic
-/// is kept whatever its content.
+/// The [`Quarantine`] reason and a description. It is never a refusal: an authentic request is
+/// stored whatever its content.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, (Quarantine, String)> {
     parse_at(body, "")
 }
 
-/// As [`parse`], for an object that stands within a body: at this path, a JSON pointer.
+/// As [`parse`], for an object inside a body, at the JSON pointer `at`.
 ///
 /// # Errors
-/// As [`parse`]; places are those of the whole body.
+/// As [`parse`]; paths are relative to the whole body.
 pub fn parse_at<'de, T: Deserialize<'de>>(
     json: &'de [u8],
     at: &str,
 ) -> Result<T, (Quarantine, String)> {
-    let wrong = |error| (quarantine_reason(json, &error), fault::describe::<T>(json, &error, at));
-    let read = serde_json::from_slice(json).map_err(wrong)?;
-    // A struct is also read from an array, by position; no sender writes one so.
+    let to_error =
+        |error| (quarantine_reason(json, &error), fault::describe::<T>(json, &error, at));
+    let read = serde_json::from_slice(json).map_err(to_error)?;
+    // serde also reads a struct from an array, by position; no sender writes that.
     if json.trim_ascii_start().first() != Some(&b'{') {
         let what = if at.is_empty() { "the body".to_owned() } else { format!("`{at}`") };
         return Err((Quarantine::Schema, format!("{what} is not an object")));
@@ -35,7 +36,7 @@ pub fn parse_at<'de, T: Deserialize<'de>>(
     Ok(read)
 }
 
-/// Which of the closed reasons a parser's error is.
+/// Maps a parser error to a quarantine reason.
 pub fn quarantine_reason(body: &[u8], error: &serde_json::Error) -> Quarantine {
     if body.is_empty() {
         return Quarantine::EmptyBody;
@@ -50,8 +51,8 @@ pub fn quarantine_reason(body: &[u8], error: &serde_json::Error) -> Quarantine {
     match error.classify() {
         Category::Data if text.starts_with("duplicate field") => Quarantine::DuplicateKey,
         Category::Data => Quarantine::Schema,
-        // A struct is also read from an array, by position: one that is too long for it counts as
-        // a syntax error there, although it is JSON.
+        // serde also reads a struct from an array, by position: an array that is too long counts as
+        // a syntax error, although it is JSON.
         Category::Syntax if is_array(body) => Quarantine::Schema,
         Category::Syntax | Category::Eof | Category::Io => Quarantine::NotJson,
     }
@@ -62,7 +63,7 @@ fn is_array(body: &[u8]) -> bool {
         && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// A text of at most so many bytes; anything else is passed over, without being built.
+/// A string of at most `MAX` bytes; any other value is skipped without being built.
 struct Text<const MAX: usize>(Option<String>);
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
@@ -115,10 +116,10 @@ impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     }
 }
 
-/// The longest text that is looked for in an unverified body, in bytes.
+/// The maximum length of a string that is read from an unverified body, in bytes.
 const MAX_TEXT: usize = 8 * 1024;
 
-/// The text under `field` at the top level of a JSON object, if the body is one.
+/// The string under `field` at the top level of a JSON object, if the body is one.
 pub(super) fn top_level_text(body: &[u8], field: &str) -> Option<String> {
     struct Find<'f>(&'f str);
 
@@ -150,13 +151,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only the reading is of interest")]
+    #[expect(dead_code, reason = "only deserialization is tested")]
     struct Shape {
         id: u32,
     }
 
     #[test]
-    fn every_kind_of_bad_body_has_its_word() {
+    fn each_invalid_body_has_its_reason() {
         for (body, reason) in [
             (&b""[..], Quarantine::EmptyBody),
             (b"\xff\xfe\x00\x80", Quarantine::NotUtf8),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_at_the_top_level_only() {
+    fn token_is_found_at_the_top_level_only() {
         assert_eq!(top_level_text(br#"{"a":1,"t":"x","b":{}}"#, "t").as_deref(), Some("x"));
         assert_eq!(top_level_text(br#"{"a":{"t":"x"}}"#, "t"), None);
         assert_eq!(top_level_text(br#"{"t":5}"#, "t"), None);

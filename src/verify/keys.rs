@@ -1,4 +1,4 @@
-//! Secrets, the ring of a source's secrets, and the proof that only a ring can make.
+//! Secrets, the key ring of a source, and the proof that only a key ring can create.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,48 +12,45 @@ use zeroize::Zeroizing;
 
 use super::{Refusal, Strength};
 
-/// The most secrets that one source may have at a time: old, present, next.
+/// The maximum number of secrets of one source: previous, current, next.
 const MAX_SECRETS: usize = 3;
 
-/// A secret of acceptable quality. Its `Debug` shows the fingerprint, never the secret.
+/// A secret of acceptable quality. Its `Debug` output is the fingerprint, never the secret.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
-/// Why a secret is not accepted.
+/// Why a secret is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakSecret {
-    /// An empty key is one that everybody has.
+    /// Anybody could sign with an empty key.
     #[error("is empty")]
     Empty,
     /// Short enough to be guessed.
     #[error("is shorter than {min} bytes", min = Secret::MIN_BYTES)]
     Short,
-    /// A pasted newline or blank gives other signatures than the sender's: a silent outage.
+    /// A pasted newline or space would produce signatures that never match the sender's.
     #[error("begins or ends with white space")]
     Padded,
-    /// Some editors begin a file with one: it would be part of the key.
+    /// Some editors put one at the beginning of a file; it would become part of the key.
     #[error("begins with a byte order mark")]
     ByteOrderMark,
     /// HMAC pads keys with NUL: `k` and `k\0` would be the same key.
     #[error("contains a NUL byte")]
     Nul,
-    /// One character over and over, or a word that examples use.
+    /// One repeated character, or a word from an example.
     #[error("is a placeholder")]
     Placeholder,
-    /// A ring holds one to three secrets.
+    /// A key ring has one to three secrets.
     #[error("must be 1 to {MAX_SECRETS} secrets")]
     Count,
 }
 
 impl Secret {
-    /// The shortest accepted secret, in bytes.
+    /// The minimum length, in bytes.
     pub const MIN_BYTES: usize = 16;
 
-    /// Takes the bytes of a secret, as they are: the key of an HMAC is the UTF-8 of the whole
-    /// secret, prefix included, for every sender that this gateway knows.
-    ///
-    /// # Errors
-    /// [`WeakSecret`] says what is wrong with it.
+    /// Takes the bytes of a secret unchanged: every supported sender uses the whole UTF-8 text,
+    /// prefix included, as the HMAC key.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, WeakSecret> {
         let bytes = Zeroizing::new(bytes.into());
         let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
@@ -82,13 +79,13 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Whether `presented` is this secret, in time that depends on neither.
+    /// Compares in constant time.
     pub fn matches(&self, presented: &[u8]) -> bool {
         Sha256::digest(&*self.0).ct_eq(&Sha256::digest(presented)).into()
     }
 
-    /// The HMAC-SHA256 of `message` under this secret. For signing what we send (fixtures,
-    /// tokens); a received signature is checked by [`KeyRing`], never by comparing with this.
+    /// The HMAC-SHA256 of `message` under this secret, to sign what the gateway sends (fixtures,
+    /// tokens). Received signatures are verified by [`KeyRing`], never by comparing with this.
     pub fn sign(&self, message: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.mac();
         for part in message {
@@ -97,12 +94,12 @@ impl Secret {
         mac.finalize().into_bytes().into()
     }
 
-    /// The secret itself, to be sent where a sender repeats it in the clear. Never for a log.
+    /// The secret itself, for senders that repeat it in plaintext. Never log it.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// A short name by which operators tell secrets apart without seeing them.
+    /// A short name by which operators distinguish secrets.
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = self.sign(&[b"sealpost fingerprint v1"]);
         let mut short = [0; 6];
@@ -111,7 +108,7 @@ impl Secret {
     }
 
     fn mac(&self) -> Hmac<Sha256> {
-        // An HMAC takes a key of any length: the error of the general interface cannot occur.
+        // HMAC takes keys of any length, so this error cannot occur.
         Hmac::new_from_slice(&self.0)
             .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
     }
@@ -139,9 +136,8 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Evidence that a check ran and held. Its fields are private and it has no constructor outside
-/// the key ring: the absence of an error is weak evidence, a value that only the check can make
-/// is strong.
+/// Evidence that a verification succeeded. The fields are private and only a key ring constructs
+/// it, so no other code can produce one.
 #[derive(Debug, Clone)]
 pub struct Proof {
     pub(super) strength: Strength,
@@ -150,20 +146,20 @@ pub struct Proof {
     pub(super) covered: Vec<&'static str>,
     pub(super) claims: Option<Bytes>,
     pub(super) request_key: Option<[u8; 32]>,
-    /// By how many seconds its token is past its time, where it is.
+    /// By how many seconds the token has expired, if it has.
     pub(super) late: Option<i64>,
 }
 
 impl Proof {
-    /// Adds what a token that was verified says, as its decoded bytes.
+    /// Adds the decoded claims of a verified token.
     #[must_use]
     pub fn with_claims(mut self, claims: Bytes) -> Self {
         self.claims = Some(claims);
         self
     }
 
-    /// Adds the digest under which a duplicate of this request is the same request, for senders
-    /// that repeat with a fresh signature and the same `Idempotency-Key`.
+    /// Adds the digest of the idempotency key, for senders that sign each retry anew but keep the
+    /// same `Idempotency-Key`.
     #[must_use]
     pub fn with_request_key(mut self, key: [u8; 32]) -> Self {
         self.request_key = Some(key);
@@ -177,8 +173,8 @@ impl Proof {
         self
     }
 
-    /// Marks a proof that holds although its token is past its time, by so many seconds: the
-    /// request then goes no further than a [`ExpiredToken`](super::ExpiredToken).
+    /// Marks a valid proof whose token expired this many seconds ago: the request then becomes an
+    /// [`ExpiredToken`](super::ExpiredToken).
     #[must_use]
     pub fn past_its_time(mut self, seconds: i64) -> Self {
         self.late = Some(seconds);
@@ -186,7 +182,8 @@ impl Proof {
     }
 }
 
-/// The secrets of one source, any of which may have signed, keyed once at start-up.
+/// The secrets of one source, any of which may have signed. HMAC states are prepared once at
+/// startup.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
     keys: Vec<Key>,
@@ -197,7 +194,7 @@ struct Key {
     mac: Hmac<Sha256>,
     secret: Secret,
     fingerprint: Fingerprint,
-    /// How often it has proved something: shared by every copy of the ring.
+    /// The number of successful verifications, shared by all clones of the ring.
     uses: Arc<AtomicU64>,
 }
 
@@ -209,9 +206,6 @@ impl fmt::Debug for Key {
 
 impl KeyRing {
     /// A ring of one to three secrets.
-    ///
-    /// # Errors
-    /// [`WeakSecret::Count`] for none or more.
     pub fn new(secrets: Vec<Secret>) -> Result<Self, WeakSecret> {
         if secrets.is_empty() || secrets.len() > MAX_SECRETS {
             return Err(WeakSecret::Count);
@@ -228,24 +222,24 @@ impl KeyRing {
         Ok(Self { keys })
     }
 
-    /// How often each secret has proved something since the ring was made. Operators see by it
-    /// which one a sender uses.
+    /// The number of verifications by each secret since startup. It shows operators which secret a
+    /// sender uses.
     pub fn uses(&self) -> impl Iterator<Item = (Fingerprint, u64)> {
         self.keys.iter().map(|key| (key.fingerprint, key.uses.load(Ordering::Relaxed)))
     }
 
-    /// How long each secret is, in bytes.
+    /// The length of each secret, in bytes.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
         self.keys.iter().map(|key| key.secret.0.len())
     }
 
-    /// The secrets, in configured order.
+    /// The secrets in configured order.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.keys.iter().map(|key| &key.secret)
     }
 
-    /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC runs
-    /// over the body once per secret, however many candidates there are.
+    /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC over the
+    /// body is computed once per secret, however many candidates there are.
     pub(super) fn prove(
         &self,
         transcript: &[&[u8]],
@@ -258,7 +252,7 @@ impl KeyRing {
         Ok(Self::proof(Strength::Signed, key, covered))
     }
 
-    /// The MACs of a message that comes in pieces, one for each secret, after its first pieces.
+    /// The MACs, one per secret, of a message that arrives in pieces, after its first pieces.
     pub(super) fn begin(&self, first: &[&[u8]]) -> Vec<Hmac<Sha256>> {
         let begin = |key: &Key| {
             let mut mac = key.mac.clone();
@@ -270,15 +264,16 @@ impl KeyRing {
         self.keys.iter().map(begin).collect()
     }
 
-    /// Proves that one of the secrets made one of `candidates` over a message that came in pieces.
+    /// Proves that one of the secrets made one of `candidates` over a message that arrived in
+    /// pieces.
     pub(super) fn conclude(
         &self,
         macs: &[Hmac<Sha256>],
         candidates: &[[u8; 32]],
         covered: Vec<&'static str>,
     ) -> Result<Proof, Refusal> {
-        let mut made = self.keys.iter().zip(macs);
-        let found = made.find(|(_, mac)| {
+        let mut by_key = self.keys.iter().zip(macs);
+        let found = by_key.find(|(_, mac)| {
             candidates.iter().any(|candidate| (*mac).clone().verify_slice(candidate).is_ok())
         });
         let (key, _) = found.ok_or(Refusal::Mismatch)?;
@@ -292,8 +287,8 @@ impl KeyRing {
         Ok(Self::proof(Strength::Vouched, key, Vec::new()))
     }
 
-    /// Proves that `presented` is one of the secrets, and with it the headers in `covered`.
-    pub(super) fn recognise(
+    /// Proves that `presented` is one of the secrets; vouches for the headers in `covered`.
+    pub(super) fn match_secret(
         &self,
         presented: &[u8],
         covered: &[&'static str],
@@ -335,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_weak_secret_is_refused_and_says_why() {
+    fn weak_secret_is_rejected_with_its_reason() {
         for (bytes, why) in [
             (&b""[..], WeakSecret::Empty),
             (b"   ", WeakSecret::Padded),
@@ -352,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_never_shows_a_secret() {
+    fn debug_output_never_contains_a_secret() {
         let secret = Secret::new("a-canary-in-the-coal-mine").unwrap();
         let ring = KeyRing::new(vec![secret.clone()]).unwrap();
         for text in [format!("{secret:?}"), format!("{ring:?}")] {
@@ -361,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_key_proves_nothing() {
+    fn empty_key_proves_nothing() {
         let ring = KeyRing::new(vec![Secret::new("sixteen-bytes-ok").unwrap()]).unwrap();
         let empty: [u8; 32] = Hmac::<Sha256>::new_from_slice(b"")
             .unwrap()

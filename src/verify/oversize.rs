@@ -1,11 +1,11 @@
-//! Requests whose body is larger than their source keeps: proven while the body streams by.
+//! Requests whose body exceeds the source's limit: verified while the body streams by.
 //!
-//! A sender that repeats what was refused, and sends nothing else before that is taken, would be
-//! stopped for good by one body that is too large. So such a body is read to its end and thrown
-//! away piece by piece. What stays is how large it was, its digest, and, where the sender signed
-//! it, the [`Proof`] of that: enough to answer, and for an operator to know what is missing.
+//! Some senders repeat a rejected request and send nothing else until it is accepted, so one
+//! oversized body would block them for good. Such a body is therefore read to its end and discarded
+//! piece by piece. Its size, its digest and, if the sender signed it, the [`Proof`] remain: enough
+//! to answer the sender and to tell the operator what is missing.
 //!
-//! An [`OversizeRequest`] has no body to be read, named or handled.
+//! An [`OversizeRequest`] has no body that could be read, classified or handled.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::request::Provenance;
 use super::{Proof, Refusal, RequestHead, Scheme, UnixSeconds, Verifier, VerifyContext};
 
-/// A body that is read and not kept. Nothing about it is believed before [`StreamedBody::verify`].
+/// A body that is read but not kept. Nothing is trusted before [`StreamedBody::verify`].
 pub struct StreamedBody {
     head: RequestHead,
     now: UnixSeconds,
@@ -24,13 +24,13 @@ pub struct StreamedBody {
     size: u64,
 }
 
-/// The MACs over what has come so far, one for each secret of the source.
+/// The MACs over the bytes received so far, one per secret of the source.
 pub(super) struct Running {
     pub(super) scheme: &'static Scheme,
     pub(super) macs: Vec<Hmac<Sha256>>,
 }
 
-/// A request that its sender made, without its body.
+/// A verified request without its body.
 pub struct OversizeRequest {
     head: RequestHead,
     proof: Proof,
@@ -39,19 +39,22 @@ pub struct OversizeRequest {
 }
 
 impl StreamedBody {
-    /// Begins with a request whose head was checked at `now`.
+    /// Starts with a request whose head was checked at `now`.
     ///
     /// # Errors
-    /// The [`Refusal`] that the head deserves.
-    pub fn begin(gate: &Verifier, head: RequestHead, now: UnixSeconds) -> Result<Self, Refusal> {
-        let signed = match gate.provider.signs_body(&head) {
-            Some(scheme) => Some(Running { scheme, macs: scheme.begin(&head, &gate.keys)? }),
+    /// The [`Refusal`] of the head.
+    pub fn begin(
+        verifier: &Verifier,
+        head: RequestHead,
+        now: UnixSeconds,
+    ) -> Result<Self, Refusal> {
+        let signed = match verifier.provider.signs_body(&head) {
+            Some(scheme) => Some(Running { scheme, macs: scheme.begin(&head, &verifier.keys)? }),
             None => None,
         };
         Ok(Self { head, now, signed, digest: Sha256::new(), size: 0 })
     }
 
-    /// Takes the next piece of the body.
     pub fn update(&mut self, piece: &[u8]) {
         for mac in self.signed.iter_mut().flat_map(|signed| &mut signed.macs) {
             mac.update(piece);
@@ -60,15 +63,15 @@ impl StreamedBody {
         self.size = self.size.saturating_add(piece.len() as u64);
     }
 
-    /// Checks that the sender of this source made the request, and made it recently.
+    /// Verifies that the sender of this source made the request recently.
     ///
     /// # Errors
-    /// A [`Refusal`] when it did not. A token that is past its time counts as stale: there is no
-    /// body for who would still await it.
-    pub fn verify(self, gate: &Verifier) -> Result<OversizeRequest, Refusal> {
+    /// The [`Refusal`] that applies. An expired token counts as stale: without a body there is
+    /// nothing that a run could still expect.
+    pub fn verify(self, verifier: &Verifier) -> Result<OversizeRequest, Refusal> {
         let streamed = self.signed.as_ref();
-        let examination = VerifyContext::streamed(gate, &self.head, streamed, self.now);
-        let proof = gate.provider.verify(&examination)?;
+        let context = VerifyContext::streamed(verifier, &self.head, streamed, self.now);
+        let proof = verifier.provider.verify(&context)?;
         if let Some(seconds) = proof.late {
             return Err(Refusal::Stale { seconds });
         }
@@ -88,17 +91,16 @@ impl fmt::Debug for StreamedBody {
 }
 
 impl OversizeRequest {
-    /// How many bytes its body had.
+    /// The size of the body, in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The SHA-256 of its body.
+    /// The SHA-256 of the body.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
 
-    /// What is kept of where it comes from.
     pub fn provenance(&self, kept: &[&'static str]) -> Provenance {
         Provenance::of(&self.head, &self.proof, kept)
     }
@@ -139,7 +141,7 @@ mod tests {
     };
     const NOW: UnixSeconds = 1_700_000_000;
 
-    /// A sender of which `streams` is proven as it comes by; it is always asked for `SCHEME`.
+    /// A sender whose body is verified by `streams` while it arrives; `SCHEME` is always required.
     struct Sender {
         streams: Option<&'static Scheme>,
     }
@@ -182,20 +184,21 @@ mod tests {
         let keys =
             KeyRing::new(vec![secret("the-first-secret-0123"), secret("the-second-secret-012")]);
         let window = Window { max_age: 300, max_future: 300 };
-        let gate = Verifier { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
+        let verifier =
+            Verifier { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
         let mac = secret("the-second-secret-012").sign(&[b"1700000000.", b"one two three"]);
         let mut head = RequestHead::default();
         let value = format!("t=1700000000,v1={}", hex::encode(mac));
         head.headers.push("x-signature", Bytes::from(value));
-        let mut body = StreamedBody::begin(&gate, head, at)?;
+        let mut body = StreamedBody::begin(&verifier, head, at)?;
         for piece in pieces {
             body.update(piece);
         }
-        body.verify(&gate)
+        body.verify(&verifier)
     }
 
     #[test]
-    fn a_body_is_proven_however_it_comes_in_pieces() {
+    fn streamed_body_verifies_however_it_is_split() {
         for pieces in [
             &[&b"one two three"[..]][..],
             &[b"one ", b"", b"two ", b"three"],
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn another_body_or_time_is_refused() {
+    fn changed_body_or_time_is_rejected() {
         for pieces in [&[&b"one two thre"[..]][..], &[b"one two three", b" "], &[]] {
             assert!(matches!(verify(Some(&SCHEME), NOW, pieces), Err(Refusal::Mismatch)));
         }
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_begun_for_the_scheme_that_is_asked_for_proves_nothing() {
+    fn macs_of_another_scheme_prove_nothing() {
         for streams in [None, Some(&OTHER)] {
             assert!(matches!(verify(streams, NOW, &[b"one two three"]), Err(Refusal::Mismatch)));
         }

@@ -1,4 +1,4 @@
-//! What a provider is, and what it makes of a verified request.
+//! What a provider is, and how it classifies a verified request.
 
 use std::borrow::Cow;
 
@@ -11,141 +11,135 @@ use super::{
 
 /// One kind of sender, as configured for one source.
 pub trait Provider: Send + Sync + 'static {
-    /// Its name in the configuration and in stored events.
+    /// The name in the configuration and in stored events.
     fn name(&self) -> &'static str;
 
-    /// The actions that may follow the source's path, such as `create`. Where the list is empty
-    /// the path ends with the source.
+    /// The actions that may follow the source's path, such as `create`. If the list is empty,
+    /// nothing may follow it.
     fn actions(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Every header that it reads, lower-case. Others never leave the listener.
+    /// All headers that the provider reads, in lower case. The listener drops the others.
     fn headers(&self) -> &'static [&'static str];
 
-    /// Of those, the ones that are kept with the event: none that carries a secret or a
-    /// signature.
+    /// The headers stored with the event: none that contains a secret or a signature.
     fn kept_headers(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Every parameter that it reads from the query. Others are dropped with the headers that it
-    /// does not read.
+    /// The query parameters that the provider reads. The listener drops the others.
     fn parameters(&self) -> Vec<&str> {
         Vec::new()
     }
 
-    /// Takes secrets that were sent in the clear out of a head that is about to be kept.
+    /// Removes plaintext secrets from a head that is about to be stored.
     fn redact(&self, _head: &mut RequestHead) {}
 
-    /// Checks presence, shape and freshness of the headers before the body is read.
+    /// Checks the presence, shape and freshness of the headers before the body is read.
     ///
     /// # Errors
-    /// The [`Refusal`] that [`Provider::verify`] would give for this head.
+    /// The [`Refusal`] that [`Provider::verify`] would return for this head.
     fn precheck(&self, head: &RequestHead, window: Window, now: UnixSeconds)
     -> Result<(), Refusal>;
 
-    /// Checks that the sender made the request.
+    /// Verifies that the sender made the request.
     ///
     /// # Errors
-    /// A [`Refusal`] when nothing proves that it did.
+    /// A [`Refusal`] if nothing proves it.
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal>;
 
-    /// The scheme by which the sender of this head signs the body, where it does. By it a body that
-    /// is not kept is proven.
+    /// The scheme by which the sender of this head signs the body, if it does. A body that is not
+    /// kept is verified by it while it streams.
     fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
         None
     }
 
-    /// What [`Provider::verify`] looks for in this request, for who explains a refusal; what the
-    /// request claims comes first. It proves nothing. Where it is empty, only what is wrong with
-    /// the headers can be explained.
-    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    /// The proofs that this request claims, for diagnosing a rejection; the most likely one first.
+    /// They prove nothing. If the list is empty, only header problems can be diagnosed.
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         Vec::new()
     }
 
-    /// Says what the verified request is.
+    /// Classifies a verified request.
     fn classify(&self, request: &VerifiedRequest) -> Classified;
 
-    /// The payload that the sender would have sent in one piece, of what came in chunks: from the
-    /// transfer's envelope and its decoded content. `None` where it has no such form.
+    /// Rebuilds the payload that the sender would have sent in one piece, from a transfer's
+    /// envelope and its decoded content. `None` if the provider has no such form.
     fn whole(&self, _envelope: &[u8], _content: &[u8]) -> Option<Vec<u8>> {
         None
     }
 }
 
-/// What a request may be proven by.
+/// A proof that a request may carry.
 #[derive(Debug)]
 pub enum ProofMethod {
-    /// A signature over the body.
+    /// A signature that covers the body.
     Signature(&'static Scheme),
-    /// A signature in a form that the sender knows too, and the source does not take for this
-    /// request.
+    /// A signature in a form that the sender knows but the source does not accept for this request.
     OtherForm(&'static Scheme),
-    /// A token, which carries a MAC over the rest of itself.
+    /// A token that contains a MAC over the rest of itself.
     Token {
-        /// What the MAC is over.
+        /// The bytes covered by the MAC.
         signed: Vec<u8>,
-        /// The MAC.
         mac: [u8; 32],
     },
-    /// A secret that is repeated in the clear.
+    /// A shared secret, sent in plaintext.
     Repeated(Vec<u8>),
 }
 
-/// What a provider makes of a verified request.
+/// The classification of a verified request.
 #[derive(Debug)]
 pub enum Classified {
-    /// One whole event.
     Event(EventMeta),
-    /// A piece of a payload that comes in several requests.
+    /// One piece of a payload that is split over several requests.
     Chunk(Box<Chunk>),
-    /// Authentic but useless: kept, with a reason, as a dead letter.
+    /// Authentic but unprocessable: stored as a dead letter with a reason.
     Quarantined(Quarantined),
 }
 
-/// The name of an event.
+/// The metadata of an event.
 #[derive(Debug, Clone)]
 pub struct EventMeta {
-    /// Its type, such as `checkout.session.completed`; at most [`EventMeta::MAX_EVENT_TYPE`] bytes.
+    /// The type, such as `checkout.session.completed`; at most [`EventMeta::MAX_EVENT_TYPE`] bytes.
     pub event_type: Cow<'static, str>,
-    /// By what it is recognised when it comes again.
+    /// The deduplication key.
     pub key: EventKey,
-    /// Events of one lane are handled one after the other, in order of arrival.
+    /// Events of one lane are handled one at a time, in order of arrival.
     pub lane: Option<Lane>,
-    /// When it happened, as the sender says.
+    /// The time of occurrence, according to the sender.
     pub occurred_at: Option<OffsetDateTime>,
 }
 
 impl EventMeta {
-    /// The longest event type, in bytes; a longer one is quarantined as [`Quarantine::FieldLength`].
+    /// The maximum length of an event type, in bytes; a longer one is quarantined as
+    /// [`Quarantine::FieldLength`].
     pub const MAX_EVENT_TYPE: usize = 200;
 }
 
-/// By what an event is recognised when it comes again. There is no other way: all come from
-/// bytes that were signed, or, for a vouched request, from the body itself.
+/// The deduplication key of an event. Every variant comes from signed bytes or, for a vouched
+/// request, from the body itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKey {
-    /// An id that the proof covers. The sender may write other things around it when it sends the
-    /// event again, such as how many deliveries are pending.
+    /// An id covered by the proof. The rest of the body may change when the sender retries, such as
+    /// a count of pending deliveries.
     Signed(Vec<u8>),
-    /// An id that the proof covers, and that the sender never uses for another body: where that
-    /// happens, something is wrong at the sender, or somebody attacks.
+    /// An id covered by the proof that the sender never reuses: the same id with another body
+    /// points to a sender error or an attack.
     Once(Vec<u8>),
     /// The SHA-256 of the body.
     BodyDigest([u8; 32]),
 }
 
-/// The key of a lane. Stored in an index: long keys are stored as their digest.
+/// The key of a lane. It is stored in an index, so long keys are stored as their digest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lane(String);
 
 impl Lane {
     const MAX_BYTES: usize = 200;
-    /// What stands between two parts.
     const SEPARATOR: &str = " \u{1f} ";
 
-    /// A lane by its parts, such as repository and path. Parts cannot run into each other.
+    /// The lane of these parts, such as repository and path. Parts cannot run into each other.
     pub fn of(parts: &[&str]) -> Self {
         let joined =
             parts.iter().map(|part| part.replace('\u{1f}', "\u{1f}\u{1f}")).collect::<Vec<_>>();
@@ -156,79 +150,71 @@ impl Lane {
         Self(format!("sha256:{}", hex::encode(Sha256::digest(&key))))
     }
 
-    /// The stored text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A stored lane for users: its parts, such as `owner/name / decks/intro.md`, without the
-    /// separator that is nobody else's business. Parts that are empty are left out.
+    /// A stored lane for display: its non-empty parts, such as `owner/name / decks/intro.md`.
     pub fn shown(stored: &str) -> String {
         let parts = stored.split(Self::SEPARATOR).filter(|part| !part.trim().is_empty());
-        // A separator within a part stands twice.
+        // A separator inside a part is doubled.
         let parts = parts.map(|part| part.replace("\u{1f}\u{1f}", "\u{241f}"));
         parts.collect::<Vec<_>>().join(" / ")
     }
 }
 
-/// A verified request that is of no use, and why.
+/// An authentic request that cannot be processed.
 #[derive(Debug, Clone)]
 pub struct Quarantined {
-    /// The closed reason.
     pub reason: Quarantine,
-    /// What exactly is wrong, for the operator; from the parser, bounded when stored.
+    /// The details for operators, from the parser; truncated when stored.
     pub detail: String,
-    /// The event type as far as it could be told.
+    /// The event type, as far as it is known.
     pub event_type: Option<String>,
 }
 
-/// Why an authentic request is kept aside instead of handled.
+/// The reason why an authentic request is quarantined instead of handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Quarantine {
-    /// The body is larger than the source keeps. How large, and its digest, stand in the detail.
+    /// The body exceeds the source's size limit. The detail contains its size and digest.
     TooLarge,
-    /// An id that its sender uses once came with another body.
+    /// The sender reused an id for another body.
     IdReused,
-    /// There is no body.
     EmptyBody,
-    /// The body is not UTF-8.
     NotUtf8,
-    /// The body is not JSON.
     NotJson,
-    /// A field stands twice: two readers would disagree about which one counts.
+    /// A field is repeated: two readers could disagree about which one counts.
     DuplicateKey,
-    /// A number is too large to be read.
+    /// A number is out of range.
     NumberRange,
     /// A field is missing or has the wrong type.
     Schema,
-    /// A name is too long to be a name.
     FieldLength,
-    /// The path says one action, the body another.
+    /// The action in the path differs from the action in the body.
     ActionMismatch,
-    /// The file's path is absolute, climbs out, or holds characters that no path needs.
+    /// The file's path is absolute, leaves the repository, or contains forbidden characters.
     PathInvalid,
-    /// The file's bytes have another SHA-256 than the sender says.
+    /// The SHA-256 of the file differs from the declared one.
     DigestMismatch,
-    /// The file's bytes are not as many as the sender says.
+    /// The size of the file differs from the declared one.
     SizeMismatch,
-    /// The content is not the base64 that it claims to be.
+    /// The content is not valid base64.
     Base64,
-    /// The transfer's id is not one.
+    /// The transfer id is not valid.
     ChunkId,
-    /// The chunk's number is not below the total, or either is no count.
+    /// The chunk's index or total is invalid.
     ChunkRange,
-    /// More chunks, or more bytes, than a transfer may have.
+    /// The transfer has more chunks or bytes than allowed.
     ChunkLimit,
-    /// The chunk does not agree with those of its transfer that came before.
+    /// The chunk contradicts earlier chunks of its transfer.
     ChunkMixed,
-    /// The transfer was closed because a newer one replaced it.
+    /// A newer transfer replaced this one.
     ChunkSuperseded,
-    /// The transfer was closed because the rest did not come in time.
+    /// The transfer is incomplete and timed out.
     ChunkExpired,
 }
 
 impl Quarantine {
-    /// Every reason.
     pub const ALL: [Self; 20] = [
         Self::TooLarge,
         Self::IdReused,
@@ -252,7 +238,6 @@ impl Quarantine {
         Self::ChunkExpired,
     ];
 
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
@@ -290,7 +275,7 @@ mod tests {
     use super::Lane;
 
     #[test]
-    fn a_lane_is_shown_without_its_separator() {
+    fn lane_is_displayed_without_separator() {
         for (parts, shown) in [
             (&["owner/name", "decks/intro.md"][..], "owner/name / decks/intro.md"),
             (&["", "acct_1"], "acct_1"),

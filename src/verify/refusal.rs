@@ -7,45 +7,45 @@ use super::request::ExpiredToken;
 
 /// Why a request was rejected.
 ///
-/// All of these are the same answer to the sender, byte for byte; the difference is for the log
-/// and the metrics, through [`Refusal::reason`].
+/// The sender gets the same response for all of these, byte for byte; the difference appears only
+/// in the log and the metrics, through [`Refusal::reason`].
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// No source of this name, or it is disabled, or it does not take this action.
+    /// No enabled source has this name, or it does not accept this action.
     #[error("unknown source")]
     UnknownSource,
-    /// A header that carries the signature, the time or another signed value is missing.
+    /// A header with the signature, the time or another signed value is missing.
     #[error("missing header `{0}`")]
     Missing(&'static str),
-    /// A header that carries the signature is there but does not have its shape: empty, twice,
-    /// not ASCII, wrong prefix, not hexadecimal, wrong length, too many candidates.
+    /// A signature header is malformed: empty, repeated, not ASCII, wrong prefix, not hexadecimal,
+    /// wrong length, or too many candidates.
     #[error("malformed header `{0}`")]
     Malformed(&'static str),
     /// The timestamp is not a plain positive decimal number of seconds.
     #[error("invalid timestamp: not a decimal number")]
     TimestampMalformed,
-    /// The timestamp lies further in the past than the source allows.
+    /// The timestamp is older than the source allows.
     #[error("timestamp too old by {seconds} s")]
     Stale {
-        /// By how many seconds the maximum age is exceeded.
+        /// Seconds beyond the maximum age.
         seconds: i64,
     },
-    /// The timestamp lies further in the future than the source allows.
+    /// The timestamp is further in the future than the source allows.
     #[error("timestamp too far in the future by {seconds} s")]
     Future {
-        /// By how many seconds the maximum is exceeded.
+        /// Seconds beyond the maximum.
         seconds: i64,
     },
-    /// No secret of the source makes any of the signatures.
+    /// No secret of the source matches any of the signatures.
     #[error("no secret of the source matches the signature")]
     Mismatch,
-    /// A value that is part of the signed text would make that text ambiguous.
+    /// A signed value contains a character that would make the signed text ambiguous.
     #[error("forbidden character in header `{0}`")]
     Ambiguous(&'static str),
-    /// The request names a service, an origin or a purpose that the source does not accept.
+    /// The request names a service, origin or purpose that the source does not accept.
     #[error("{0} is not in the source's allow list")]
     NotAllowed(&'static str),
-    /// Authentic, but its token has expired: only the registry of runs can still accept it.
+    /// Authentic, but its token has expired: accepted only if its run is still expected.
     #[error("token expired")]
     Late(Box<ExpiredToken>),
 }
@@ -90,12 +90,11 @@ pub enum RefusalReason {
 }
 
 impl Refusal {
-    /// The word for the log and the metrics.
+    /// The name in the log and the metrics.
     pub fn reason(&self) -> &'static str {
         self.kind().as_str()
     }
 
-    /// The reason, without its details.
     pub fn kind(&self) -> RefusalReason {
         match self {
             Self::UnknownSource => RefusalReason::UnknownSource,
@@ -112,7 +111,6 @@ impl Refusal {
 }
 
 impl RefusalReason {
-    /// The word for the log and the metrics.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -1,4 +1,4 @@
-//! A request before and after verification, and what a provider may look at in between.
+//! A request before and after verification, and the context in which a provider verifies it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,21 +14,20 @@ use super::{
     UnixSeconds, Window,
 };
 
-/// Everything of a request but its body. None of it can be believed.
+/// The unverified metadata of a request: everything but the body.
 #[derive(Debug, Clone, Default)]
 pub struct RequestHead {
-    /// The action that the path names, such as `create`; paths are not signed.
+    /// The action in the path, such as `create`. Paths are not signed.
     pub action: Option<&'static str>,
-    /// Of the query string, the parameters that the provider asked for, undecoded.
+    /// The query parameters that the provider reads, undecoded.
     pub query: Option<String>,
-    /// The headers that the provider asked for.
     pub headers: Headers,
-    /// What came along, for users.
+    /// Unsigned metadata, for display only.
     pub along: SenderInfo,
 }
 
 impl RequestHead {
-    /// Of the query, the parameters that the provider reads, as they are written.
+    /// The query parameters that the provider reads, undecoded.
     pub fn reads(provider: &dyn Provider, query: Option<&str>) -> Option<String> {
         let read = provider.parameters();
         let is_read = |pair: &&str| {
@@ -39,7 +38,7 @@ impl RequestHead {
         (!kept.is_empty()).then(|| kept.join("&"))
     }
 
-    /// Every value of a parameter of the query, decoded.
+    /// All values of a query parameter, decoded.
     pub fn parameter<'h>(&'h self, name: &'h str) -> impl Iterator<Item = Cow<'h, str>> {
         let query = self.query.as_deref().unwrap_or_default();
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -47,48 +46,44 @@ impl RequestHead {
     }
 }
 
-/// How one source lets requests in.
+/// The verification settings of one source.
 #[derive(Clone)]
 pub struct Verifier {
-    /// What kind of sender it is.
     pub provider: Arc<dyn Provider>,
-    /// Its secrets.
     pub keys: KeyRing,
-    /// How fresh a signature must be.
     pub window: Window,
 }
 
 impl Verifier {
-    /// Checks what can be checked before the body is read: that the headers are there, have
-    /// their shape, and are fresh. Saves reading what would be refused anyway.
+    /// Checks the presence, shape and freshness of the headers before the body is read, so that a
+    /// request which would be rejected anyway costs no read.
     ///
     /// # Errors
-    /// The [`Refusal`] that [`RawRequest::verify`] would give.
+    /// The [`Refusal`] that [`RawRequest::verify`] would return.
     pub fn precheck(&self, head: &RequestHead, now: UnixSeconds) -> Result<(), Refusal> {
         self.provider.precheck(head, self.window, now)
     }
 }
 
-/// A request as it arrived. Its body cannot be read: see [`RawRequest::verify`].
+/// A request as received. Its body is inaccessible until [`RawRequest::verify`].
 pub struct RawRequest {
     head: RequestHead,
     body: Bytes,
 }
 
 impl RawRequest {
-    /// Puts a head and the exact bytes of its body together.
     pub fn new(head: RequestHead, body: Bytes) -> Self {
         Self { head, body }
     }
 
-    /// Checks that the sender of this source made the request, and made it recently.
+    /// Verifies that the sender of this source made the request recently.
     ///
     /// # Errors
-    /// A [`Refusal`] when it did not; [`Refusal::Late`] when it did, but its token is past its
-    /// time.
-    pub fn verify(self, gate: &Verifier, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
-        let examination = VerifyContext::new(gate, &self.head, &self.body, now);
-        let proof = gate.provider.verify(&examination)?;
+    /// [`Refusal::Late`] if it is authentic but its token has expired; otherwise the [`Refusal`]
+    /// that applies.
+    pub fn verify(self, verifier: &Verifier, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
+        let context = VerifyContext::new(verifier, &self.head, &self.body, now);
+        let proof = verifier.provider.verify(&context)?;
         let late = proof.late;
         let verified = VerifiedRequest { head: self.head, body: self.body, proof };
         if let Some(seconds) = late {
@@ -104,7 +99,7 @@ impl fmt::Debug for RawRequest {
     }
 }
 
-/// What a provider sees while it verifies: the unsigned head, and the means to prove it.
+/// What a provider needs to verify a request: the unverified head and the means of proof.
 pub struct VerifyContext<'a> {
     head: &'a RequestHead,
     body: Content<'a>,
@@ -113,38 +108,41 @@ pub struct VerifyContext<'a> {
     now: UnixSeconds,
 }
 
-/// What there is of a body.
+/// What is available of a body.
 #[derive(Clone, Copy)]
 enum Content<'a> {
-    /// All of it.
     Whole(&'a Bytes),
-    /// What was made of it as it came by, where its sender signs it.
+    /// The MACs computed while the body streamed by, if its sender signs it.
     Streamed(Option<&'a Running>),
 }
 
 impl<'a> VerifyContext<'a> {
-    /// For who explains what came of it.
     pub(super) fn new(
-        gate: &'a Verifier,
+        verifier: &'a Verifier,
         head: &'a RequestHead,
         body: &'a Bytes,
         now: UnixSeconds,
     ) -> Self {
-        Self { head, body: Content::Whole(body), keys: &gate.keys, window: gate.window, now }
+        Self {
+            head,
+            body: Content::Whole(body),
+            keys: &verifier.keys,
+            window: verifier.window,
+            now,
+        }
     }
 
     /// For a body that was not kept.
     pub(super) fn streamed(
-        gate: &'a Verifier,
+        verifier: &'a Verifier,
         head: &'a RequestHead,
         running: Option<&'a Running>,
         now: UnixSeconds,
     ) -> Self {
         let body = Content::Streamed(running);
-        Self { head, body, keys: &gate.keys, window: gate.window, now }
+        Self { head, body, keys: &verifier.keys, window: verifier.window, now }
     }
 
-    /// The head of the request.
     pub fn head(&self) -> &'a RequestHead {
         self.head
     }
@@ -154,50 +152,40 @@ impl<'a> VerifyContext<'a> {
         self.now
     }
 
-    /// The freshness window of the source.
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Proves that the request is signed as `scheme` says, and fresh.
-    ///
-    /// # Errors
-    /// The [`Refusal`] that the scheme's engine comes to.
+    /// Proves that the request is fresh and signed according to `scheme`.
     pub fn signed(&self, scheme: &Scheme) -> Result<Proof, Refusal> {
         match self.body {
             Content::Whole(body) => scheme.prove(self.head, body, self.keys, self.window, self.now),
             Content::Streamed(Some(running)) if std::ptr::eq(running.scheme, scheme) => {
                 scheme.conclude(self.head, &running.macs, self.keys, self.window, self.now)
             }
-            // Another scheme than the one that the MACs were begun for has proven nothing.
+            // MACs that were started for another scheme prove nothing.
             Content::Streamed(_) => Err(Refusal::Mismatch),
         }
     }
 
-    /// Proves that `token`, which does not cover the body, carries the MAC `candidate`.
-    ///
-    /// # Errors
-    /// [`Refusal::Mismatch`].
+    /// Proves that `candidate` is the MAC of `token`, which does not cover the body.
     pub fn vouched_by_token(&self, token: &[u8], candidate: [u8; 32]) -> Result<Proof, Refusal> {
         self.keys.vouch(token, candidate)
     }
 
-    /// Proves that `presented` is one of the source's secrets, for senders that can only repeat
-    /// a shared secret. It vouches for the headers `beside` it as it does for the body: nothing is
-    /// signed, and all of it comes from who knows the secret.
-    ///
-    /// # Errors
-    /// [`Refusal::Mismatch`].
+    /// Proves that `presented` is one of the source's secrets, for senders that can only repeat a
+    /// shared secret. Nothing is signed: the secret vouches equally for the body and for the
+    /// headers in `vouched_headers`.
     pub fn vouched_by_secret(
         &self,
         presented: &[u8],
-        beside: &[&'static str],
+        vouched_headers: &[&'static str],
     ) -> Result<Proof, Refusal> {
-        self.keys.recognise(presented, beside)
+        self.keys.match_secret(presented, vouched_headers)
     }
 
-    /// The text of a top-level field of a JSON body: the one look into an unverified body, for a
-    /// token that travels inside. What is found proves nothing until its own MAC holds.
+    /// Returns the text of a top-level field of a JSON body: the only access to an unverified body,
+    /// for a token that is sent inside it. The value proves nothing until its own MAC is verified.
     pub fn token_in_body(&self, field: &str) -> Option<String> {
         match self.body {
             Content::Whole(body) => super::json::top_level_text(body, field),
@@ -206,28 +194,25 @@ impl<'a> VerifyContext<'a> {
     }
 }
 
-/// What is kept of where a verified request comes from, to stand beside its body.
+/// The origin of a verified request, stored with its body.
 #[derive(Debug, Clone)]
 pub struct Provenance {
-    /// The action in the path.
     pub action: Option<&'static str>,
-    /// How much its proof says.
     pub strength: Strength,
-    /// Which secret it was made with.
     pub secret: Fingerprint,
-    /// `now − signed_at` in seconds, where the sender signs a time.
+    /// `now − signed_at` in seconds, if the sender signs a time.
     pub skew: Option<i64>,
-    /// Whether it was accepted past its token's time.
+    /// Whether it was accepted although its token had expired.
     pub late: bool,
-    /// What its verified token says, as its decoded bytes.
+    /// The decoded claims of its verified token.
     pub claims: Option<Bytes>,
-    /// The headers to keep beside it, each as text.
+    /// The headers to store, as text.
     pub headers: Vec<(&'static str, String)>,
 }
 
 impl Provenance {
     pub(super) fn of(head: &RequestHead, proof: &Proof, kept: &[&'static str]) -> Self {
-        let lines = head.headers.iter().filter(|(name, _)| kept.contains(name));
+        let headers = head.headers.iter().filter(|(name, _)| kept.contains(name));
         let text = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
         Self {
             action: head.action,
@@ -236,7 +221,7 @@ impl Provenance {
             skew: proof.skew,
             late: proof.late.is_some(),
             claims: proof.claims.clone(),
-            headers: lines
+            headers: headers
                 .map(|(name, value)| (name, text(value)))
                 .chain(head.along.iter().map(|(name, value)| (name, value.to_owned())))
                 .collect(),
@@ -244,7 +229,7 @@ impl Provenance {
     }
 }
 
-/// A request that its sender made.
+/// A request whose sender is verified.
 #[derive(Clone)]
 pub struct VerifiedRequest {
     head: RequestHead,
@@ -253,27 +238,26 @@ pub struct VerifiedRequest {
 }
 
 impl VerifiedRequest {
-    /// The exact bytes that were received.
+    /// The exact bytes received.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The SHA-256 of the body.
     pub fn body_digest(&self) -> [u8; 32] {
         Sha256::digest(&self.body).into()
     }
 
-    /// Whether it is a test event, which is recorded and handed to nobody.
+    /// Whether it is a test event, which is recorded but delivered to no handler.
     pub fn is_test(&self) -> bool {
         super::test_event::is_test(&self.body)
     }
 
-    /// The action in the path. It is not signed: a hint, to be held against the body's shape.
+    /// The action in the path. It is unsigned: a hint to compare with the shape of the body.
     pub fn action(&self) -> Option<&'static str> {
         self.head.action
     }
 
-    /// A header that the proof covers; others cannot be read any more.
+    /// A header covered by the proof; other headers are inaccessible.
     pub fn header(&self, name: &'static str) -> Option<&str> {
         if !self.proof.covered.contains(&name) {
             return None;
@@ -281,37 +265,35 @@ impl VerifiedRequest {
         self.head.headers.token(name).ok().flatten()
     }
 
-    /// What is kept of where it comes from; of the headers those in `kept`.
+    /// The data to store about its origin, with the headers listed in `kept`.
     pub fn provenance(&self, kept: &[&'static str]) -> Provenance {
         Provenance::of(&self.head, &self.proof, kept)
     }
 
-    /// What the verified token says, as its decoded bytes.
+    /// The decoded claims of the verified token.
     pub fn claims(&self) -> Option<&Bytes> {
         self.proof.claims.as_ref()
     }
 
-    /// How much the proof says.
     pub fn strength(&self) -> Strength {
         self.proof.strength
     }
 
-    /// Which secret it was made with.
     pub fn secret(&self) -> Fingerprint {
         self.proof.secret
     }
 
-    /// `now − signed_at` in seconds, where the sender signs a time.
+    /// `now − signed_at` in seconds, if the sender signs a time.
     pub fn skew(&self) -> Option<i64> {
         self.proof.skew
     }
 
-    /// The digest under which a duplicate is the same request, where the sender sent one.
+    /// The digest of the idempotency key, if the sender sent one.
     pub fn request_key(&self) -> Option<[u8; 32]> {
         self.proof.request_key
     }
 
-    /// Whether it was accepted past its token's time.
+    /// Whether it was accepted although its token had expired.
     pub fn late(&self) -> bool {
         self.proof.late.is_some()
     }
@@ -326,8 +308,8 @@ impl fmt::Debug for VerifiedRequest {
     }
 }
 
-/// A request whose token holds but is past its time. Only its claims can be read, to ask the
-/// registry of runs whether the run is still awaited.
+/// A request whose token is valid but expired. Only its claims are accessible, to look up whether
+/// its run is still expected.
 #[derive(Debug)]
 pub struct ExpiredToken {
     verified: VerifiedRequest,
@@ -335,18 +317,16 @@ pub struct ExpiredToken {
 }
 
 impl ExpiredToken {
-    /// What the verified token says.
     pub fn claims(&self) -> Option<&Bytes> {
         self.verified.claims()
     }
 
-    /// Lets it in after all: the registry still awaits it. The event stays marked as late.
+    /// Accepts the request because its run is still expected. The event is marked as late.
     pub fn admit(self) -> VerifiedRequest {
         self.verified
     }
 
-    /// Refuses it as what it is without a registry that awaits it: too old, by as much as its token
-    /// is past its time.
+    /// Rejects the request as stale because no run is expected.
     pub fn refuse(&self) -> Refusal {
         Refusal::Stale { seconds: self.seconds }
     }

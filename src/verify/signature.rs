@@ -1,106 +1,93 @@
-//! Signature schemes as data, and the one engine that runs them.
+//! Signature schemes as data, and the engine that runs them.
 //!
-//! A [`Scheme`] says in which header the signature stands and how it is written there, where the
-//! time stands, and what text is signed. Every signed text ends in the body; a scheme cannot say
-//! otherwise. All schemes here are HMAC-SHA256 in hexadecimal.
+//! A [`Scheme`] says which header contains the signature and in which format, where the timestamp
+//! is, and what text is signed. Every signed text ends in the body; a scheme cannot say otherwise.
+//! All schemes here are HMAC-SHA256 in hexadecimal.
 
 use hmac::Hmac;
 use sha2::Sha256;
 
 use super::{KeyRing, Proof, Refusal, RequestHead, UnixSeconds, Window, parse_timestamp};
 
-/// The longest accepted signature header, in bytes, and the most signatures in it.
+/// The maximum length of a signature header, in bytes, and the maximum number of signatures in it.
 pub(super) const MAX_HEADER: usize = 4096;
 pub(super) const MAX_CANDIDATES: usize = 16;
 
 /// How one kind of sender signs.
 #[derive(Debug)]
 pub struct Scheme {
-    /// The header that carries the signature.
     pub header: &'static str,
-    /// How the signature is written in that header.
     pub layout: Layout,
-    /// Where the time of signing stands.
     pub time: Time,
-    /// What is signed before the body.
+    /// The parts that are signed before the body.
     pub transcript: &'static [Part],
 }
 
-/// How a signature header is written.
+/// The format of a signature header.
 #[derive(Debug)]
 pub enum Layout {
     /// One signature: the prefix, then hexadecimal digits.
     Prefixed(&'static str),
     /// One signature, with or without the prefix.
     MaybePrefixed(&'static str),
-    /// A list `key=value,key=value`; of the values under `signature` any may match, the one under
-    /// `time` is the timestamp, unknown keys are passed over.
-    Pairs {
-        /// The key of the timestamp.
-        time: &'static str,
-        /// The key of the signatures.
-        signature: &'static str,
-    },
+    /// A list `key=value,key=value`. Any value under `signature` may match, the value under `time`
+    /// is the timestamp, and unknown keys are ignored.
+    Pairs { time: &'static str, signature: &'static str },
 }
 
-/// Where the time of signing stands.
+/// The location of the timestamp.
 #[derive(Debug)]
 pub enum Time {
-    /// In a header of its own.
+    /// In a separate header.
     Header(&'static str, Units),
     /// In the signature header, under the layout's time key.
     InSignature,
 }
 
-/// How a timestamp counts.
+/// The unit of a timestamp.
 #[derive(Debug, Clone, Copy)]
 pub enum Units {
-    /// Whole seconds.
     Seconds,
     /// Ten digits are seconds, thirteen are milliseconds.
     SecondsOrMillis,
 }
 
-/// A piece of the signed text before the body.
+/// A part of the signed text before the body.
 #[derive(Debug)]
 pub enum Part {
-    /// These characters.
     Text(&'static str),
     /// The timestamp, as the sender wrote it.
     Timestamp,
-    /// The value of a header. `shape` refuses values that would make the text ambiguous, since
-    /// separators are not escaped; a header that may be absent counts as empty.
+    /// The value of a header; an absent optional header counts as empty. `shape` rejects values
+    /// that would make the text ambiguous, since separators are not escaped.
     Header {
-        /// Its lower-case name.
         name: &'static str,
-        /// Whether it may be absent.
         optional: bool,
-        /// Whether a value is acceptable.
         shape: fn(&str) -> bool,
     },
 }
 
-/// What the headers say before anything is believed.
-struct Statement<'h> {
+/// The unverified content of the headers.
+struct SignatureHeaders<'h> {
     timestamp: &'h str,
     signed_at: UnixSeconds,
     candidates: Vec<[u8; 32]>,
 }
 
 impl Scheme {
-    /// Checks presence, shape and freshness of the headers, without the body.
+    /// Checks the presence, shape and freshness of the headers, without the body.
     ///
     /// # Errors
-    /// The [`Refusal`] that proving would give for these headers.
+    /// The [`Refusal`] that verification would return for these headers.
     pub fn precheck(
         &self,
         head: &RequestHead,
         window: Window,
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
-        let statement = self.read(head)?;
-        self.transcript(head, statement.timestamp)?;
-        window.check(statement.signed_at, now).map(drop)
+        let parsed = self.read(head)?;
+        self.transcript(head, parsed.timestamp)?;
+        window.check(parsed.signed_at, now).map(drop)
     }
 
     pub(super) fn prove(
@@ -111,25 +98,25 @@ impl Scheme {
         window: Window,
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
-        let statement = self.read(head)?;
-        let transcript = self.transcript(head, statement.timestamp)?;
-        let skew = window.check(statement.signed_at, now)?;
-        let proof = keys.prove(&transcript, body, &statement.candidates, self.covered())?;
+        let parsed = self.read(head)?;
+        let transcript = self.transcript(head, parsed.timestamp)?;
+        let skew = window.check(parsed.signed_at, now)?;
+        let proof = keys.prove(&transcript, body, &parsed.candidates, self.covered())?;
         Ok(proof.with_skew(skew))
     }
 
-    /// The MACs, one for each secret, over what is signed before the body.
+    /// The MACs, one per secret, over the parts before the body.
     pub(super) fn begin(
         &self,
         head: &RequestHead,
         keys: &KeyRing,
     ) -> Result<Vec<Hmac<Sha256>>, Refusal> {
-        let statement = self.read(head)?;
-        Ok(keys.begin(&self.transcript(head, statement.timestamp)?))
+        let parsed = self.read(head)?;
+        Ok(keys.begin(&self.transcript(head, parsed.timestamp)?))
     }
 
-    /// Proves what [`Scheme::prove`] does, by MACs that were begun with [`Scheme::begin`] for the
-    /// same head and have seen the whole body.
+    /// As [`Scheme::prove`], with MACs from [`Scheme::begin`] for the same head that have been fed
+    /// the whole body.
     pub(super) fn conclude(
         &self,
         head: &RequestHead,
@@ -138,13 +125,13 @@ impl Scheme {
         window: Window,
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
-        let statement = self.read(head)?;
-        let skew = window.check(statement.signed_at, now)?;
-        let proof = keys.conclude(macs, &statement.candidates, self.covered())?;
+        let parsed = self.read(head)?;
+        let skew = window.check(parsed.signed_at, now)?;
+        let proof = keys.conclude(macs, &parsed.candidates, self.covered())?;
         Ok(proof.with_skew(skew))
     }
 
-    fn read<'h>(&self, head: &'h RequestHead) -> Result<Statement<'h>, Refusal> {
+    fn read<'h>(&self, head: &'h RequestHead) -> Result<SignatureHeaders<'h>, Refusal> {
         let malformed = || Refusal::Malformed(self.header);
         if head.headers.length(self.header) > MAX_HEADER {
             return Err(malformed());
@@ -176,7 +163,7 @@ impl Scheme {
                 (text, Units::Seconds.parse(text)?)
             }
         };
-        Ok(Statement { timestamp, signed_at, candidates })
+        Ok(SignatureHeaders { timestamp, signed_at, candidates })
     }
 
     fn read_pairs<'h>(
@@ -196,8 +183,8 @@ impl Scheme {
             let (key, text) = pair.split_once('=').ok_or_else(malformed)?;
             let text = text.trim_matches('"');
             if key == time {
-                // Two times would let one signature be read as of either; the same one twice is a
-                // header that was repeated.
+                // Two different times would let one signature count for either; an identical one is
+                // a repeated header.
                 if timestamp.replace(text).is_some_and(|before| before != text) {
                     return Err(malformed());
                 }
@@ -210,7 +197,8 @@ impl Scheme {
                 if seen > MAX_CANDIDATES {
                     return Err(malformed());
                 }
-                // One bad element does not spoil the list: a rotation may add a longer kind.
+                // One malformed element does not invalidate the list: a rotation may add a longer
+                // kind of signature.
                 candidates.extend(mac);
             }
         }
@@ -274,8 +262,8 @@ impl Units {
     }
 }
 
-/// A whole MAC from exactly 64 hexadecimal digits of either case: a shorter one would be a weaker
-/// claim that must not be compared at all.
+/// Decodes a MAC from exactly 64 hexadecimal digits of either case. A shorter one would be a weaker
+/// claim, which must not be compared at all.
 fn decode(digits: &str) -> Option<[u8; 32]> {
     let mut mac = [0; 32];
     hex::decode_to_slice(digits, &mut mac).ok()?;

@@ -32,7 +32,6 @@ pub enum Strength {
 }
 
 impl Strength {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

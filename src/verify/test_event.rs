@@ -1,30 +1,28 @@
 //! A test event, sent by the holder of a source's secret to check the connection. It is recognised
-//! by its body, which is signed like every other; a header could be added to a replayed request. It
+//! by its body, which is signed like any other; a header could be added to a replayed request. It
 //! is recorded for every provider and delivered to no handler.
 
 use serde::{Deserialize, Serialize};
 
-/// The type under which it is recorded.
+/// The event type.
 pub const TEST_EVENT_TYPE: &str = "sealpost.test";
-/// Longer bodies are none.
-const LONGEST: usize = 256;
+/// Longer bodies are not test events.
+const MAX_BYTES: usize = 256;
 
-/// The whole body.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Test {
     sealpost_test: String,
 }
 
-/// The body of a test event; `id` tells it from every other.
+/// The body of a test event with a unique `id`.
 pub fn test_body(id: &str) -> Vec<u8> {
-    // One text cannot fail to be written.
+    // A struct with one string always serialises.
     serde_json::to_vec(&Test { sealpost_test: id.to_owned() }).unwrap_or_default()
 }
 
-/// Whether this is the body of a test event.
 pub(super) fn is_test(body: &[u8]) -> bool {
-    body.len() <= LONGEST && serde_json::from_slice::<Test>(body).is_ok()
+    body.len() <= MAX_BYTES && serde_json::from_slice::<Test>(body).is_ok()
 }
 
 #[cfg(test)]
@@ -32,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_body_that_is_made_for_it_is_a_test() {
+    fn only_an_exact_test_body_is_a_test_event() {
         assert!(is_test(&test_body("1")));
         for body in
             [&b"{}"[..], b"[\"1\"]x", br#"{"sealpost_test":"1","id":"evt_1"}"#, b"", b"{\"id\":1}"]

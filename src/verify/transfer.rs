@@ -1,8 +1,8 @@
-//! A payload that comes in several requests, each signed on its own.
+//! Payloads that are split over several requests, each signed on its own.
 //!
 //! Every chunk repeats the whole [`Manifest`]; the first one to arrive freezes it. A chunk is
-//! checked on its own, here; that chunks agree with each other, and that the whole has the
-//! promised size and digest, is checked where they meet, in the store.
+//! checked on its own here. That chunks agree with each other, and that the result has the promised
+//! size and digest, is checked in the store, where they are joined.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,50 +11,48 @@ use time::OffsetDateTime;
 
 use super::{Lane, Quarantine};
 
-/// What all chunks of a transfer say alike.
+/// The data that all chunks of a transfer repeat.
 #[derive(Debug, Clone)]
 pub struct Manifest {
-    /// The sender's id of the transfer; a new one for every attempt.
+    /// The sender's id of the transfer; each attempt has a new one.
     pub transfer_id: String,
-    /// What is transferred, as parts: repository and path. A new transfer of the same subject
-    /// supersedes an older incomplete one.
+    /// The subject as parts: repository and path. A new transfer of the same subject replaces an
+    /// older incomplete one.
     pub subject: Vec<String>,
-    /// The event type that the whole will have.
+    /// The event type of the complete payload.
     pub event_type: &'static str,
-    /// How many chunks there are.
+    /// The number of chunks.
     pub total: u32,
-    /// The size of the decoded whole, in bytes.
+    /// The decoded size of the complete content, in bytes.
     pub size: u64,
-    /// The SHA-256 of the decoded whole.
+    /// The SHA-256 of the complete decoded content.
     pub sha256: [u8; 32],
-    /// When the sender built the payload.
     pub sent_at: OffsetDateTime,
-    /// The payload's JSON without content and chunk number: the same bytes for every chunk.
+    /// The payload's JSON without content and chunk number: identical in every chunk.
     pub envelope: Bytes,
 }
 
 /// One piece of a transfer. Its content is a slice of one long base64 text.
 #[derive(Debug, Clone)]
 pub struct Chunk {
-    /// What the whole is.
     pub manifest: Manifest,
-    /// Its place, from 0.
+    /// The index, from 0.
     pub index: u32,
-    /// Its slice of the base64 text.
+    /// The slice of the base64 text.
     pub content: Bytes,
 }
 
-/// What one transfer may cost.
+/// The limits of one transfer.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferLimits {
-    /// The most chunks.
+    /// The maximum number of chunks.
     pub chunks: u32,
-    /// The most decoded bytes.
+    /// The maximum decoded size, in bytes.
     pub bytes: u64,
 }
 
-/// What goes around a whole whose content is another one now: its size and digest are made true,
-/// where every sender in chunks says them. `None` where it is no such envelope.
+/// Updates size and digest in an envelope for edited content. `None` if it is not an envelope of a
+/// chunked file.
 pub fn enveloped(envelope: &[u8], whole: &[u8]) -> Option<Vec<u8>> {
     let mut json: Value = serde_json::from_slice(envelope).ok()?;
     let file = json.get_mut("file")?.as_object_mut()?;
@@ -68,14 +66,14 @@ pub fn enveloped(envelope: &[u8], whole: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Manifest {
-    /// The lane of the whole event.
     pub fn lane(&self) -> Lane {
         let parts: Vec<&str> = self.subject.iter().map(String::as_str).collect();
         Lane::of(&parts)
     }
 
-    /// A digest over everything that is frozen by the first chunk. The event type comes from the path,
-    /// which is not signed: whoever sends a chunk to another path must not shut out the others.
+    /// A digest of everything that the first chunk freezes. The event type is excluded: it comes
+    /// from the path, which is unsigned, so a chunk sent to another path must not shut out the
+    /// others.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.total.to_be_bytes());
@@ -83,7 +81,7 @@ impl Manifest {
         hash.finalize().into()
     }
 
-    /// The length of the whole base64 text, padding included.
+    /// The length of the whole base64 text, including padding.
     pub fn encoded_len(&self) -> u64 {
         self.size.div_ceil(3).saturating_mul(4)
     }
@@ -91,7 +89,7 @@ impl Manifest {
 
 impl Chunk {
     /// Checks the chunk on its own: number, total, declared size, and that its content can be a
-    /// slice of base64 at its place.
+    /// slice of base64 at its index.
     ///
     /// # Errors
     /// The [`Quarantine`] reason and a sentence for the operator.
@@ -121,13 +119,13 @@ impl Chunk {
         Ok(())
     }
 
-    /// A digest by which a duplicate of the same chunk is told from a conflicting one.
+    /// A digest that distinguishes a duplicate of the chunk from a conflicting one.
     pub fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.content).into()
     }
 }
 
-/// Whether `text` holds only the standard alphabet, with up to two `=` at the end of the last
+/// Whether `text` contains only the standard alphabet, with up to two `=` at the end of the last
 /// slice. Checked here so that decoding the joined text cannot fail later.
 fn is_base64_slice(text: &[u8], last: bool) -> bool {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_slice_passes_and_padding_stands_only_at_the_very_end() {
+    fn valid_slice_passes_and_padding_is_allowed_only_at_the_end() {
         assert_eq!(reason(&chunk(0, 2, "ABkyS2R9")), None);
         assert_eq!(reason(&chunk(1, 2, "lq/I4Q==")), None);
         assert_eq!(reason(&chunk(0, 2, "lq/I4Q==")), Some(Quarantine::Base64));
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_and_over_the_limits_are_told_apart() {
+    fn index_out_of_range_and_exceeded_limit_are_distinguished() {
         assert_eq!(reason(&chunk(2, 2, "ABCD")), Some(Quarantine::ChunkRange));
         assert_eq!(reason(&chunk(0, 0, "ABCD")), Some(Quarantine::ChunkRange));
         assert_eq!(reason(&chunk(0, 9, "ABCD")), Some(Quarantine::ChunkLimit));
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_id_is_a_uuid_and_nothing_else() {
+    fn transfer_id_must_be_a_uuid() {
         for bad in ["", "x", "../x", "550e8400e29b41d4a716446655440000", "a\0b"] {
             let mut chunk = chunk(0, 2, "ABCD");
             chunk.manifest.transfer_id = bad.into();

@@ -1,25 +1,25 @@
-//! Freshness: how old, and how far in the future, a signed timestamp may be.
+//! Freshness: the accepted age of a signed timestamp.
 
 use super::Refusal;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
 
-/// The freshness window of a source. Past and future are set apart: an absolute difference would
-/// let a captured request live twice as long.
+/// The freshness window of a source. Past and future have separate limits: with an absolute
+/// difference a captured request would live twice as long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// The greatest accepted age, in seconds.
+    /// The maximum age, in seconds.
     pub max_age: i64,
-    /// The greatest accepted distance into the future, in seconds.
+    /// The maximum distance into the future, in seconds.
     pub max_future: i64,
 }
 
 impl Window {
-    /// Checks `signed_at` against `now`; gives the skew, `now − signed_at` in seconds.
+    /// Checks `signed_at` against `now`; returns the skew, `now − signed_at` in seconds.
     ///
     /// # Errors
-    /// [`Refusal::Stale`] or [`Refusal::Future`]; the bounds themselves are still fresh.
+    /// [`Refusal::Stale`] or [`Refusal::Future`]; the limits are inclusive.
     pub fn check(&self, signed_at: UnixSeconds, now: UnixSeconds) -> Result<i64, Refusal> {
         let skew = now.checked_sub(signed_at).ok_or(Refusal::TimestampMalformed)?;
         if skew > self.max_age {
@@ -34,8 +34,8 @@ impl Window {
 
 /// Parses a timestamp as senders write it: ASCII digits without sign, space or leading zero.
 ///
-/// `i64::from_str` would also take `+1` and `01`, which are other bytes for the same number and
-/// would let a signed text be spelled twice.
+/// `i64::from_str` would also accept `+1` and `01`: other bytes for the same number, so a signed
+/// text would have more than one spelling.
 ///
 /// # Errors
 /// [`Refusal::TimestampMalformed`] for anything else, and for more than 11 digits.
@@ -57,7 +57,7 @@ mod tests {
     const WINDOW: Window = Window { max_age: 300, max_future: 60 };
 
     #[test]
-    fn the_bounds_themselves_are_fresh_and_one_second_beyond_is_not() {
+    fn limits_are_inclusive() {
         assert_eq!(WINDOW.check(1_000, 1_300).unwrap(), 300);
         assert!(matches!(WINDOW.check(1_000, 1_301), Err(Refusal::Stale { seconds: 1 })));
         assert_eq!(WINDOW.check(1_060, 1_000).unwrap(), -60);
@@ -65,13 +65,13 @@ mod tests {
     }
 
     #[test]
-    fn an_extreme_timestamp_does_not_wrap_past_the_check() {
+    fn extreme_timestamp_does_not_wrap() {
         assert!(WINDOW.check(i64::MIN, 1_700_000_000).is_err());
         assert!(WINDOW.check(i64::MAX, 1_700_000_000).is_err());
     }
 
     #[test]
-    fn only_plain_decimal_digits_are_a_timestamp() {
+    fn only_plain_decimal_digits_are_accepted() {
         assert_eq!(parse_timestamp("1700000000").unwrap(), 1_700_000_000);
         for bad in [
             "",
@@ -91,7 +91,7 @@ mod tests {
             "Infinity",
             "NaN",
         ] {
-            assert!(parse_timestamp(bad).is_err(), "{bad:?} was taken");
+            assert!(parse_timestamp(bad).is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -22,32 +22,30 @@ use tracing::{info, warn};
 
 use super::admin::AdminState;
 use super::api::Rate;
+use super::auth_throttle::{self, PreAuthThrottle};
 use super::denial::Denial;
 use super::peer::{Proxies, Sender};
-use super::porch::{self, PreAuthThrottle};
 use super::shares::Shares;
-use super::{form, origin, session};
+use super::{csrf, form, session};
 use crate::admin::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
 use crate::ingest::Peer;
 
 /// Paths that need no key, for load balancers.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 /// The longest path in the audit log, in characters.
-const LONGEST_PATH: usize = 200;
+const MAX_PATH: usize = 200;
 /// Paths that a recently verified key may call while the database is unavailable.
 const METRICS: &str = "/metrics";
 /// The maximum number of blocked client addresses kept in memory. Others are only counted.
-const MAX_WAITING: usize = 10_000;
+const MAX_BLOCKED: usize = 10_000;
 
-/// The authentication middleware.
 #[derive(Debug)]
 pub struct AuthState {
     access: Arc<Access>,
     failures: Shares,
     /// Client addresses with too many failures, and until when they are blocked.
-    waiting: Mutex<HashMap<Peer, Instant>>,
-    porch: PreAuthThrottle,
-    /// The trusted proxies.
+    blocked: Mutex<HashMap<Peer, Instant>>,
+    throttle: PreAuthThrottle,
     proxies: Proxies,
 }
 
@@ -56,16 +54,16 @@ impl AuthState {
     /// client address, which may be shared. `proxies` determine the client address.
     pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
         let failures = Shares::per_minute(failures_per_minute);
-        let (waiting, porch) = (Mutex::default(), PreAuthThrottle::new());
-        Self { access, failures, waiting, porch, proxies }
+        let (blocked, throttle) = (Mutex::default(), PreAuthThrottle::new());
+        Self { access, failures, blocked, throttle, proxies }
     }
 
     /// Removes idle client addresses and refreshes the cache of valid keys: a cached key is
     /// accepted regardless of failures of its client address. Call it periodically.
     pub async fn tidy(&self) {
         self.failures.tidy();
-        self.porch.tidy();
-        self.waiting().retain(|_, until| *until > Instant::now());
+        self.throttle.tidy();
+        self.blocked().retain(|_, until| *until > Instant::now());
         self.access.tidy().await;
     }
 
@@ -73,31 +71,33 @@ impl AuthState {
     /// then the database, which may have a newer key. A valid key is not a failure. Neither is a
     /// request that any site can make a browser send: one without credentials, or a cross-site one;
     /// those are not looked up.
-    async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<In, Denial> {
-        let shown = PresentedCredential::of(request.request());
-        let seems_good = shown.as_ref().is_some_and(|shown| shown.seems_good(&self.access));
-        if !seems_good {
-            if !shows_something(request) || origin::is_cross_site(request) {
+    async fn check(&self, request: &ServiceRequest, peer: Peer) -> Result<Authenticated, Denial> {
+        let presented = PresentedCredential::of(request.request());
+        let is_cached =
+            presented.as_ref().is_some_and(|presented| presented.is_cached(&self.access));
+        if !is_cached {
+            if !has_credentials(request) || csrf::is_cross_site(request) {
                 return Err(Denial::NoKey);
             }
-            let until = self.waiting().get(&peer).copied();
+            let until = self.blocked().get(&peer).copied();
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
                 return Err(too_many(wait));
             }
         }
         let mut denial = Denial::NoKey;
-        if let Some(shown) = &shown {
-            match shown.known(&self.access, asks_itself(request)).await {
+        if let Some(presented) = &presented {
+            match presented.look_up(&self.access, is_user_triggered(request)).await {
                 Ok(Some(known)) => return Ok(known),
                 Ok(None) => {}
                 Err(error) => {
                     // Metrics are needed most while the database is unavailable.
-                    let lately = shown.lately(&self.access).filter(|_| request.path() == METRICS);
-                    if let Some(known) = lately {
+                    let cached =
+                        presented.cached_caller(&self.access).filter(|_| request.path() == METRICS);
+                    if let Some(known) = cached {
                         return Ok(known);
                     }
-                    if seems_good {
+                    if is_cached {
                         return Err(error);
                     }
                     denial = error;
@@ -105,15 +105,15 @@ impl AuthState {
             }
         }
         let Err(wait) = self.failures.check(peer) else { return Err(denial) };
-        let mut waiting = self.waiting();
-        if waiting.len() < MAX_WAITING {
-            waiting.insert(peer, Instant::now() + wait);
+        let mut blocked = self.blocked();
+        if blocked.len() < MAX_BLOCKED {
+            blocked.insert(peer, Instant::now() + wait);
         }
         Err(too_many(wait))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Peer, Instant>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn blocked(&self) -> MutexGuard<'_, HashMap<Peer, Instant>> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,38 +122,38 @@ fn too_many(wait: Duration) -> Denial {
 }
 
 /// Passes a request on, or answers it with an error.
-pub(super) async fn guard(
+pub(super) async fn authenticate(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let Some(door) = request.app_data::<web::Data<AuthState>>().cloned() else {
+    let Some(auth) = request.app_data::<web::Data<AuthState>>().cloned() else {
         return Ok(request.into_response(Denial::Internal.respond()).map_into_right_body());
     };
-    let sender = door.proxies.sender(request.request());
+    let sender = auth.proxies.sender(request.request());
     let sender = sender.unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]).into());
     request.extensions_mut().insert(sender);
     let admitted = if OPEN.contains(&request.path()) {
         Ok(None)
     } else if session::is_open(request.path()) {
-        enter(&door, &mut request, sender.peer).await
+        admit_public(&auth, &mut request, sender.peer).await
     } else {
-        admit(&door, &mut request, sender).await.map(|()| None)
+        admit(&auth, &mut request, sender).await.map(|()| None)
     };
     let denial = match admitted {
         Ok(_) if has_to_enrol(&request) => {
             let response = see_other("/account");
             return Ok(request.into_response(response).map_into_right_body());
         }
-        Ok(turn) => {
+        Ok(permit) => {
             let answered = next.call(request).await?;
-            drop(turn);
-            tell(&door, &answered).await;
+            drop(permit);
+            log_response(&auth, &answered).await;
             return Ok(answered.map_into_left_body());
         }
         Err(denial) => denial,
     };
-    if denial == Denial::NoKey && wants_a_page(&request) {
-        let response = see_other(&session::way_in(request.uri()));
+    if denial == Denial::NoKey && requests_page(&request) {
+        let response = see_other(&session::sign_in_address(request.uri()));
         return Ok(request.into_response(response).map_into_right_body());
     }
     let key = key_of(request.request());
@@ -174,12 +174,12 @@ fn see_other(to: &str) -> HttpResponse {
 /// for anything else.
 fn has_to_enrol(request: &ServiceRequest) -> bool {
     let must = request.extensions().get::<Session>().is_some_and(|session| session.must_enrol);
-    must && wants_a_page(request) && request.path() != "/account"
+    must && requests_page(request) && request.path() != "/account"
 }
 
 /// Logs console requests, and records denials in the audit log. For callers of one tenant that
 /// includes 404, since the resource may belong to another tenant.
-async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
+async fn log_response(auth: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
     let request = answered.request();
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return };
     let (method, path, status) = (request.method(), request.path(), answered.status());
@@ -201,42 +201,42 @@ async fn tell(door: &AuthState, answered: &ServiceResponse<impl MessageBody>) {
         _ => return,
     };
     let kind = format!("{method} {}", request.match_pattern().unwrap_or_default());
-    let path: String = path.chars().take(LONGEST_PATH).collect();
-    door.access.note_denied(&caller, why, &kind, &format!("{method} {path}")).await;
+    let path: String = path.chars().take(MAX_PATH).collect();
+    auth.access.note_denied(&caller, why, &kind, &format!("{method} {path}")).await;
 }
 
 /// Handles a request to a public path; returns a permit where concurrency is limited. A form is
 /// read before waiting for the permit.
-async fn enter<'a>(
-    door: &'a AuthState,
+async fn admit_public<'a>(
+    auth: &'a AuthState,
     request: &mut ServiceRequest,
     peer: Peer,
 ) -> Result<Option<SemaphorePermit<'a>>, Denial> {
-    let costs = porch::costs(request);
-    if costs {
-        door.porch.count(peer)?;
+    let limited = auth_throttle::queries_database(request);
+    if limited {
+        auth.throttle.count(peer)?;
     }
-    if !origin::is_safe(request) {
-        origin::check_origin(request)?;
+    if !csrf::is_safe(request) {
+        csrf::check_origin(request)?;
         form::take(request, form::limit(request.path(), true)).await?;
     }
-    if costs { door.porch.turn(request.path()).await.map(Some) } else { Ok(None) }
+    if limited { auth.throttle.acquire(request.path()).await.map(Some) } else { Ok(None) }
 }
 
 /// Authenticates the request and stores the caller in it. A change in the console must come from a
 /// page of the console, also with a key, since a browser may hold one. A change with a session must
 /// contain its CSRF token as well.
 async fn admit(
-    door: &AuthState,
+    auth: &AuthState,
     request: &mut ServiceRequest,
     sender: Sender,
 ) -> Result<(), Denial> {
-    let known = door.check(request, sender.peer).await?.at(sender.address);
-    count(request, known.caller())?;
-    if !origin::is_safe(request) {
-        let console = is_of_console(request);
-        if console || matches!(known, In::User(_)) {
-            origin::check_origin(request)?;
+    let known = auth.check(request, sender.peer).await?.with_address(sender.address);
+    check_rate(request, known.caller())?;
+    if !csrf::is_safe(request) {
+        let console = is_console(request);
+        if console || matches!(known, Authenticated::User(_)) {
+            csrf::check_origin(request)?;
         }
         // API handlers read their bodies themselves.
         let form = if console {
@@ -244,16 +244,16 @@ async fn admit(
         } else {
             None
         };
-        if let In::User(session) = &known {
-            origin::check_token(request, form, session).await?;
+        if let Authenticated::User(session) = &known {
+            csrf::check_token(request, form, session).await?;
         }
     }
     let mut extensions = request.extensions_mut();
     match known {
-        In::Machine(caller) => {
+        Authenticated::Machine(caller) => {
             extensions.insert(caller);
         }
-        In::User(session) => {
+        Authenticated::User(session) => {
             extensions.insert(session.caller.clone());
             extensions.insert(*session);
         }
@@ -263,33 +263,29 @@ async fn admit(
 
 /// Applies the caller's rate limits to a console request. API routes apply them in their
 /// middleware.
-fn count(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
-    if !is_of_console(request) {
+fn check_rate(request: &ServiceRequest, caller: &Caller) -> Result<(), Denial> {
+    if !is_console(request) {
         return Ok(());
     }
     let admin = request.app_data::<web::Data<AdminState>>().ok_or(Denial::Internal)?;
-    let rate = if origin::is_safe(request) { Rate::Reads } else { Rate::Changes };
+    let rate = if csrf::is_safe(request) { Rate::Reads } else { Rate::Changes };
     admin.limits.check(caller, rate)
 }
 
-/// The credentials of a request.
 #[derive(Debug, Clone)]
 pub(super) enum PresentedCredential {
-    /// An API key.
     Key(ShownKey),
-    /// A session token.
     Session(ShownSession),
 }
 
-/// An authenticated caller.
-enum In {
+enum Authenticated {
     Machine(Caller),
     User(Box<Session>),
 }
 
-impl In {
+impl Authenticated {
     /// The same, with the client address.
-    fn at(self, address: IpAddr) -> Self {
+    fn with_address(self, address: IpAddr) -> Self {
         match self {
             Self::Machine(caller) => Self::Machine(caller.at(address)),
             Self::User(mut session) => {
@@ -313,34 +309,34 @@ impl PresentedCredential {
         if request.headers().contains_key(header::AUTHORIZATION) {
             return key_of(request).map(Self::Key);
         }
-        session::shown(request).map(Self::Session)
+        session::presented(request).map(Self::Session)
     }
 
-    fn seems_good(&self, access: &Access) -> bool {
+    fn is_cached(&self, access: &Access) -> bool {
         match self {
-            Self::Key(key) => access.seems_good(key),
-            Self::Session(session) => access.seems_signed_in(session),
+            Self::Key(key) => access.is_cached_key(key),
+            Self::Session(session) => access.is_cached_session(session),
         }
     }
 
-    async fn known(&self, access: &Access, asks: bool) -> Result<Option<In>, Denial> {
+    async fn look_up(&self, access: &Access, asks: bool) -> Result<Option<Authenticated>, Denial> {
         match self {
             Self::Key(key) => {
                 let caller = access.caller_of(key).await.map_err(|_| Denial::Unavailable)?;
-                Ok(caller.map(In::Machine))
+                Ok(caller.map(Authenticated::Machine))
             }
-            Self::Session(shown) => {
-                let session = access.session(shown, asks).await;
+            Self::Session(presented) => {
+                let session = access.session(presented, asks).await;
                 let session = session.map_err(|_| Denial::Unavailable)?;
-                Ok(session.map(|session| In::User(Box::new(session))))
+                Ok(session.map(|session| Authenticated::User(Box::new(session))))
             }
         }
     }
 
     /// The cached owner of a key.
-    fn lately(&self, access: &Access) -> Option<In> {
+    fn cached_caller(&self, access: &Access) -> Option<Authenticated> {
         match self {
-            Self::Key(key) => access.caller_lately(key).map(In::Machine),
+            Self::Key(key) => access.cached_caller(key).map(Authenticated::Machine),
             Self::Session(_) => None,
         }
     }
@@ -348,26 +344,26 @@ impl PresentedCredential {
     /// The current caller, for long-running responses; `None` if the credentials are no longer
     /// valid, an error if that cannot be determined.
     pub(super) async fn caller(&self, access: &Access) -> Result<Option<Caller>, Denial> {
-        Ok(self.known(access, false).await?.map(|known| known.caller().clone()))
+        Ok(self.look_up(access, false).await?.map(|known| known.caller().clone()))
     }
 }
 
 /// Whether a request has credentials, valid or not.
-fn shows_something(request: &ServiceRequest) -> bool {
+fn has_credentials(request: &ServiceRequest) -> bool {
     request.headers().contains_key(header::AUTHORIZATION)
         || request.cookie(session::COOKIE).is_some()
 }
 
 /// Whether a browser requests a page.
-fn wants_a_page(request: &ServiceRequest) -> bool {
+fn requests_page(request: &ServiceRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    origin::is_safe(request)
+    csrf::is_safe(request)
         && accept.is_some_and(|accept| accept.contains("text/html"))
-        && is_of_console(request)
+        && is_console(request)
 }
 
 /// Whether the path belongs to the console, not to the API.
-fn is_of_console(request: &ServiceRequest) -> bool {
+fn is_console(request: &ServiceRequest) -> bool {
     !is_for_machines(request.path())
 }
 
@@ -376,9 +372,9 @@ fn is_for_machines(path: &str) -> bool {
 }
 
 /// Whether a user triggered the request. Automatic refreshes do not extend a session.
-fn asks_itself(request: &ServiceRequest) -> bool {
+fn is_user_triggered(request: &ServiceRequest) -> bool {
     let mode = request.headers().get("sec-fetch-mode");
-    !origin::is_safe(request) || mode.is_none_or(|mode| mode == "navigate")
+    !csrf::is_safe(request) || mode.is_none_or(|mode| mode == "navigate")
 }
 
 /// The key of a request: one `Authorization` header with `Bearer` and a token.

@@ -15,19 +15,12 @@ use crate::telemetry::Metrics;
 /// the listener needs.
 #[derive(Clone)]
 pub struct AdminState {
-    /// The admin core.
     pub admin: Admin,
-    /// Whether the gateway is stopping.
     pub stopping: Arc<AtomicBool>,
-    /// The supervisor of the background tasks.
     pub supervisor: Supervisor,
-    /// The metrics.
     pub metrics: Metrics,
-    /// The provider endpoints.
     pub apis: Arc<Apis>,
-    /// The rate limits of callers.
     pub limits: Arc<Limits>,
-    /// The `OpenAPI` document.
     pub document: Bytes,
     /// The public base URL of this listener, if configured.
     pub public_url: Option<String>,

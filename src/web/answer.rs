@@ -1,14 +1,17 @@
 //! The response to an authentic request, built only from a committed receipt.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::ingest::Receipt;
 use crate::store::{Committed, EventId};
 
-/// The response body.
+/// Constants, so that no response allocates them.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 #[derive(Serialize)]
 struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -17,7 +20,6 @@ struct Body {
     status: &'static str,
 }
 
-/// The progress of a transfer.
 #[derive(Serialize)]
 struct Progress {
     have: u32,
@@ -45,7 +47,7 @@ pub(super) fn of_receipt(receipt: Committed<Receipt>, request_id: &str) -> HttpR
         }
     };
     response
-        .insert_header(("x-request-id", request_id))
-        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header((REQUEST_ID, request_id))
+        .insert_header((header::CONTENT_TYPE, JSON))
         .body(serde_json::to_vec(&body).unwrap_or_default())
 }

@@ -14,14 +14,12 @@ use crate::verify::Secret;
 /// The maximum body size: a file of 64 MiB in base64, plus overhead.
 const MAX_BODY: usize = 96 * 1024 * 1024;
 
-/// The received requests.
 #[derive(Debug)]
 pub struct Inbox {
     secret: Secret,
     count: Mutex<Count>,
 }
 
-/// The counts.
 #[derive(Debug, Default)]
 struct Count {
     events: HashSet<String>,
@@ -29,7 +27,6 @@ struct Count {
 }
 
 impl Inbox {
-    /// Creates it with the secret shared with the destination.
     pub fn new(secret: Secret) -> Self {
         Self { secret, count: Mutex::default() }
     }

@@ -10,19 +10,16 @@ use tokio::time::Instant;
 use super::oversize;
 use super::problem::{Problem, of_broken_body};
 use super::receive::ProblemResponse;
-use crate::ingest::{NoRoom, Reservation};
+use crate::ingest::{BudgetExhausted, Reservation};
 
-/// The size limit and the timeout of a body.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) bytes: usize,
     pub(super) deadline: Duration,
 }
 
-/// A body that was read.
 pub(super) enum Read {
-    /// Complete.
-    Whole(Bytes),
+    Complete(Bytes),
     /// The beginning of a body above the limit; the rest is still to be received.
     Larger(Bytes),
 }
@@ -45,7 +42,7 @@ pub(super) async fn read_body(
         loop {
             let piece = tokio::select! {
                 piece = payload.next() => piece,
-                () = reservation.give_way() => return Err((Problem::BodyTimeout, "body_stalled")),
+                () = reservation.evicted() => return Err((Problem::BodyTimeout, "body_stalled")),
             };
             let Some(piece) = piece else { break };
             let piece = piece.map_err(|error| of_broken_body(&error))?;
@@ -69,8 +66,8 @@ pub(super) async fn read_body(
                 return Ok(Read::Larger(if pieces.is_empty() { whole } else { pieces.freeze() }));
             }
         }
-        reservation.whole();
-        Ok(Read::Whole(if pieces.is_empty() { whole } else { pieces.freeze() }))
+        reservation.complete();
+        Ok(Read::Complete(if pieces.is_empty() { whole } else { pieces.freeze() }))
     };
     let ends = Instant::now() + limits.deadline;
     tokio::time::timeout_at(ends, reading)
@@ -79,6 +76,6 @@ pub(super) async fn read_body(
 }
 
 /// The response when the memory budget is exhausted.
-pub(super) fn no_room(_: NoRoom) -> ProblemResponse {
+pub(super) fn no_room(_: BudgetExhausted) -> ProblemResponse {
     (Problem::unavailable(), "inflight_bytes")
 }

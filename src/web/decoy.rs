@@ -8,7 +8,6 @@ use crate::verify::Secret;
 /// A request that is rejected by its head is processed like others up to the response: its body is
 /// read and a MAC is computed over it.
 pub struct Decoy {
-    /// A random secret.
     pub secret: Secret,
     /// All signature headers of all sources.
     pub headers: Vec<&'static str>,

@@ -17,7 +17,6 @@ const OPEN: usize = 8 * 1024;
 const ORDINARY: usize = 64 * 1024;
 /// The maximum size of a form with a payload, in bytes, including overhead.
 pub(super) const LARGEST: usize = 4 * 1024 * 1024;
-/// The timeout of a form.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The size limit of a path; `open` for unauthenticated paths.

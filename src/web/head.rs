@@ -44,7 +44,7 @@ pub(super) fn choose(
     let mut refused = (Refusal::UnknownSource, None);
     for source in &route.sources {
         let head = head_for(request, route, source);
-        match source.gate.precheck(&head, now) {
+        match source.verifier.precheck(&head, now) {
             Ok(()) => return Ok((Arc::clone(source), head)),
             Err(Refusal::UnknownSource) => {}
             Err(other) => refused = (other, Some((Arc::clone(source), head))),
@@ -54,7 +54,7 @@ pub(super) fn choose(
 }
 
 /// Unsigned metadata of the request, for display.
-fn along(request: &HttpRequest) -> SenderInfo {
+fn sender_info(request: &HttpRequest) -> SenderInfo {
     let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
     SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
 }
@@ -62,11 +62,11 @@ fn along(request: &HttpRequest) -> SenderInfo {
 fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
     let mut head = RequestHead {
         action: route.action,
-        query: RequestHead::reads(&*source.gate.provider, request.uri().query()),
-        along: along(request),
+        query: RequestHead::reads(&*source.verifier.provider, request.uri().query()),
+        along: sender_info(request),
         ..RequestHead::default()
     };
-    for name in source.gate.provider.headers() {
+    for name in source.verifier.provider.headers() {
         for value in request.headers().get_all(*name) {
             head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
         }

@@ -17,7 +17,6 @@ use crate::admin::Scope;
 #[openapi(paths(healthz, readyz, metrics))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/healthz").ask(healthz));
@@ -59,7 +58,7 @@ async fn readyz(admin: web::Data<AdminState>) -> HttpResponse {
     if let Some(task) = admin.supervisor.down() {
         return not_ready(&format!("a background task is not running: {task}"));
     }
-    match admin.store.fitness().await {
+    match admin.store.check_writable().await {
         Ok(()) => HttpResponse::Ok().json(Health { status: "ready", reason: None }),
         Err(unfit) => not_ready(&unfit.to_string()),
     }

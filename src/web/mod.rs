@@ -6,22 +6,22 @@ mod admin;
 mod answer;
 mod api;
 mod application;
+mod auth_throttle;
 mod body;
 mod caller;
 mod coding;
 mod connection;
 mod console;
+mod csrf;
 mod decoy;
 mod denial;
 mod form;
 mod forwarded;
 mod head;
 mod health;
-mod hold;
-mod origin;
+mod keep_rejected;
 mod oversize;
 mod peer;
-mod porch;
 mod problem;
 mod receive;
 mod report;
@@ -46,6 +46,7 @@ pub use decoy::Decoy;
 pub use oversize::Oversize;
 pub use peer::Proxies;
 pub use receive::{HeadLimits, Ingest, RequestIds};
+pub use report::AcceptedMetrics;
 pub use routes::Routes;
 
 use connection::Head;
@@ -74,7 +75,7 @@ pub fn serve_ingest(
     })
 }
 
-/// Starts the admin listener; `door` authenticates requests.
+/// Starts the admin listener.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -82,18 +83,19 @@ pub fn serve_admin(
     listener: TcpListener,
     connections: ConnectionSettings,
     admin: AdminState,
-    feed: ChangeStream,
-    door: Arc<AuthState>,
+    change_stream: ChangeStream,
+    auth: Arc<AuthState>,
 ) -> std::io::Result<Server> {
     let access = web::Data::from(Arc::clone(&admin.access));
-    let (admin, feed, door) = (web::Data::new(admin), web::Data::new(feed), web::Data::from(door));
+    let (admin, change_stream, auth) =
+        (web::Data::new(admin), web::Data::new(change_stream), web::Data::from(auth));
     connection::serve(listener, connections, 1, Head::AsGet, move || {
         App::new()
             .app_data(admin.clone())
-            .app_data(feed.clone())
-            .app_data(door.clone())
+            .app_data(change_stream.clone())
+            .app_data(auth.clone())
             .app_data(access.clone())
-            .wrap(from_fn(access::guard))
+            .wrap(from_fn(access::authenticate))
             .wrap(from_fn(console::protect))
             .configure(console::routes)
             .configure(api::mount)

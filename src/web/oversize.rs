@@ -13,24 +13,24 @@ use futures_util::StreamExt;
 
 use super::problem::{Problem, of_broken_body};
 use super::receive::ProblemResponse;
-use crate::ingest::{Peer, Places, Reservation};
+use crate::ingest::{Peer, Reservation, Slots};
 
 /// The absolute limit of a body: several times the largest file on GitHub, encoded as JSON.
-const MOST: usize = 512 * 1024 * 1024;
+const MAX_BYTES: usize = 512 * 1024 * 1024;
 /// The timeout of such a body, including waiting for capacity. Senders give up sooner.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Capacity for such bodies.
+/// Capacity for oversized bodies.
 #[derive(Debug, Clone)]
 pub struct Oversize {
-    places: Places,
+    slots: Slots,
     most: usize,
 }
 
 impl Oversize {
-    /// Creates it; `max_body` is the largest body limit of all sources, in bytes.
+    /// `max_body` is the largest body limit of all sources, in bytes.
     pub fn beyond(max_body: usize) -> Self {
-        Self { places: Places::default(), most: MOST.max(max_body) }
+        Self { slots: Slots::default(), most: MAX_BYTES.max(max_body) }
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn read(
         see(&begun);
         // Do not wait while holding memory.
         drop((begun, reservation));
-        let _place = oversize.places.take(peer).await;
+        let _slot = oversize.slots.take(peer).await;
         while let Some(piece) = payload.next().await {
             let piece = piece.map_err(|error| of_broken_body(&error))?;
             size = size.saturating_add(piece.len());

@@ -25,7 +25,6 @@ pub struct Proxies {
 /// The client of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender {
-    /// The address, for display.
     pub(super) address: IpAddr,
     /// The key for rate limits.
     pub(super) peer: Peer,
@@ -50,7 +49,7 @@ impl Proxies {
         let hops = forwarded::hops(request.headers());
         if !self.trusts(socket) {
             let Some(client) = client(&hops) else { return Some(socket.into()) };
-            self.unlisted.note(self.listener, socket, &self.trusted);
+            self.unlisted.record(self.listener, socket, &self.trusted);
             // The port of a client changes with each connection.
             let address = forwarded::address(client).map(|address| address.to_string());
             let peer = Peer::behind(socket, address.as_deref().unwrap_or(client));

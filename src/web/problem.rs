@@ -12,36 +12,26 @@ use crate::ingest::{NotStored, Rejection};
 /// `Retry-After` in seconds while the database is unavailable.
 const RETRY_AFTER: u64 = 5;
 
-/// An error response to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// Unknown path.
     NotFound,
-    /// The method is not POST.
     MethodNotAllowed,
     /// Any authentication failure: always the same bytes.
     Unauthorized,
-    /// The body exceeds the source's limit.
     TooLarge {
-        /// The limit in bytes.
         limit: usize,
     },
-    /// The body did not arrive in time.
     BodyTimeout,
     /// The connection broke, or the body's framing is invalid.
     BodyBroken,
     /// The body has a content encoding, so the signature cannot be verified on the received bytes.
     Encoded,
-    /// The request head exceeds the limit.
     HeadTooLarge,
-    /// The client address or the source is rate limited.
     TooMany {
-        /// `Retry-After` in seconds.
         after: u64,
     },
     /// It is unknown whether the request was stored, or there is no capacity.
     Unavailable {
-        /// `Retry-After` in seconds.
         after: u64,
     },
     /// The idempotency key was used with a different body.
@@ -52,7 +42,6 @@ pub(super) enum Problem {
     Internal,
 }
 
-/// An `application/problem+json` body.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: String,
@@ -65,7 +54,6 @@ struct Body<'a> {
 }
 
 impl Problem {
-    /// The `type` slug, the status and the title.
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
@@ -131,7 +119,7 @@ impl Problem {
         self.row().1.as_u16()
     }
 
-    /// The response. `request_id` is left out where responses must be byte-identical.
+    /// `request_id` is left out where responses must be byte-identical.
     pub(super) fn respond(self, request_id: &str) -> HttpResponse {
         let (id, status, title) = self.row();
         let named = (self != Self::Unauthorized).then_some(request_id);

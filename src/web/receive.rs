@@ -15,11 +15,11 @@ use super::answer;
 use super::body::{Limits, Read, no_room, read_body};
 use super::decoy::Decoy;
 use super::head::{check_head, choose, is_signed};
-use super::hold::Refused;
+use super::keep_rejected::Rejected;
 use super::oversize::{self, Oversize};
 use super::peer::{Proxies, Sender};
 use super::problem::{Problem, of_rejection};
-use super::report::Report;
+use super::report::{AcceptedMetrics, Report};
 use super::routes::{Found, Route, Routes};
 use crate::admin::RejectedRequestWriter;
 use crate::clock::SharedClock;
@@ -34,46 +34,32 @@ const LARGE: usize = 256 * 1024;
 
 /// The shared state of the ingest listener.
 pub struct Ingest {
-    /// The route table.
     pub routes: Routes,
-    /// The ingest pipeline.
     pub intake: Intake,
-    /// The clock.
     pub clock: SharedClock,
-    /// The largest head.
     pub head: HeadLimits,
-    /// The memory budget of bodies in flight.
     pub budget: ByteBudget,
-    /// Rate limits of failing client addresses.
     pub peers: Arc<Peers>,
-    /// The trusted proxies.
     pub proxies: Proxies,
-    /// Capacity for oversized bodies.
     pub oversize: Oversize,
-    /// The runtime on which recording continues if the connection breaks.
+    /// Recording continues on this runtime if the connection breaks.
     pub tasks: TaskTracker,
-    /// The thread pool for large bodies.
     pub runtime: tokio::runtime::Handle,
-    /// Equal processing for requests rejected by their head.
+    /// Makes requests that are rejected by their head indistinguishable by time.
     pub decoy: Decoy,
-    /// The generator of request ids.
     pub requests: RequestIds,
-    /// The counters.
     pub counters: Counters,
-    /// The store of rejected requests.
+    pub accepted: AcceptedMetrics,
     pub rejected_request_writer: Option<RejectedRequestWriter>,
 }
 
-/// The limits of a request head.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
     /// Bytes of names and values.
     pub bytes: usize,
-    /// Header lines.
     pub lines: usize,
 }
 
-/// Generates request ids.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u32,
@@ -94,7 +80,6 @@ impl RequestIds {
 /// A rejected request, and the reason for the log.
 pub(super) type ProblemResponse = (Problem, &'static str);
 
-/// Receives one request.
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
@@ -102,7 +87,7 @@ pub(super) async fn receive(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.counters);
+    let mut report = Report::begin(&id, &ingest);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
     // The panic hook has already logged it.
@@ -151,18 +136,18 @@ async fn answer_to(
         Found::UnknownSource(None) | Found::Nothing => return Err(unknown),
     };
     report.has_wrong_path = !known && is_signed(request, &ingest.decoy);
-    let arrival = Arrival { request, ingest, route, known, sender, now: ingest.clock.now() };
-    match arrival.take(payload, intake, report).await {
+    let incoming =
+        IncomingRequest { request, ingest, route, known, sender, now: ingest.clock.now() };
+    match incoming.take(payload, intake, report).await {
         Err((Problem::Unauthorized, _)) if !known => Err(unknown),
         taken => taken,
     }
 }
 
-/// The result of recording.
-type Outcome = Result<Committed<Receipt>, Rejection>;
+type Recorded = Result<Committed<Receipt>, Rejection>;
 
 /// A request to a potential source.
-struct Arrival<'a> {
+struct IncomingRequest<'a> {
     request: &'a HttpRequest,
     ingest: &'a Ingest,
     route: &'a Route,
@@ -172,7 +157,7 @@ struct Arrival<'a> {
     now: OffsetDateTime,
 }
 
-impl Arrival<'_> {
+impl IncomingRequest<'_> {
     async fn take(
         &self,
         mut payload: web::Payload,
@@ -188,10 +173,10 @@ impl Arrival<'_> {
                     report.source(source);
                 }
                 if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
-                    let body = self.read_in_vain(&mut payload, source).await?;
+                    let body = self.read_rejected(&mut payload, source).await?;
                     if let (Some((source, mut head)), Some(body)) = (by, body) {
                         head.along.came_from(self.sender.map(|sender| sender.address));
-                        self.hold(source, head, body, &refusal);
+                        self.keep_rejected(source, head, body, &refusal);
                     }
                 }
                 return Err((Problem::Unauthorized, refusal.reason()));
@@ -205,9 +190,9 @@ impl Arrival<'_> {
         let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
         let lane = self.lane(&source);
         let body = match self.read(&mut payload, &source, &mut reservation).await? {
-            Read::Whole(body) => body,
+            Read::Complete(body) => body,
             Read::Larger(begun) => {
-                let streamed = StreamedBody::begin(&source.gate, head, now.unix_timestamp());
+                let streamed = StreamedBody::begin(&source.verifier, head, now.unix_timestamp());
                 let mut streamed = streamed.map_err(|no| (Problem::Unauthorized, no.reason()))?;
                 let begun = (begun, reservation);
                 let update = |piece: &[u8]| streamed.update(piece);
@@ -215,16 +200,16 @@ impl Arrival<'_> {
                 let recording =
                     async move { intake.accept_oversize(&taken, streamed, now, lane).await };
                 let outcome = ingest.tasks.spawn(recording).await;
-                return self.settle(&source, outcome).map_err(|(stop, _)| stop);
+                return self.settle(&source, outcome).map_err(|(problem, _)| problem);
             }
         };
         report.size_bytes = body.len();
         let large = body.len() > LARGE;
         let copies =
-            if large { Some(reservation.work(body.len()).await.map_err(no_room)?) } else { None };
+            if large { Some(reservation.copies(body.len()).await.map_err(no_room)?) } else { None };
 
         // The connection may break at any await: verification and recording continue without it.
-        let copy = source.hold.map(|_| (head.clone(), body.clone()));
+        let copy = source.keep_rejected.map(|_| (head.clone(), body.clone()));
         let recording = async move {
             let accepted = intake.accept(&taken, RawRequest::new(head, body), now, lane).await;
             drop((reservation, copies));
@@ -235,11 +220,11 @@ impl Arrival<'_> {
         } else {
             ingest.tasks.spawn(recording)
         };
-        self.settle(&source, recording.await).map_err(|(stop, rejection)| {
+        self.settle(&source, recording.await).map_err(|(problem, rejection)| {
             if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
-                self.hold(source, head, body, &refusal);
+                self.keep_rejected(source, head, body, &refusal);
             }
-            stop
+            problem
         })
     }
 
@@ -247,16 +232,16 @@ impl Arrival<'_> {
     fn settle(
         &self,
         source: &Source,
-        outcome: Result<Outcome, tokio::task::JoinError>,
+        outcome: Result<Recorded, tokio::task::JoinError>,
     ) -> Result<Committed<Receipt>, (ProblemResponse, Option<Rejection>)> {
         match outcome {
             Ok(Ok(receipt)) => Ok(receipt),
             Ok(Err(rejection)) => {
-                let stop = of_rejection(&rejection);
-                if stop.0 == Problem::Unauthorized {
+                let problem = of_rejection(&rejection);
+                if problem.0 == Problem::Unauthorized {
                     self.failed(source);
                 }
-                Err((stop, Some(rejection)))
+                Err((problem, Some(rejection)))
             }
             Err(error) => {
                 // A panic message can contain received data.
@@ -270,7 +255,7 @@ impl Arrival<'_> {
     /// Processes a request rejected by its head like any other; returns the body if there is a
     /// signature that could belong to it. Neither the response nor its timing reveals the
     /// difference.
-    async fn read_in_vain(
+    async fn read_rejected(
         &self,
         payload: &mut web::Payload,
         source: &Source,
@@ -280,8 +265,8 @@ impl Arrival<'_> {
         if decoy.is_signed(self.request) {
             let mut reservation = self.ingest.budget.open(self.peer());
             match self.read(payload, source, &mut reservation).await? {
-                Read::Whole(body) => {
-                    let _place = self.lane(source).place().await;
+                Read::Complete(body) => {
+                    let _slot = self.lane(source).acquire().await;
                     std::hint::black_box(decoy.secret.sign(&[&body]));
                     read = Some(body);
                 }
@@ -302,7 +287,7 @@ impl Arrival<'_> {
         reservation: &mut Reservation,
     ) -> Result<Read, ProblemResponse> {
         let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
-        self.to_its_end(source, read_body(self.request, payload, limits, reservation)).await
+        self.noting_failure(source, read_body(self.request, payload, limits, reservation)).await
     }
 
     /// Reads and discards the rest of an oversized body; returns its size.
@@ -315,11 +300,11 @@ impl Arrival<'_> {
     ) -> Result<usize, ProblemResponse> {
         let stream = (self.request, payload);
         let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
-        self.to_its_end(source, reading).await
+        self.noting_failure(source, reading).await
     }
 
     /// An incomplete body counts as a failure of its client, also if the connection is closed.
-    async fn to_its_end<T>(
+    async fn noting_failure<T>(
         &self,
         source: &Source,
         reading: impl Future<Output = Result<T, ProblemResponse>>,
@@ -341,14 +326,20 @@ impl Arrival<'_> {
 
     fn failed(&self, source: &Source) {
         if let Some(peer) = self.peer() {
-            self.ingest.peers.failed(peer, &source.name);
+            self.ingest.peers.record_failure(peer, &source.name);
         }
     }
 
-    fn hold(&self, source: Arc<Source>, head: RequestHead, body: Bytes, refusal: &Refusal) {
-        let (rejected_request_writer, peer) =
+    fn keep_rejected(
+        &self,
+        source: Arc<Source>,
+        head: RequestHead,
+        body: Bytes,
+        refusal: &Refusal,
+    ) {
+        let (writer, peer) =
             (self.ingest.rejected_request_writer.as_ref(), self.sender.map(|from| from.address));
-        Refused { rejected_request_writer, source, head, peer, now: self.now }.hold(body, refusal);
+        Rejected { writer, source, head, peer, now: self.now }.keep(body, refusal);
     }
 }
 

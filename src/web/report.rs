@@ -1,27 +1,75 @@
 //! One log line and one count per ingest request.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use metrics::SharedString;
+use metrics::{Histogram, SharedString};
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::problem::Problem;
+use super::receive::Ingest;
 use crate::ingest::{Receipt, Source};
 use crate::store::{Counter, Counters, WRONG_PATH};
 use crate::verify::Quarantine;
 
+/// The outcome of an event that is stored, or of a chunk.
+const ACCEPTED: &str = "accepted";
+
+/// The metrics of accepted requests, registered once: finding them again for every request costs as
+/// much as verifying it.
+pub struct AcceptedMetrics {
+    /// By the name of the source.
+    total: HashMap<Arc<str>, metrics::Counter>,
+    seconds: Histogram,
+}
+
+impl AcceptedMetrics {
+    /// Registers them for the configured sources.
+    pub fn of<'s>(sources: impl Iterator<Item = &'s Source>) -> Self {
+        let total = sources.map(|source| {
+            let name = Arc::clone(&source.name);
+            let counter = total(Arc::clone(&name).into(), kind_of(source), ACCEPTED, "");
+            (name, counter)
+        });
+        Self { total: total.collect(), seconds: seconds(ACCEPTED) }
+    }
+}
+
+fn total(
+    source: SharedString,
+    kind: &'static str,
+    outcome: &'static str,
+    reason: &'static str,
+) -> metrics::Counter {
+    metrics::counter!(
+        "sealpost_ingest_total",
+        "source" => source,
+        "kind" => kind,
+        "outcome" => outcome,
+        "reason" => reason
+    )
+}
+
+fn seconds(outcome: &'static str) -> Histogram {
+    metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
+}
+
+fn kind_of(source: &Source) -> &'static str {
+    source.verifier.provider.name()
+}
+
 /// The report of a finished request. It never contains body, signature, query or headers.
 pub(super) struct Report<'a> {
-    request_id: String,
+    request_id: &'a str,
     began: OffsetDateTime,
     /// The same on the monotonic clock, for durations.
     started: Instant,
     counters: &'a Counters,
+    metrics: &'a AcceptedMetrics,
     source: Option<(Arc<str>, &'static str)>,
-    /// The client.
     pub(super) peer: Option<IpAddr>,
     /// The size of its body, if it was read.
     pub(super) size_bytes: usize,
@@ -30,13 +78,13 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &str, began: OffsetDateTime, counters: &'a Counters) -> Self {
-        let request_id = request_id.to_owned();
+    pub(super) fn begin(request_id: &'a str, ingest: &'a Ingest) -> Self {
         Self {
             request_id,
-            began,
+            began: ingest.clock.now(),
             started: Instant::now(),
-            counters,
+            counters: &ingest.counters,
+            metrics: &ingest.accepted,
             source: None,
             peer: None,
             size_bytes: 0,
@@ -45,18 +93,18 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn source(&mut self, source: &Source) {
-        self.source = Some((Arc::clone(&source.name), source.gate.provider.name()));
+        self.source = Some((Arc::clone(&source.name), kind_of(source)));
     }
 
     pub(super) fn accepted(&self, receipt: &Receipt) {
         let (outcome, reason, event) = match receipt {
-            Receipt::Accepted(event) => ("accepted", "", event),
+            Receipt::Accepted(event) => (ACCEPTED, "", event),
             Receipt::Duplicate(event) => ("duplicate", "seen_before", event),
             Receipt::Differs { first, .. } => ("duplicate", "seen_with_another_body", first),
             Receipt::Quarantined(event, reason) => {
                 ("quarantined", Quarantine::as_str(*reason), event)
             }
-            Receipt::Chunk { event, .. } => ("accepted", "chunk", event),
+            Receipt::Chunk { event, .. } => (ACCEPTED, "chunk", event),
             Receipt::Replayed { event, .. } => ("duplicate", "idempotency_key", event),
         };
         info!(
@@ -81,7 +129,7 @@ impl<'a> Report<'a> {
             Receipt::Quarantined(..) => tally.count(Counter::Quarantined),
             Receipt::Chunk { .. } => tally.count(Counter::Chunk),
         }
-        tally.came(self.began);
+        tally.record_arrival(self.began);
         tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());
     }
 
@@ -103,21 +151,21 @@ impl<'a> Report<'a> {
     }
 
     fn count(&self, outcome: &'static str, reason: &'static str) {
+        let took = self.started.elapsed();
+        if (outcome, reason) == (ACCEPTED, "")
+            && let Some(total) = self.metrics.total.get(self.source_name())
+        {
+            total.increment(1);
+            self.metrics.seconds.record(took);
+            return;
+        }
         // Only configured sources have a name here, so that clients cannot create new series.
         let source = self
             .source
             .as_ref()
             .map_or_else(|| SharedString::from("none"), |(name, _)| Arc::clone(name).into());
-        metrics::counter!(
-            "sealpost_ingest_total",
-            "source" => source,
-            "kind" => self.kind(),
-            "outcome" => outcome,
-            "reason" => reason
-        )
-        .increment(1);
-        metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
-            .record(self.started.elapsed());
+        total(source, self.kind(), outcome, reason).increment(1);
+        seconds(outcome).record(took);
     }
 
     fn source_name(&self) -> &str {

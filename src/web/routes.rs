@@ -12,7 +12,6 @@ const HOOKS: &str = "/hooks/";
 /// The placeholder of the action at the end of an alias.
 const ACTION: &str = "/{action}";
 
-/// The route table.
 #[derive(Debug, Default)]
 pub struct Routes {
     paths: HashMap<String, Route>,
@@ -23,31 +22,26 @@ pub struct Routes {
     seed: u64,
 }
 
-/// The target of a path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Route {
     /// The sources; several if they share a path and are distinguished by a header.
     pub(super) sources: Vec<Arc<Source>>,
-    /// The action in the path.
     pub(super) action: Option<&'static str>,
 }
 
-/// The result of a look-up.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
-    /// A known one.
     Route(&'a Route),
     /// A potential but unknown source: answered like an invalid signature by a decoy source that
     /// accepts nothing. `None` if no source is configured at all.
     UnknownSource(Option<&'a Route>),
-    /// Not a webhook path.
     Nothing,
 }
 
 impl Routes {
     /// Adds a source under its own path and its aliases, each with every action of the provider.
     pub fn add(&mut self, source: &Arc<Source>, aliases: &[String]) {
-        let actions = source.gate.provider.actions();
+        let actions = source.verifier.provider.actions();
         self.actions.extend(actions);
         let own = format!("{HOOKS}{}", source.name);
         for base in aliases.iter().chain([&own]) {
@@ -65,8 +59,8 @@ impl Routes {
     /// secret and stable across restarts.
     pub fn add_decoy(&mut self, decoy: &Arc<Source>, seed: u64) {
         self.seed = seed;
-        let actions = decoy.gate.provider.actions().iter().map(|action| Some(*action));
-        let bare = decoy.gate.provider.actions().is_empty().then_some(None);
+        let actions = decoy.verifier.provider.actions().iter().map(|action| Some(*action));
+        let bare = decoy.verifier.provider.actions().is_empty().then_some(None);
         for action in actions.chain(bare) {
             let route = Route { sources: vec![Arc::clone(decoy)], action };
             self.decoys.entry(action).or_default().push(route);

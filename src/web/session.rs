@@ -34,14 +34,12 @@ use crate::admin::{
 };
 use crate::store::StoreError;
 
-/// The path of the sign-in page.
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// The session cookie. Its prefix makes browsers accept it only from this host, over TLS.
 pub(super) const COOKIE: &str = "__Host-sealpost";
 /// The cookie of a known browser. It grants no access: sign-in attempts with it have a separate
 /// rate limit.
 const DEVICE: &str = "__Host-sealpost-device";
-/// The lifetime of that cookie.
 const DEVICE_LASTS: Duration = Duration::days(180);
 /// The cookie of a pending single sign-on.
 const FLOW: &str = "__Host-sealpost-oidc";
@@ -49,7 +47,7 @@ const FLOW: &str = "__Host-sealpost-oidc";
 /// The query of the callback from the issuer.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Back {
+pub(super) struct CallbackQuery {
     state: String,
     code: Option<String>,
     error: Option<String>,
@@ -68,7 +66,6 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// Whether a path is public.
 pub(super) fn is_open(path: &str) -> bool {
     path == SIGN_IN
         || path == "/setup"
@@ -77,8 +74,8 @@ pub(super) fn is_open(path: &str) -> bool {
 }
 
 /// The sign-in address that redirects back to this request.
-pub(super) fn way_in(asked: &Uri) -> String {
-    match asked.path_and_query().map(PathAndQuery::as_str) {
+pub(super) fn sign_in_address(uri: &Uri) -> String {
+    match uri.path_and_query().map(PathAndQuery::as_str) {
         None | Some("/") => SIGN_IN.to_owned(),
         Some(path) => {
             let next: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
@@ -87,8 +84,7 @@ pub(super) fn way_in(asked: &Uri) -> String {
     }
 }
 
-/// The session token of a request.
-pub(super) fn shown(request: &HttpRequest) -> Option<ShownSession> {
+pub(super) fn presented(request: &HttpRequest) -> Option<ShownSession> {
     ShownSession::read(request.cookie(COOKIE)?.value())
 }
 
@@ -100,7 +96,7 @@ pub(super) async fn sign_in(
 ) -> Result<Vec<Cookie<'static>>, SignInError> {
     let device = request.cookie(DEVICE);
     let given = Credentials { name, password, code, from: client(request, device.as_ref()) };
-    let begun = access(request)?.sign_in(&given, shown(request).as_ref()).await?;
+    let begun = access(request)?.sign_in(&given, presented(request).as_ref()).await?;
     Ok(cookies(&begun))
 }
 
@@ -109,33 +105,33 @@ pub(super) async fn redirect_to_issuer(
     request: &HttpRequest,
     next: &str,
 ) -> Result<(Url, Cookie<'static>), OidcError> {
-    let departure = access(request)?.redirect_to_issuer(next, &client(request, None)).await?;
-    Ok((departure.to, of_flow(departure.token.to_string())))
+    let redirect = access(request)?.redirect_to_issuer(next, &client(request, None)).await?;
+    Ok((redirect.to, flow_cookie(redirect.token.to_string())))
 }
 
 /// Completes a single sign-on: the path to redirect to, and the cookies.
 pub(super) async fn complete_sign_in(
     request: &HttpRequest,
-    back: &Back,
+    callback: &CallbackQuery,
 ) -> Result<(String, Cookie<'static>), OidcError> {
     let flow = request.cookie(FLOW);
     let given = OidcCallback {
         token: flow.as_ref().map(Cookie::value),
-        state: &back.state,
-        code: back.code.as_deref(),
-        error: back.error.as_deref(),
-        iss: back.iss.as_deref(),
+        state: &callback.state,
+        code: callback.code.as_deref(),
+        error: callback.error.as_deref(),
+        iss: callback.iss.as_deref(),
         from: client(request, None),
     };
-    let arrival = access(request)?.complete_sign_in(&given, shown(request).as_ref()).await?;
-    Ok((arrival.next, cookie(&arrival.begun)))
+    let signed_in = access(request)?.complete_sign_in(&given, presented(request).as_ref()).await?;
+    Ok((signed_in.next, cookie(&signed_in.begun)))
 }
 
 /// The cookie that removes the one of a pending single sign-on.
-pub(super) fn no_flow() -> Cookie<'static> {
-    let mut gone = of_flow(String::new());
-    gone.make_removal();
-    gone
+pub(super) fn expired_flow_cookie() -> Cookie<'static> {
+    let mut cookie = flow_cookie(String::new());
+    cookie.make_removal();
+    cookie
 }
 
 /// Signs a user out and returns the cookie that removes the session cookie.
@@ -144,9 +140,9 @@ pub(super) async fn sign_out(
     session: &Session,
 ) -> Result<Cookie<'static>, AdminError> {
     access(request)?.sign_out(session).await?;
-    let mut gone = of_value(String::new());
-    gone.make_removal();
-    Ok(gone)
+    let mut cookie = session_cookie(String::new());
+    cookie.make_removal();
+    Ok(cookie)
 }
 
 /// Uses a set-up link: returns the cookies, or `None` if the user has to sign in with a two-factor
@@ -208,7 +204,6 @@ fn client<'r>(request: &'r HttpRequest, device: Option<&'r Cookie<'_>>) -> Clien
     Client { peer: address, behind: peer.client(), agent, device: device.map(Cookie::value) }
 }
 
-/// The cookies of a new session.
 fn cookies(begun: &BegunSession) -> Vec<Cookie<'static>> {
     let device = begun.device.as_ref().map(|device| {
         let cookie = Cookie::build(DEVICE, device.to_string()).max_age(DEVICE_LASTS);
@@ -219,17 +214,17 @@ fn cookies(begun: &BegunSession) -> Vec<Cookie<'static>> {
 
 /// The session cookie. It is deleted when the browser closes.
 fn cookie(begun: &BegunSession) -> Cookie<'static> {
-    of_value(begun.token.to_string())
+    session_cookie(begun.token.to_string())
 }
 
 /// The cookie of a pending single sign-on. The callback is a cross-site navigation, for which a
 /// strict cookie would not be sent.
-fn of_flow(value: String) -> Cookie<'static> {
+fn flow_cookie(value: String) -> Cookie<'static> {
     let cookie = Cookie::build(FLOW, value);
     cookie.path("/").secure(true).http_only(true).same_site(SameSite::Lax).finish()
 }
 
-fn of_value(value: String) -> Cookie<'static> {
+fn session_cookie(value: String) -> Cookie<'static> {
     let cookie = Cookie::build(COOKIE, value);
     cookie.path("/").secure(true).http_only(true).same_site(SameSite::Strict).finish()
 }

@@ -9,7 +9,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 use crate::ingest::Peer;
 
 /// The combined limit of all clients named by one address, as a multiple of the limit per client.
-const TOGETHER: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const COMBINED: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// The maximum number of named clients with their own counter.
 const MAX_NAMED: usize = 10_000;
 
@@ -26,7 +26,7 @@ impl Shares {
     /// Creates it with a limit per minute, also as a burst.
     pub(super) fn per_minute(most: NonZeroU32) -> Self {
         let limiter = |most| DefaultKeyedRateLimiter::keyed(Quota::per_minute(most));
-        Self { each: limiter(most), together: limiter(most.saturating_mul(TOGETHER)) }
+        Self { each: limiter(most), together: limiter(most.saturating_mul(COMBINED)) }
     }
 
     /// Counts a request.
@@ -41,7 +41,6 @@ impl Shares {
         shared.map_or(Ok(()), |shared| count(&self.together, shared))
     }
 
-    /// Removes idle clients.
     pub(super) fn tidy(&self) {
         for limiter in [&self.each, &self.together] {
             limiter.retain_recent();

@@ -27,9 +27,9 @@ use crate::store::Position;
 /// The maximum number of queued messages per client.
 const WAITING: usize = 2;
 /// The number of heartbeats after which a client that reads nothing is disconnected.
-const PATIENCE: u32 = 2;
+const MISSED_HEARTBEATS: u32 = 2;
 /// The retry delay of the permission check when the database is unavailable.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The reconnection delay for clients, in milliseconds.
 const RETRY: u32 = 1_000;
 
@@ -37,7 +37,6 @@ const RETRY: u32 = 1_000;
 #[openapi(paths(stream), components(schemas(Change)))]
 struct Document;
 
-/// Adds the route.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/stream").ask(stream));
@@ -51,11 +50,8 @@ struct StreamQuery {
     /// The position to start from: an `id` of the stream, or `start` for all retained changes; new
     /// changes only by default. `Last-Event-ID` takes precedence.
     after: Option<String>,
-    /// Filter by sources.
     source: Option<String>,
-    /// Filter by event types; a trailing `*` is a wildcard.
     r#type: Option<String>,
-    /// Filter by kinds of change.
     change: Option<String>,
 }
 
@@ -102,7 +98,7 @@ async fn begin(
     caller.needs(Scope::EventsRead)?;
     let filter = Filter::read(query)?;
     let after = match position(request, query)? {
-        Some(after) if !changes.knows(after).await.map_err(|_| Denial::Unavailable)? => {
+        Some(after) if !changes.is_retained(after).await.map_err(|_| Denial::Unavailable)? => {
             return Err(Denial::Gone);
         }
         Some(after) => after,
@@ -194,7 +190,6 @@ impl Filter {
     }
 }
 
-/// A connected client.
 struct Client {
     filter: Filter,
     sender: mpsc::Sender<Bytes>,
@@ -266,7 +261,7 @@ impl Client {
                 Ok(_) => return Some(Some("the credentials are no longer valid or have changed")),
                 Err(_) => {}
             }
-            let asleep = tokio::time::sleep(AGAIN);
+            let asleep = tokio::time::sleep(RETRY_DELAY);
             tokio::select! {
                 () = asleep => {}
                 () = self.sender.closed() => return Some(None),
@@ -277,7 +272,7 @@ impl Client {
     /// False if the client has read nothing for too long.
     async fn send(&self, text: String) -> bool {
         // A disconnect is detected where the queue is awaited.
-        let patience = self.heartbeat * PATIENCE;
+        let patience = self.heartbeat * MISSED_HEARTBEATS;
         tokio::time::timeout(patience, self.sender.send(text.into())).await.is_ok()
     }
 

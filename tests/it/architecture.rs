@@ -1,12 +1,12 @@
-//! The walls: read from the source, so that breaking one fails here and not in a review.
+//! Rules about the source: dependencies between modules, and what each module may use.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::harness::Gateway;
 
-/// What each room may name of ours, besides itself. What stands above them is not listed.
-const ROOMS: &[(&str, &[&str])] = &[
+/// The modules that each module may use. The modules above them are not listed.
+const MODULES: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
@@ -54,13 +54,13 @@ struct Source {
 }
 
 impl Source {
-    fn room(&self) -> &str {
+    fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Whether the code holds this, at the boundary of a word on either side.
-    fn names(&self, what: &str) -> bool {
+    /// Whether the code contains this as a whole word.
+    fn mentions(&self, what: &str) -> bool {
         self.code.match_indices(what).any(|(at, _)| {
             let is_word = |c: char| c.is_alphanumeric() || c == '_';
             let before = self.code[..at].chars().next_back().is_some_and(is_word);
@@ -115,10 +115,10 @@ fn sources() -> Vec<Source> {
     .collect()
 }
 
-/// Fails with every place where `is_wrong`.
-fn nowhere(rule: &str, is_wrong: impl Fn(&Source) -> bool) {
+/// Fails with every file where `is_wrong`.
+fn assert_no_file(rule: &str, is_wrong: impl Fn(&Source) -> bool) {
     let sources = sources();
-    assert!(sources.len() > 50, "the sources are read");
+    assert!(sources.len() > 50, "too few sources");
     let wrong: Vec<&str> =
         sources.iter().filter(|source| is_wrong(source)).map(|s| s.path.as_str()).collect();
     assert!(wrong.is_empty(), "{rule}, but: {wrong:?}");
@@ -129,31 +129,34 @@ fn is_tables(path: &str) -> bool {
 }
 
 #[test]
-fn every_room_names_only_what_lies_below_it() {
-    let may: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
-    nowhere("each import is spelt out: `crate::{` hides what is named", |source| {
+fn modules_depend_only_on_lower_modules() {
+    let may: BTreeMap<&str, &[&str]> = MODULES.iter().copied().collect();
+    assert_no_file("imports are spelled out: `crate::{` hides dependencies", |source| {
         source.code.contains("crate::{")
     });
-    nowhere("a room names only itself and the rooms that `ROOMS` lists for it", |source| {
-        let Some(below) = may.get(source.room()) else { return false };
-        let named = source.words_after("crate::");
-        named.iter().any(|name| *name != source.room() && !below.contains(name))
-    });
-    nowhere("nothing but `cli` and `main.rs` names the command line", |source| {
-        !matches!(source.room(), "cli" | "main")
+    assert_no_file(
+        "a module uses only itself and the modules that `MODULES` lists for it",
+        |source| {
+            let Some(below) = may.get(source.module()) else { return false };
+            let named = source.words_after("crate::");
+            named.iter().any(|name| *name != source.module() && !below.contains(name))
+        },
+    );
+    assert_no_file("only `cli` and `main.rs` use the command line", |source| {
+        !matches!(source.module(), "cli" | "main")
             && (source.words_after("crate::").contains(&"cli") || source.code.contains("post::cli"))
     });
-    nowhere("`cli` does not reach behind `app` to `web`", |source| {
-        source.room() == "cli" && source.words_after("crate::").contains(&"web")
+    assert_no_file("`cli` uses `web` only through `app`", |source| {
+        source.module() == "cli" && source.words_after("crate::").contains(&"web")
     });
 }
 
 #[test]
-fn the_list_of_rooms_is_the_list_of_modules() {
+fn list_of_modules_is_complete() {
     let above = ["lib", "main", "app", "cli", "fixtures"];
-    nowhere("every module is in `ROOMS` or above them", |source| {
-        let room = source.room();
-        !above.contains(&room) && !ROOMS.iter().any(|(name, _)| *name == room)
+    assert_no_file("every module is in `MODULES` or above them", |source| {
+        let module = source.module();
+        !above.contains(&module) && !MODULES.iter().any(|(name, _)| *name == module)
     });
 }
 
@@ -161,69 +164,69 @@ fn the_list_of_rooms_is_the_list_of_modules() {
 fn verification_is_pure() {
     for outside in ["actix_web", "actix_http", "sqlx", "tokio", "SystemTime", "Instant", "now_utc"]
     {
-        nowhere(&format!("`verify` does not name {outside}"), |source| {
-            source.room() == "verify" && source.names(outside)
+        assert_no_file(&format!("`verify` does not use {outside}"), |source| {
+            source.module() == "verify" && source.mentions(outside)
         });
     }
 }
 
 #[test]
-fn sql_stands_in_the_store_and_in_the_providers_tables() {
-    nowhere("only `store` and `providers/*/tables.rs` name sqlx", |source| {
-        source.names("sqlx") && source.room() != "store" && !is_tables(&source.path)
+fn only_the_store_and_provider_tables_use_sql() {
+    assert_no_file("only `store` and `providers/*/tables.rs` use sqlx", |source| {
+        source.mentions("sqlx") && source.module() != "store" && !is_tables(&source.path)
             // The one conversion that `?` needs where writes are applied.
             && !source.code.contains("From<sqlx::Error>")
     });
 }
 
 #[test]
-fn the_environment_is_read_by_config() {
-    nowhere("only `config` reads the environment", |source| {
+fn only_config_reads_the_environment() {
+    assert_no_file("only `config` reads the environment", |source| {
         let allowed: &[&str] = match source.path.as_str() {
             "main.rs" => &["args_os", "consts", "split_paths"],
             _ => &["consts", "split_paths"],
         };
-        source.room() != "config"
+        source.module() != "config"
             && source.words_after("env::").iter().any(|word| !allowed.contains(word))
     });
 }
 
 #[test]
-fn only_web_knows_the_web_framework() {
-    nowhere("only `web` names actix", |source| {
-        source.room() != "web" && (source.names("actix_web") || source.names("actix_http"))
+fn only_web_uses_the_web_framework() {
+    assert_no_file("only `web` uses actix", |source| {
+        source.module() != "web" && (source.mentions("actix_web") || source.mentions("actix_http"))
     });
 }
 
 #[test]
 fn only_the_command_line_prints() {
-    nowhere("only `cli` writes to standard output", |source| {
+    assert_no_file("only `cli` writes to standard output", |source| {
         let prints = ["println!", "print!"]
             .iter()
-            .any(|what| source.code.contains(what) && source.names(what.trim_end_matches('!')));
-        source.room() != "cli" && (prints || source.names("io::stdout"))
+            .any(|what| source.code.contains(what) && source.mentions(what.trim_end_matches('!')));
+        source.module() != "cli" && (prints || source.mentions("io::stdout"))
     });
 }
 
 #[test]
-fn intake_dispatch_and_store_know_no_provider() {
+fn ingest_dispatch_and_store_name_no_provider() {
     for provider in sealpost::providers::CATALOGUE {
-        nowhere(&format!("they do not name `{}`", provider.name), |source| {
-            matches!(source.room(), "ingest" | "dispatch" | "store" | "admin" | "web")
-                && source.names(provider.name)
+        assert_no_file(&format!("they do not name `{}`", provider.name), |source| {
+            matches!(source.module(), "ingest" | "dispatch" | "store" | "admin" | "web")
+                && source.mentions(provider.name)
         });
     }
 }
 
 #[test]
-fn providers_do_not_know_each_other() {
+fn providers_do_not_depend_on_each_other() {
     for provider in sealpost::providers::CATALOGUE {
-        nowhere(&format!("no other provider names `{}`", provider.name), |source| {
+        assert_no_file(&format!("no other provider names `{}`", provider.name), |source| {
             let mut parts = source.path.split('/');
-            let (room, own) = (parts.next(), parts.next().unwrap_or_default());
+            let (module, own) = (parts.next(), parts.next().unwrap_or_default());
             let own = own.trim_end_matches(".rs");
             let named = |prefix| source.words_after(prefix).contains(&provider.name);
-            room == Some("providers")
+            module == Some("providers")
                 && own != "mod"
                 && own != provider.name
                 && (named("providers::") || named("super::"))
@@ -232,28 +235,28 @@ fn providers_do_not_know_each_other() {
 }
 
 #[test]
-fn time_is_read_by_the_clock() {
-    nowhere("only `clock.rs` asks for the time", |source| {
-        source.path != "clock.rs" && (source.names("SystemTime") || source.names("now_utc"))
+fn only_the_clock_reads_the_time() {
+    assert_no_file("only `clock.rs` asks for the time", |source| {
+        source.path != "clock.rs" && (source.mentions("SystemTime") || source.mentions("now_utc"))
     });
 }
 
 #[test]
-fn no_task_is_spawned_where_nobody_waits_for_it() {
-    nowhere("tasks are spawned on a tracker", |source| {
-        ["tokio::spawn", "task::spawn", "rt::spawn"].iter().any(|spawn| source.names(spawn))
+fn tasks_are_spawned_only_on_trackers() {
+    assert_no_file("tasks are spawned on a tracker", |source| {
+        ["tokio::spawn", "task::spawn", "rt::spawn"].iter().any(|spawn| source.mentions(spawn))
     });
 }
 
 #[test]
-fn files_stay_readable() {
-    nowhere("no file has more than 400 lines", |source| source.lines > 400);
+fn files_have_at_most_400_lines() {
+    assert_no_file("no file has more than 400 lines", |source| source.lines > 400);
 }
 
 #[tokio::test]
-async fn every_table_and_column_says_what_it_is() {
+async fn every_table_and_column_has_a_comment() {
     let gateway = Gateway::start().await;
-    let silent = gateway
+    let undocumented = gateway
         .query(
             "SELECT c.relname || COALESCE('.' || a.attname, '') AS name
                FROM pg_class c
@@ -267,12 +270,12 @@ async fn every_table_and_column_says_what_it_is() {
                          ELSE col_description(c.oid, a.attnum) END IS NULL",
         )
         .await;
-    assert!(silent.is_empty(), "without a comment: {silent:?}");
+    assert!(undocumented.is_empty(), "without a comment: {undocumented:?}");
     assert!(gateway.count("SELECT count(*) FROM pg_description WHERE objsubid > 0").await > 50);
 }
 
 #[test]
-fn documents_name_files_that_are_there() {
+fn documents_name_existing_files() {
     let mut documents: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]
             .iter()
@@ -280,7 +283,7 @@ fn documents_name_files_that_are_there() {
             .collect();
     files_below(&root().join("docs"), &mut documents);
     documents.retain(|path| path.extension().is_some_and(|end| end == "md"));
-    let mut absent = Vec::new();
+    let mut missing = Vec::new();
     let mut seen = 0;
     for document in documents {
         let text = std::fs::read_to_string(&document)
@@ -295,13 +298,13 @@ fn documents_name_files_that_are_there() {
         let quoted = quoted.map(|word| root().join(word));
         for path in quoted.chain(linked.map(|link| folder.join(link))) {
             seen += 1;
-            if !is_there(&path) {
-                absent.push(format!("{}: {}", document.display(), path.display()));
+            if !path_exists(&path) {
+                missing.push(format!("{}: {}", document.display(), path.display()));
             }
         }
     }
-    assert!(seen > 20, "the documents are read");
-    assert!(absent.is_empty(), "{absent:#?}");
+    assert!(seen > 20, "too few paths");
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 fn is_path(word: &str) -> bool {
@@ -311,13 +314,13 @@ fn is_path(word: &str) -> bool {
 }
 
 /// A file or folder; `src/a/b` may be `src/a/b.rs`, and `*` is any one name.
-fn is_there(path: &Path) -> bool {
+fn path_exists(path: &Path) -> bool {
     let text = path.to_str().unwrap();
     if let Some((before, after)) = text.split_once("/*") {
         let entries = std::fs::read_dir(before).into_iter().flatten().flatten();
         return entries
             .into_iter()
-            .any(|entry| is_there(Path::new(&format!("{}{after}", entry.path().display()))));
+            .any(|entry| path_exists(Path::new(&format!("{}{after}", entry.path().display()))));
     }
     path.exists() || path.with_extension("rs").exists()
 }

@@ -1,4 +1,4 @@
-//! The bot's callbacks, from the socket to what is kept.
+//! The bot's callbacks, from the socket to the tables.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn send(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Answe
 }
 
 #[tokio::test]
-async fn a_callback_is_kept_with_the_guild_that_was_signed() {
+async fn callback_is_stored_with_its_signed_guild() {
     let gateway = Gateway::start().await;
     let body = br#"{"event":"post.submitted","text":"a\u0000b"}"#;
     assert_eq!(send(&gateway, &[GUILD], body).await.status, 202);
@@ -32,19 +32,19 @@ async fn a_callback_is_kept_with_the_guild_that_was_signed() {
 }
 
 #[tokio::test]
-async fn the_very_same_request_is_known_by_its_nonce() {
+async fn identical_request_is_deduplicated_by_its_nonce() {
     let gateway = Gateway::start().await;
     let body = br#"{"event":"post.submitted"}"#;
     let headers = sign(&gateway, &[GUILD], body);
     assert_eq!(gateway.send_raw("bot", None, &headers, body).await.status, 202);
     let again = gateway.send_raw("bot", None, &headers, body).await;
-    assert_eq!((again.status, again.what()), (200, "duplicate"));
+    assert_eq!((again.status, again.body_status()), (200, "duplicate"));
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("bot_events").await.len(), 1);
 }
 
 #[tokio::test]
-async fn an_idempotency_key_makes_a_request_that_was_signed_afresh_the_same_one() {
+async fn idempotency_key_deduplicates_a_newly_signed_request() {
     let gateway = Gateway::start().await;
     let key = ("idempotency-key", "2b3f6a52-0d4c-4c5c-9f0e-6d0f5b1c8a11");
     let body = br#"{"event":"post.submitted"}"#;
@@ -60,7 +60,7 @@ async fn an_idempotency_key_makes_a_request_that_was_signed_afresh_the_same_one(
 }
 
 #[tokio::test]
-async fn an_older_heartbeat_does_not_replace_a_newer_one() {
+async fn older_heartbeat_does_not_replace_a_newer_one() {
     let gateway = Gateway::start().await;
     let offline = br#"{"event":"bot.heartbeat","status":"offline"}"#;
     let early = sign(&gateway, &[], offline);
@@ -77,7 +77,7 @@ async fn an_older_heartbeat_does_not_replace_a_newer_one() {
 }
 
 #[tokio::test]
-async fn who_is_not_listed_or_has_no_token_is_not_let_in() {
+async fn unlisted_service_or_wrong_token_is_rejected() {
     let gateway = Gateway::start().await;
     let body = br#"{"event":"post.submitted"}"#;
     for headers in [("x-service-name", "dashboard"), ("x-callback-token", "another token")] {
@@ -101,7 +101,7 @@ async fn callbacks_are_found_by_guild_kind_and_service() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_does_not_come_is_noticed_once_and_forgotten_with_the_next() {
+async fn missing_heartbeat_raises_one_alert_until_the_next() {
     let options = r#"options = { allowed_services = ["api"]"#;
     let gateway = Gateway::builder()
         .config(options, &format!("{options}, heartbeat_timeout = 90"))
@@ -109,39 +109,39 @@ async fn a_heartbeat_that_does_not_come_is_noticed_once_and_forgotten_with_the_n
         .await;
     let missing = async || gateway.rows("bot_health").await[0]["missing_since"].clone();
     let online = br#"{"event":"bot.heartbeat","status":"online"}"#;
-    gateway.tidy().await;
-    assert!(gateway.rows("bot_health").await.is_empty(), "nobody has heard of the bot yet");
+    gateway.run_maintenance().await;
+    assert!(gateway.rows("bot_health").await.is_empty(), "no heartbeat yet");
     send(&gateway, &[], online).await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_secs(90));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert!(missing().await.is_null());
     gateway.clock().advance(Duration::from_secs(1));
-    gateway.tidy().await;
-    let noticed = missing().await;
-    assert_eq!(noticed, "2026-11-20T12:01:31+00:00");
+    gateway.run_maintenance().await;
+    let since = missing().await;
+    assert_eq!(since, "2026-11-20T12:01:31+00:00");
     gateway.clock().advance(Duration::from_secs(60));
-    gateway.tidy().await;
-    assert_eq!(missing().await, noticed, "noticed once");
+    gateway.run_maintenance().await;
+    assert_eq!(missing().await, since, "unchanged");
     let alerts = "SELECT kind, severity, resolution, count FROM alerts ORDER BY id";
     let silent = json!({ "kind": "bot_silent", "severity": 3, "resolution": false, "count": 1 });
     assert_eq!(gateway.query(alerts).await, [silent]);
     send(&gateway, &[], online).await;
     gateway.run_until_idle().await;
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert!(missing().await.is_null());
     assert_eq!(gateway.query(alerts).await[1]["resolution"], true);
     send(&gateway, &[("x-nonce", "another-nonce-0001")], online).await;
     gateway.run_until_idle().await;
-    assert_eq!(gateway.rows("alerts").await.len(), 2, "told once");
+    assert_eq!(gateway.rows("alerts").await.len(), 2, "one alert, and its resolution");
 }
 
 #[tokio::test]
-async fn without_a_timeout_nobody_misses_a_heartbeat() {
+async fn heartbeat_is_never_missing_without_a_timeout() {
     let gateway = Gateway::start().await;
     send(&gateway, &[], br#"{"event":"bot.heartbeat","status":"online"}"#).await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(24));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert!(gateway.rows("bot_health").await[0]["missing_since"].is_null());
 }

@@ -1,5 +1,5 @@
-//! Payloads that come in chunks: in every order, more than once, by several gateways, and never
-//! as a whole that the sender did not mean.
+//! Chunked transfers: in any order, with repeats, over several gateways, and never assembled into
+//! a payload that was not sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use crate::harness::{Answer, Builder, Gateway};
 use crate::receive::process::Process;
-use crate::receive::{Bench, DeliveryOutcome, unique};
+use crate::receive::{Bench, RequestOutcome, unique};
 
 const OPTIONS: &str = "options = { app_id = \"app_0123456789abcdef01234567\" }";
-const MIXED: DeliveryOutcome = DeliveryOutcome::Quarantined("chunk_mixed");
+const MIXED: RequestOutcome = RequestOutcome::Quarantined("chunk_mixed");
 
 /// A file that is sent in chunks.
 #[derive(Clone)]
@@ -33,10 +33,10 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// A file of its own.
+    /// A unique file.
     pub(crate) fn of(total: usize) -> Self {
         let number = unique();
-        // No slice ends where a group of four characters does.
+        // No chunk ends at the end of a base64 group.
         let bytes = noise(total * 50 + 11, number);
         Self {
             id: Uuid::new_v4().to_string(),
@@ -48,20 +48,20 @@ impl Transfer {
         }
     }
 
-    /// A text of its own, in chunks all the same.
+    /// A unique text file.
     pub(crate) fn of_text(total: usize) -> Self {
         let transfer = Self::of(total);
         let bytes = transfer.bytes.iter().map(|byte| b'a' + byte % 26).collect();
         Self { path: format!("texts/{}.txt", transfer.id), bytes, ..transfer }
     }
 
-    /// The same file again, as the sender begins anew.
+    /// A new transfer of the same file.
     pub(crate) fn again(&self) -> Self {
         let id = Uuid::new_v4().to_string();
         Self { id, built_at: "2026-11-20T11:59:30.000Z", ..self.clone() }
     }
 
-    /// The same in another repository.
+    /// The same transfer in another repository.
     pub(crate) fn of_repository(self, repository: &'static str) -> Self {
         Self { repository, ..self }
     }
@@ -80,7 +80,7 @@ impl Transfer {
         body
     }
 
-    /// The same in one request.
+    /// The same file in one request.
     fn whole(&self) -> Value {
         json!({
             "repository": {
@@ -105,13 +105,13 @@ async fn post(gateway: &Gateway, body: &Value) -> Answer {
     gateway.send("cards", Some("create"), body.to_string().as_bytes()).await
 }
 
-/// A gateway without a quota of requests.
+/// A gateway without a rate limit.
 fn unlimited() -> Builder {
     let more = format!("{OPTIONS}\nlimit = {{ per_second = 100000, burst = 100000 }}");
     Gateway::builder().config(OPTIONS, &more)
 }
 
-/// Bytes without much of a pattern.
+/// Pseudo-random bytes.
 fn noise(count: usize, seed: u32) -> Vec<u8> {
     let mut state = seed;
     let step = |_| {
@@ -136,14 +136,14 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     orders(count - 1).into_iter().flat_map(insert).collect()
 }
 
-/// Nothing is left over, and each of `count` files is one event with its own bytes.
+/// Each of `count` files is one event with its own bytes, and no chunk is left over.
 async fn assert_whole(gateway: &Gateway, count: usize) {
     let count = i64::try_from(count).unwrap();
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, count);
     let matching = "SELECT count(DISTINCT e.body) FROM events e
         WHERE encode(sha256(e.body), 'hex')
             = convert_from(e.envelope, 'UTF8')::json #>> '{file,sha}'";
-    assert_eq!(gateway.count(matching).await, count, "every whole has its digest");
+    assert_eq!(gateway.count(matching).await, count, "every payload has its digest");
     assert_eq!(gateway.count("SELECT count(*) FROM deliveries").await, count);
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
     let open = "SELECT count(*) FROM chunk_transfers WHERE state <> 'whole'";
@@ -151,7 +151,7 @@ async fn assert_whole(gateway: &Gateway, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chunks_in_every_order_and_repeated_anywhere_make_one_event() {
+async fn chunks_in_any_order_with_repeats_make_one_event() {
     let gateway = unlimited().start().await;
     let mut runner = TestRunner::default();
     let mut cases = Vec::new();
@@ -172,15 +172,20 @@ async fn chunks_in_every_order_and_repeated_anywhere_make_one_event() {
             let mut event = None;
             for index in &order {
                 let answer = transfer.send(gateway, *index).await;
-                let told = (answer.status, answer.what());
+                let response = (answer.status, answer.body_status());
                 let id = answer.id().to_owned();
                 assert_eq!(event.get_or_insert_with(|| id.clone()), &id, "one id for all");
                 if seen.contains(index) {
-                    assert_eq!(told, (200, "duplicate"), "{order:?} at {index}: {}", answer.text);
+                    assert_eq!(
+                        response,
+                        (200, "duplicate"),
+                        "{order:?} at {index}: {}",
+                        answer.text
+                    );
                     continue;
                 }
                 seen.push(*index);
-                assert_eq!(told, (202, "accepted"), "{order:?} at {index}: {}", answer.text);
+                assert_eq!(response, (202, "accepted"), "{order:?} at {index}: {}", answer.text);
                 let progress = json!({ "have": seen.len(), "total": transfer.total });
                 let progress = if seen.len() < transfer.total { progress } else { Value::Null };
                 assert_eq!(answer.json["chunk"], progress, "{order:?} at {index}");
@@ -195,10 +200,10 @@ async fn chunks_in_every_order_and_repeated_anywhere_make_one_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_two_last_chunks_at_the_same_instant_at_two_gateways_make_one_event() {
+async fn concurrent_last_chunks_at_two_gateways_make_one_event() {
     const ROUNDS: usize = 50;
     let first = unlimited().start().await;
-    let second = unlimited().beside(&first).start().await;
+    let second = unlimited().sharing_database(&first).start().await;
     for round in 0..ROUNDS {
         let transfer = Transfer::of(3);
         transfer.send(&first, round % 3).await;
@@ -221,17 +226,17 @@ async fn the_two_last_chunks_at_the_same_instant_at_two_gateways_make_one_event(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_transfers_mixed_over_two_gateways_each_become_one_event() {
+async fn interleaved_transfers_over_two_gateways_each_make_one_event() {
     let first = unlimited().start().await;
-    let second = unlimited().beside(&first).start().await;
+    let second = unlimited().sharing_database(&first).start().await;
     let transfers: Vec<Transfer> = (0..30).map(|_| Transfer::of(10)).collect();
     let every: Vec<(usize, usize)> =
         (0..30).flat_map(|transfer| (0..10).map(move |index| (transfer, index))).collect();
     let mixed = proptest::strategy::Just(every).prop_shuffle();
     let mixed = mixed.new_tree(&mut TestRunner::default()).unwrap().current();
     let sent = stream::iter(mixed.into_iter().enumerate())
-        .map(|(turn, (transfer, index))| {
-            let gateway = if turn % 2 == 0 { &first } else { &second };
+        .map(|(number, (transfer, index))| {
+            let gateway = if number % 2 == 0 { &first } else { &second };
             let transfer = &transfers[transfer];
             async move { transfer.send(gateway, index).await.status }
         })
@@ -245,7 +250,7 @@ async fn many_transfers_mixed_over_two_gateways_each_become_one_event() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still_becomes_whole() {
+async fn inconsistent_chunk_is_quarantined_and_the_transfer_completes() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let transfer = Transfer::of(3);
@@ -271,17 +276,17 @@ async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still
         ("another owner", changed(1, "/repository/owner", json!("somebody"))),
     ] {
         bench.check(what, "docora", MIXED, post(gateway, &body)).await;
-        bench.check(what, "docora", DeliveryOutcome::Duplicate, post(gateway, &body)).await;
+        bench.check(what, "docora", RequestOutcome::Duplicate, post(gateway, &body)).await;
     }
     // The same id in another repository is another transfer.
     let elsewhere = Transfer { repository: "repo_ffffffffffffffffffffffff", ..transfer.clone() };
     for index in 0..3 {
-        assert_eq!(elsewhere.send(gateway, index).await.what(), "accepted");
+        assert_eq!(elsewhere.send(gateway, index).await.body_status(), "accepted");
     }
     let second = transfer.send(gateway, 1).await;
     assert_eq!(second.json["chunk"]["have"], 2, "{}", second.text);
     let last = transfer.send(gateway, 2).await;
-    assert_eq!((last.what(), &last.json["chunk"]), ("accepted", &Value::Null));
+    assert_eq!((last.body_status(), &last.json["chunk"]), ("accepted", &Value::Null));
     let whole = "SELECT count(*) FROM events WHERE envelope IS NOT NULL";
     assert_eq!(gateway.count(whole).await, 2);
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
@@ -289,7 +294,7 @@ async fn a_chunk_that_does_not_go_with_the_first_is_set_aside_and_the_rest_still
 }
 
 #[tokio::test]
-async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
+async fn invalid_chunk_opens_no_transfer() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let long = "a".repeat(10_000);
@@ -335,23 +340,23 @@ async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
         let mut body = Transfer::of(3).chunk(1);
         *body.pointer_mut(pointer).unwrap() = value.clone();
         let what: String = format!("{pointer} = {value}").chars().take(60).collect();
-        let fate = DeliveryOutcome::Quarantined(reason);
-        bench.check(&what, "docora", fate, post(gateway, &body)).await;
+        let outcome = RequestOutcome::Quarantined(reason);
+        bench.check(&what, "docora", outcome, post(gateway, &body)).await;
     }
     for action in ["delete", "sync_failed"] {
         let body = Transfer::of(3).chunk(0).to_string();
         let sent = gateway.send("cards", Some(action), body.as_bytes());
-        bench.check(action, "docora", DeliveryOutcome::Quarantined("action_mismatch"), sent).await;
+        bench.check(action, "docora", RequestOutcome::Quarantined("action_mismatch"), sent).await;
     }
     let text = Transfer::of(3).chunk(0).to_string();
     let twice = text.replace("\"total\":3", "\"total\":3,\"\\u0074otal\":9");
     let sent = gateway.send("cards", Some("create"), twice.as_bytes());
-    bench.check("two totals", "docora", DeliveryOutcome::Quarantined("dup_key"), sent).await;
+    bench.check("two totals", "docora", RequestOutcome::Quarantined("dup_key"), sent).await;
     assert_eq!(gateway.rows("chunk_transfers").await.len(), 0);
 
     let single = Transfer::of(1);
     bench
-        .check("one of one", "docora", DeliveryOutcome::Accepted, async {
+        .check("one of one", "docora", RequestOutcome::Accepted, async {
             let answer = single.send(gateway, 0).await;
             gateway.execute("DELETE FROM chunk_transfers").await;
             answer
@@ -361,15 +366,15 @@ async fn a_chunk_that_can_be_no_part_of_anything_opens_no_transfer() {
     empty["file"] = json!({
         "path": "empty.txt", "sha": hex::encode(Sha256::digest(b"")), "size": 0, "content": "",
     });
-    bench.check("an empty file", "docora", DeliveryOutcome::Accepted, post(gateway, &empty)).await;
+    bench.check("an empty file", "docora", RequestOutcome::Accepted, post(gateway, &empty)).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_whole_that_is_not_what_was_promised_is_a_dead_letter() {
+async fn file_with_a_wrong_digest_or_size_is_a_dead_letter() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let promise = |field: &str, value: Value, transfer: &Transfer| -> Vec<Value> {
+    let declare = |field: &str, value: Value, transfer: &Transfer| -> Vec<Value> {
         (0..3)
             .map(|index| {
                 let mut body = transfer.chunk(index);
@@ -384,93 +389,98 @@ async fn a_whole_that_is_not_what_was_promised_is_a_dead_letter() {
         |transfer: &Transfer, more: usize, less: usize| json!(transfer.bytes.len() + more - less);
     let padded = Transfer { bytes: vec![7; 90], ..nearly };
     for (what, reason, chunks) in [
-        ("another digest", "digest_mismatch", promise("sha", json!("0".repeat(64)), &digest)),
-        ("more promised", "size_mismatch", promise("size", size(&shorter, 30, 0), &shorter)),
-        ("less promised", "size_mismatch", promise("size", size(&longer, 0, 30), &longer)),
-        ("one byte less", "size_mismatch", promise("size", size(&padded, 0, 1), &padded)),
+        ("another digest", "digest_mismatch", declare("sha", json!("0".repeat(64)), &digest)),
+        ("more declared", "size_mismatch", declare("size", size(&shorter, 30, 0), &shorter)),
+        ("less declared", "size_mismatch", declare("size", size(&longer, 0, 30), &longer)),
+        ("one byte less", "size_mismatch", declare("size", size(&padded, 0, 1), &padded)),
     ] {
         let dead = gateway.dead_letters().await.len();
-        assert_eq!(post(gateway, &chunks[2]).await.what(), "accepted", "{what}");
-        assert_eq!(post(gateway, &chunks[0]).await.what(), "accepted", "{what}");
+        assert_eq!(post(gateway, &chunks[2]).await.body_status(), "accepted", "{what}");
+        assert_eq!(post(gateway, &chunks[0]).await.body_status(), "accepted", "{what}");
         let last = post(gateway, &chunks[1]).await;
-        assert_eq!((last.status, last.what()), (202, "quarantined"), "{what}: {}", last.text);
-        let letters = gateway.dead_letters().await;
-        assert_eq!(letters.len(), dead + 1, "{what}");
-        assert_eq!(letters[dead].0, reason, "{what}: {}", letters[dead].1);
+        assert_eq!(
+            (last.status, last.body_status()),
+            (202, "quarantined"),
+            "{what}: {}",
+            last.text
+        );
+        let dead_letters = gateway.dead_letters().await;
+        assert_eq!(dead_letters.len(), dead + 1, "{what}");
+        assert_eq!(dead_letters[dead].0, reason, "{what}: {}", dead_letters[dead].1);
         assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0, "{what}");
         for chunk in &chunks {
             let late = post(gateway, chunk).await;
-            assert_eq!((late.status, late.what()), (200, "duplicate"), "{what}");
+            assert_eq!((late.status, late.body_status()), (200, "duplicate"), "{what}");
         }
-        bench.still_takes_good_events(what, "docora").await;
+        bench.assert_other_source_works(what, "docora").await;
     }
     let padding_in_the_middle = Transfer { bytes: vec![7; 88], ..Transfer::of(2) };
     let mut body = padding_in_the_middle.chunk(1);
     body["file"]["content"] = json!("=A==");
-    let fate = DeliveryOutcome::Quarantined("base64");
-    bench.check("padding inside", "docora", fate, post(gateway, &body)).await;
+    let outcome = RequestOutcome::Quarantined("base64");
+    bench.check("padding inside", "docora", outcome, post(gateway, &body)).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_new_transfer_of_the_same_file_takes_the_place_of_the_old_one() {
+async fn newer_transfer_of_a_file_supersedes_the_older() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let old = Transfer::of(5);
     let new = old.again();
     for index in 0..4 {
-        assert_eq!(old.send(gateway, index).await.what(), "accepted");
+        assert_eq!(old.send(gateway, index).await.body_status(), "accepted");
     }
     for index in 0..5 {
-        assert_eq!(new.send(gateway, index).await.what(), "accepted");
+        assert_eq!(new.send(gateway, index).await.body_status(), "accepted");
     }
     let states = "SELECT state FROM chunk_transfers ORDER BY id";
     let states = gateway.query(states).await;
     assert_eq!(states, [json!({ "state": "superseded" }), json!({ "state": "whole" })]);
-    assert_eq!(gateway.dead_letters().await, [], "nobody has to look at it");
+    assert_eq!(gateway.dead_letters().await, [], "a superseded transfer is no dead letter");
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
     let late = old.send(gateway, 4);
-    bench.check("late", "docora", DeliveryOutcome::Quarantined("chunk_superseded"), late).await;
+    bench.check("late", "docora", RequestOutcome::Quarantined("chunk_superseded"), late).await;
 
-    // Seen the other way round: what was built earlier does not stop what was built later.
+    // In the other order: an older transfer does not supersede a newer one.
     let old = Transfer::of(3);
     let new = old.again();
-    assert_eq!(new.send(gateway, 0).await.what(), "accepted");
-    assert_eq!(old.send(gateway, 0).await.what(), "accepted");
-    // And a file that comes in one piece leaves a transfer alone.
-    assert_eq!(post(gateway, &new.whole()).await.what(), "accepted");
+    assert_eq!(new.send(gateway, 0).await.body_status(), "accepted");
+    assert_eq!(old.send(gateway, 0).await.body_status(), "accepted");
+    // A file in one request does not affect an open transfer.
+    assert_eq!(post(gateway, &new.whole()).await.body_status(), "accepted");
     for index in 1..3 {
-        assert_eq!(new.send(gateway, index).await.what(), "accepted");
-        assert_eq!(old.send(gateway, index).await.what(), "accepted");
+        assert_eq!(new.send(gateway, index).await.body_status(), "accepted");
+        assert_eq!(old.send(gateway, index).await.body_status(), "accepted");
     }
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not() {
+async fn source_over_its_chunk_quota_gets_503_and_others_do_not() {
     let more = "\n[transfers]\nmax_open = 3\nmax_waiting = \"2 KiB\"\n";
     let bench = Bench::with(Gateway::builder().more_config(more)).await;
     let gateway = &bench.gateway;
-    let full = DeliveryOutcome::Refused(503, "chunk_quota");
+    let full = RequestOutcome::Refused(503, "chunk_quota");
     let heavy = Transfer { bytes: vec![1; 3_200], ..Transfer::of(2) };
     let answer = bench.check("2 KiB", "docora", full, heavy.send(gateway, 0)).await;
     assert_eq!(answer.headers["retry-after"], "5");
     let open: Vec<Transfer> = (0..3).map(|_| Transfer::of(2)).collect();
     for transfer in &open {
-        assert_eq!(transfer.send(gateway, 0).await.what(), "accepted");
+        assert_eq!(transfer.send(gateway, 0).await.body_status(), "accepted");
     }
     let fourth = Transfer::of(2);
     let answer = bench.check("a fourth", "docora", full, fourth.send(gateway, 0)).await;
     assert_eq!(answer.headers["retry-after"], "5");
     let other = fourth.chunk(0).to_string();
     let other = gateway.send("cards-too", Some("create"), other.as_bytes()).await;
-    assert_eq!(other.what(), "accepted", "another source has a quota of its own");
-    assert_eq!(open[0].send(gateway, 1).await.what(), "accepted", "what is open goes on");
-    assert_eq!(fourth.send(gateway, 0).await.what(), "accepted", "there is room again");
+    assert_eq!(other.body_status(), "accepted", "another source has a quota of its own");
+    assert_eq!(open[0].send(gateway, 1).await.body_status(), "accepted", "open transfers continue");
+    assert_eq!(fourth.send(gateway, 0).await.body_status(), "accepted", "there is room again");
 
     for transfer in [&open[1], &open[2], &fourth] {
-        assert_eq!(transfer.send(gateway, 1).await.what(), "accepted");
+        assert_eq!(transfer.send(gateway, 1).await.body_status(), "accepted");
     }
     let left = gateway.count("SELECT count(*) FROM chunk_buffer").await;
     assert_eq!(left, 1, "only the other source's");
@@ -478,83 +488,83 @@ async fn a_source_with_too_much_waiting_is_told_to_come_again_and_others_are_not
 }
 
 #[tokio::test]
-async fn a_transfer_that_waits_too_long_for_its_next_chunk_is_given_up() {
+async fn transfer_expires_without_a_next_chunk() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let transfer = Transfer::of(4);
     for index in 0..2 {
-        assert_eq!(transfer.send(gateway, index).await.what(), "accepted");
+        assert_eq!(transfer.send(gateway, index).await.body_status(), "accepted");
         gateway.clock().advance(Duration::from_mins(14));
-        gateway.tidy().await;
+        gateway.run_maintenance().await;
     }
-    assert_eq!(gateway.dead_letters().await, [], "each chunk gives it time");
+    assert_eq!(gateway.dead_letters().await, [], "each chunk resets the timeout");
     gateway.clock().advance(Duration::from_mins(1));
-    gateway.tidy().await;
-    let letters = gateway.dead_letters().await;
-    assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].0, "chunk_expired");
-    assert!(letters[0].1.contains("2 of 4"), "{}", letters[0].1);
+    gateway.run_maintenance().await;
+    let dead_letters = gateway.dead_letters().await;
+    assert_eq!(dead_letters.len(), 1);
+    assert_eq!(dead_letters[0].0, "chunk_expired");
+    assert!(dead_letters[0].1.contains("2 of 4"), "{}", dead_letters[0].1);
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(gateway.dead_letters().await.len(), 1, "once");
     let late = transfer.send(gateway, 2);
-    bench.check("late", "docora", DeliveryOutcome::Quarantined("chunk_expired"), late).await;
+    bench.check("late", "docora", RequestOutcome::Quarantined("chunk_expired"), late).await;
     let new = transfer.again();
     for index in 0..4 {
-        assert_eq!(new.send(gateway, index).await.what(), "accepted");
+        assert_eq!(new.send(gateway, index).await.body_status(), "accepted");
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_transfer_that_never_ends_is_given_up_after_an_hour() {
+async fn unfinished_transfer_expires_after_an_hour() {
     let gateway = Gateway::start().await;
     let transfer = Transfer::of(10);
     for index in 0..6 {
-        assert_eq!(transfer.send(&gateway, index).await.what(), "accepted", "{index}");
+        assert_eq!(transfer.send(&gateway, index).await.body_status(), "accepted", "{index}");
         gateway.clock().advance(Duration::from_mins(10));
         if index < 5 {
-            gateway.tidy().await;
+            gateway.run_maintenance().await;
             assert_eq!(gateway.dead_letters().await, [], "{index}");
         }
     }
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(gateway.dead_letters().await[0].0, "chunk_expired");
     assert_eq!(gateway.count("SELECT count(*) FROM chunk_buffer").await, 0);
 }
 
 #[tokio::test]
-async fn a_closed_transfer_is_remembered_as_long_as_keys_are() {
+async fn closed_transfer_is_kept_for_the_key_retention() {
     let gateway = Gateway::start().await;
     let transfer = Transfer::of(2);
     transfer.send(&gateway, 0).await;
     transfer.send(&gateway, 1).await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(29 * 24));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(transfer.send(&gateway, 1).await.status, 200);
     gateway.clock().advance(Duration::from_hours(2 * 24));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(gateway.rows("chunk_transfers").await.len(), 0);
 }
 
 #[tokio::test]
-async fn a_transfer_goes_on_at_another_gateway_when_the_first_is_gone() {
+async fn transfer_continues_at_another_gateway() {
     let first = Gateway::start().await;
-    let second = Gateway::builder().beside(&first).start().await;
+    let second = Gateway::builder().sharing_database(&first).start().await;
     let transfer = Transfer::of(3);
     transfer.send(&first, 0).await;
     transfer.send(&first, 1).await;
     drop(first);
     let last = transfer.send(&second, 2).await;
-    assert_eq!((last.status, last.what()), (202, "accepted"));
+    assert_eq!((last.status, last.body_status()), (202, "accepted"));
     second.run_until_idle().await;
     assert_whole(&second, 1).await;
     assert_eq!(second.rows("docora_files").await[0]["sha"], transfer.sha());
 }
 
 #[tokio::test]
-async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
+async fn chunked_and_single_request_files_are_stored_alike() {
     let gateway = Gateway::start().await;
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x06\0\0\0".to_vec();
     png.extend(noise(5_000, 7));
@@ -563,10 +573,10 @@ async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
         let transfer = Transfer { path: path.into(), bytes: png.clone(), ..Transfer::of(4) };
         if chunked {
             for index in [2, 0, 3, 1] {
-                assert_eq!(transfer.send(&gateway, index).await.what(), "accepted");
+                assert_eq!(transfer.send(&gateway, index).await.body_status(), "accepted");
             }
         } else {
-            assert_eq!(post(&gateway, &transfer.whole()).await.what(), "accepted");
+            assert_eq!(post(&gateway, &transfer.whole()).await.body_status(), "accepted");
         }
         gateway.run_until_idle().await;
         let query = format!("SELECT * FROM docora_files WHERE path = '{path}'");
@@ -579,7 +589,7 @@ async fn a_file_comes_to_the_same_whether_in_chunks_or_in_one_piece() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_of_64_mib_does_not_pass_through_the_memory_at_once() {
+async fn file_of_64_mib_is_assembled_in_bounded_memory() {
     const TOTAL: usize = 171;
     let process = Process::start().await;
     let bytes = noise(64 * 1024 * 1024, 1);
@@ -598,6 +608,6 @@ async fn a_whole_of_64_mib_does_not_pass_through_the_memory_at_once() {
         assert_eq!(status, 202, "{index}: {text}");
     }
     process.wait_for("the file is handled", |line| line["message"] == "delivery done").await;
-    let most = process.most_memory();
+    let most = process.peak_memory();
     assert!(most < 200 * 1024, "{most} KiB");
 }

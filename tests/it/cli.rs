@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, SECRETS, database};
 
+mod remote;
+
 /// A run of the program.
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -71,7 +73,7 @@ impl Program {
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let output: Output = self.command(arguments).output().expect("the program runs");
         Run {
-            code: output.status.code().expect("it ended by itself"),
+            code: output.status.code().expect("an exit code"),
             stdout: String::from_utf8(output.stdout).expect("text"),
             stderr: String::from_utf8(output.stderr).expect("text"),
         }
@@ -191,7 +193,7 @@ fn source_errors_need_no_database() {
 }
 
 #[test]
-fn an_unreachable_database_exits_with_69() {
+fn unreachable_database_exits_with_69() {
     let mut program = Program::new("");
     program.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     for command in [&["migrate"][..], &["dead-letters", "list"]] {
@@ -202,7 +204,7 @@ fn an_unreachable_database_exits_with_69() {
 }
 
 #[tokio::test]
-async fn a_missing_schema_is_reported() {
+async fn missing_schema_is_reported() {
     let gateway = Gateway::start().await;
     let program = Program::beside(&gateway).await;
     gateway.execute("DELETE FROM _sqlx_migrations").await;
@@ -215,7 +217,7 @@ async fn a_missing_schema_is_reported() {
 async fn three_dead_letters() -> Gateway {
     let gateway = Gateway::start().await;
     let answer = gateway.send("billing", None, b"\x1b[31mred\x1b[0m is not JSON").await;
-    assert_eq!(answer.what(), "quarantined");
+    assert_eq!(answer.body_status(), "quarantined");
     for id in ["evt_1", "evt_2"] {
         let event = json!({
             "account": "acct_a", "created": 1_763_600_000, "data": { "object": { "id": "acct_a" } },
@@ -224,7 +226,10 @@ async fn three_dead_letters() -> Gateway {
         gateway.send("billing", None, event.to_string().as_bytes()).await;
     }
     gateway.run_until_idle().await;
-    assert_eq!(gateway.desk().count(&crate::dead_letters::ada(), &all()).await.unwrap(), 3);
+    assert_eq!(
+        gateway.dead_letter_service().count(&crate::dead_letters::ada(), &all()).await.unwrap(),
+        3
+    );
     gateway
 }
 
@@ -283,7 +288,7 @@ async fn bulk_actions_are_previewed_first() {
     insta::assert_snapshot!(dry.redacted());
     let dry = program.json(&[&many[..], &["--format", "json"]].concat());
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(3)));
-    // What is only shown depends on the command, and not on how many match.
+    // Whether a change is only previewed depends on the command, not on the number of matches.
     let few = ["dead-letters", "discard", "--handler", "gate", "--reason", "noise"];
     let dry = program.json(&[&few[..], &["--format", "json"]].concat());
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(1)));
@@ -297,11 +302,16 @@ async fn bulk_actions_are_previewed_first() {
     insta::assert_snapshot!(program.run(&one).redacted());
     let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event", "--yes"];
     let unknown = program.run(&unknown);
-    assert!(unknown.stderr.contains("delivery 999 not found"), "{}", unknown.all());
+    assert!(unknown.stderr.contains("1 of 2 deliveries not found"), "{}", unknown.all());
 
     let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
-    assert_eq!(done["resolved"], json!([2, 3]));
-    assert_eq!(done["created"], json!([4, 5]));
+    assert_eq!((&done["state"], &done["resolved"]), (&json!("done"), &json!(2)));
+    assert_eq!((&done["created"], &done["skipped"]), (&json!(2), &json!(0)));
+    let replays = "SELECT id, replay_of FROM deliveries WHERE replay_of IS NOT NULL ORDER BY id";
+    assert_eq!(
+        gateway.query(replays).await,
+        [json!({ "id": 4, "replay_of": 2 }), json!({ "id": 5, "replay_of": 3 })]
+    );
     let audit = "SELECT actor, action, target, reason, count FROM audit_log
                   WHERE action NOT LIKE '% job' ORDER BY id";
     let jobs = "SELECT action, target, count FROM audit_log
@@ -350,7 +360,9 @@ async fn groups_jobs_edits_and_pauses_work() {
     assert_eq!(cancelled.code, 0, "{}", cancelled.all());
     let done =
         program.json(&[&of_group[..], &["--cap", "1", "--yes", "--format", "json"]].concat());
-    assert_eq!(done["resolved"], json!([2]));
+    assert_eq!((&done["resolved"], &done["goal"]), (&json!(1), &json!(1)));
+    let discarded = "SELECT id FROM deliveries WHERE resolution = 'discarded'";
+    assert_eq!(gateway.query(discarded).await, [json!({ "id": 2 })]);
     let jobs = program.run(&["jobs", "list", "--format", "json"]);
     let states: Vec<Value> = jobs
         .stdout
@@ -366,7 +378,7 @@ async fn groups_jobs_edits_and_pauses_work() {
     let dry = program.run(&edit);
     assert!(dry.code == 0 && dry.stdout.contains("+++ edited"), "{}", dry.all());
     assert!(!dry.stdout.contains('\x1b'), "{:?}", dry.stdout);
-    assert_eq!(program.run(&[&edit[..], &["--yes"]].concat()).code, 64, "why?");
+    assert_eq!(program.run(&[&edit[..], &["--yes"]].concat()).code, 64, "a reason is required");
     let edited = program.run(&[&edit[..], &["--yes", "--reason", "a typo"]].concat());
     assert_eq!(edited.code, 0, "{}", edited.all());
     let show = program.run(&["dead-letters", "show", "4"]);
@@ -459,7 +471,7 @@ async fn json_rows_match_the_api() {
 }
 
 #[tokio::test]
-async fn the_actor_defaults_to_the_account_name() {
+async fn actor_defaults_to_the_account_name() {
     let gateway = three_dead_letters().await;
     let mut program = Program::beside(&gateway).await;
     program.variables.retain(|(name, _)| name != "USER");
@@ -471,7 +483,7 @@ async fn the_actor_defaults_to_the_account_name() {
 }
 
 #[tokio::test]
-async fn a_minted_token_is_accepted() {
+async fn minted_token_is_accepted() {
     let gateway = Gateway::start().await;
     let program = Program::beside(&gateway).await;
     let minted = program.json(&["apify", "mint", "--source", "apify-runs", "--guild", "123"]);
@@ -497,16 +509,16 @@ async fn a_minted_token_is_accepted() {
     let verify = ["apify", "mint", "--source", "apify-verify", "--guild", "123"];
     let again = [&verify[..], &["--actor-run", "r9", "--platform", "tiktok", "--handle", "@Ada"]];
     let again = again.concat();
-    assert_eq!(program.run(&verify).code, 64, "whose profile?");
+    assert_eq!(program.run(&verify).code, 64, "a handle is required");
     let minted = program.json(&again);
     assert!(minted["code"].as_str().unwrap().starts_with("SP-"), "{minted}");
-    assert_eq!(program.run(&again).code, 1, "the actor's run belongs to another run");
+    assert_eq!(program.run(&again).code, 1, "the actor run id belongs to another run");
     let unknown = program.run(&["apify", "mint", "--source", "billing", "--guild", "1"]);
     assert_eq!(unknown.code, 64, "{}", unknown.stderr);
 }
 
 #[tokio::test]
-async fn a_closed_pipe_is_not_an_error() {
+async fn closed_pipe_is_not_an_error() {
     let gateway = three_dead_letters().await;
     let program = Program::beside(&gateway).await;
     let mut child = program

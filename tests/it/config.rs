@@ -125,9 +125,9 @@ fn example_lists_every_setting() {
         "destination",
     ];
     for field in fields(&text).filter(|field| !inside.contains(field)) {
-        let stands = known.contains(&field)
+        let is_listed = known.contains(&field)
             || EXAMPLE.contains(&format!("{{ {field} = "))
             || EXAMPLE.contains(&format!(", {field} = "));
-        assert!(stands, "config.toml does not show `{field}`");
+        assert!(is_listed, "config.toml does not show `{field}`");
     }
 }

@@ -1,4 +1,4 @@
-//! Operators find, replay and discard dead letters, and it is written down who did.
+//! Operators find, replay and discard dead letters; every action is audited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, because, sql};
 
-/// Fails until it is mended, and notes what it has handled.
+/// Fails until it is fixed, and records what it handled.
 #[derive(Clone, Default)]
 pub(crate) struct Fragile {
-    mended: Arc<AtomicBool>,
+    fixed: Arc<AtomicBool>,
     handled: Arc<std::sync::Mutex<Vec<String>>>,
     calls: Arc<AtomicUsize>,
 }
@@ -36,7 +36,7 @@ impl Handler for Fragile {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let body: Value = serde_json::from_slice(&event.body).unwrap_or_default();
         let id = body["id"].as_str().unwrap_or("?").to_owned();
-        if !self.mended.load(Ordering::SeqCst) && !id.contains("fine") {
+        if !self.fixed.load(Ordering::SeqCst) && !id.contains("fine") {
             return Err(Failure::permanent(DeathReason::Permanent, "it broke\nin two lines"));
         }
         self.handled.lock().unwrap().push(id);
@@ -45,8 +45,8 @@ impl Handler for Fragile {
 }
 
 impl Fragile {
-    fn mend(&self) {
-        self.mended.store(true, Ordering::SeqCst);
+    fn fix(&self) {
+        self.fixed.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn handled(&self) -> Vec<String> {
@@ -58,7 +58,7 @@ pub(crate) async fn gateway(handler: &Fragile) -> Gateway {
     Gateway::builder().handler(handler.clone()).start().await
 }
 
-/// Events of one account stand in one lane.
+/// An event; all events of one account are in one lane.
 pub(crate) fn event(id: &str) -> Vec<u8> {
     let event = json!({
         "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
@@ -69,57 +69,57 @@ pub(crate) fn event(id: &str) -> Vec<u8> {
 
 pub(crate) async fn send(gateway: &Gateway, id: &str) -> String {
     let answer = gateway.send("billing", None, &event(id)).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     answer.id().to_owned()
 }
 
-/// Sends an event that the handler gives up; gives its id, and that of its dead letter.
-pub(crate) async fn bury(gateway: &Gateway, id: &str) -> (String, i64) {
+/// Sends an event that becomes a dead letter; returns the ids of both.
+pub(crate) async fn make_dead_letter(gateway: &Gateway, id: &str) -> (String, i64) {
     let event = send(gateway, id).await;
     gateway.run_until_idle().await;
-    let newest = ids(gateway.desk(), &open()).await.pop();
+    let newest = ids(gateway.dead_letter_service(), &open()).await.pop();
     (event, newest.expect("a dead letter"))
 }
 
-/// Who may do everything.
+/// A caller with every scope.
 pub(crate) fn ada() -> Caller {
     Caller::local("ada")
 }
 
-const MENDED: &str = "the handler is mended";
-/// Why somebody edits.
+const FIXED: &str = "the handler is fixed";
+/// Reason of an edit.
 pub(crate) const WHY: &str = "the sender wrote it wrong";
 
 pub(crate) fn open() -> Selection {
     Selection::Matching(Filter::default())
 }
 
-pub(crate) async fn ids(desk: &DeadLetters, selection: &Selection) -> Vec<i64> {
-    let dead_letters = list(desk, selection).await;
+pub(crate) async fn ids(service: &DeadLetters, selection: &Selection) -> Vec<i64> {
+    let dead_letters = list(service, selection).await;
     dead_letters.iter().map(|dead| dead.id).collect()
 }
 
 /// The oldest first.
-async fn list(desk: &DeadLetters, selection: &Selection) -> Vec<Delivery> {
-    let mut page = desk.list(&ada(), selection, Paging::first(10_000)).await.unwrap();
+async fn list(service: &DeadLetters, selection: &Selection) -> Vec<Delivery> {
+    let mut page = service.list(&ada(), selection, Paging::first(10_000)).await.unwrap();
     page.items.reverse();
     page.items
 }
 
-async fn delivery(desk: &DeadLetters, id: i64) -> Delivery {
-    list(desk, &Selection::Ids(vec![id])).await.pop().expect("a delivery")
+async fn delivery(service: &DeadLetters, id: i64) -> Delivery {
+    list(service, &Selection::Ids(vec![id])).await.pop().expect("a delivery")
 }
 
-/// Deals with what matches, by way of a job.
-pub(crate) async fn act(
-    desk: &DeadLetters,
+/// Applies an action to a selection, with a job.
+pub(crate) async fn run_job(
+    service: &DeadLetters,
     action: Action,
     selection: &Selection,
     force: bool,
 ) -> ActionResult {
-    let jobs = Jobs::new(desk.clone());
-    let wish = wish(action, selection, force);
-    let Ok(plan) = jobs.plan(&ada(), &wish).await else { return ActionResult::default() };
+    let jobs = Jobs::new(service.clone());
+    let request = bulk_request(action, selection, force);
+    let Ok(plan) = jobs.plan(&ada(), &request).await else { return ActionResult::default() };
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
     let mut all = ActionResult::default();
     while let Step::Did { batch, .. } = worker.step().await.unwrap() {
@@ -130,33 +130,33 @@ pub(crate) async fn act(
     all
 }
 
-/// What the audit log says of dead letters, and not of the jobs about them.
-async fn dealt(gateway: &Gateway) -> Vec<Value> {
-    let mut acts = gateway.acts().await;
-    acts.retain(|act| !act["action"].as_str().unwrap().ends_with(" job"));
-    acts
+/// Audit entries of dead letters, without those of jobs.
+async fn audited_actions(gateway: &Gateway) -> Vec<Value> {
+    let mut changes = gateway.audited_changes().await;
+    changes.retain(|entry| !entry["action"].as_str().unwrap().ends_with(" job"));
+    changes
 }
 
-pub(crate) fn wish(action: Action, selection: &Selection, force: bool) -> BulkRequest {
-    let (selection, reason) = (selection.clone(), MENDED.to_owned());
+pub(crate) fn bulk_request(action: Action, selection: &Selection, force: bool) -> BulkRequest {
+    let (selection, reason) = (selection.clone(), FIXED.to_owned());
     BulkRequest { action, selection, cap: None, rate: None, reason, force }
 }
 
-pub(crate) async fn replay(desk: &DeadLetters, selection: &Selection) -> ActionResult {
-    act(desk, Action::Replay, selection, false).await
+pub(crate) async fn replay(service: &DeadLetters, selection: &Selection) -> ActionResult {
+    run_job(service, Action::Replay, selection, false).await
 }
 
 #[tokio::test]
-async fn a_dead_letter_is_listed_shown_replayed_and_done() {
+async fn dead_letter_is_listed_shown_and_replayed() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     let id = send(&gateway, "evt_1").await;
-    assert_eq!(gateway.send("billing", None, &event("evt_1")).await.what(), "duplicate");
+    assert_eq!(gateway.send("billing", None, &event("evt_1")).await.body_status(), "duplicate");
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(1));
 
-    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
+    let [dead] = &list(service, &open()).await[..] else { panic!("one dead letter") };
     assert_eq!(dead.event.to_string(), id);
     assert_eq!((&*dead.source, &*dead.handler), ("billing", "fragile"));
     assert_eq!(dead.event_type.as_deref(), Some("account.updated"));
@@ -164,7 +164,7 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     assert_eq!(dead.error.as_deref(), Some("it broke"), "the first line");
     assert_eq!((dead.attempts, dead.waiting), (1, 0));
 
-    let detail = desk.show(&ada(), dead.id).await.unwrap();
+    let detail = service.show(&ada(), dead.id).await.unwrap();
     assert_eq!(detail.delivery.error.as_deref(), Some("it broke\nin two lines"));
     let shown = detail.event.expect("its event");
     let body = shown.payload.expect("its payload").body;
@@ -174,159 +174,159 @@ async fn a_dead_letter_is_listed_shown_replayed_and_done() {
     assert_eq!(detail.attempts.len(), 1);
     assert_eq!(detail.attempts[0].result, AttemptResult::Dead);
 
-    handler.mend();
-    let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
+    handler.fix();
+    let batch = replay(service, &Selection::Ids(vec![dead.id])).await;
     assert_eq!(batch.resolved, [dead.id]);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_1"]);
 
-    let original = delivery(desk, dead.id).await;
+    let original = delivery(service, dead.id).await;
     assert_eq!(original.resolution, Some(Resolution::Replayed));
     let unchanged = (DeliveryState::Dead, 1);
-    assert_eq!((original.state, original.attempts), unchanged, "history is not edited");
-    let new = delivery(desk, batch.created[0]).await;
+    assert_eq!((original.state, original.attempts), unchanged, "the original is unchanged");
+    let new = delivery(service, batch.created[0]).await;
     assert_eq!((new.state, new.replay_of), (DeliveryState::Done, Some(dead.id)));
-    assert_eq!(ids(desk, &open()).await, [0; 0]);
+    assert_eq!(ids(service, &open()).await, [0; 0]);
     let all = Selection::Matching(Filter { resolved: true, ..Filter::default() });
-    assert_eq!(ids(desk, &all).await, [dead.id]);
-    assert_eq!(desk.show(&ada(), new.id).await.unwrap().deliveries.len(), 2);
+    assert_eq!(ids(service, &all).await, [dead.id]);
+    assert_eq!(service.show(&ada(), new.id).await.unwrap().deliveries.len(), 2);
 
-    let [audit] = &dealt(&gateway).await[..] else { panic!("one line") };
+    let [audit] = &audited_actions(&gateway).await[..] else { panic!("one line") };
     assert_eq!(audit["actor"], "ada");
     assert_eq!(audit["action"], "replay");
     assert_eq!(audit["target"], format!("deliveries {}", dead.id));
-    assert_eq!(audit["reason"], "the handler is mended");
+    assert_eq!(audit["reason"], FIXED);
     assert_eq!(audit["count"], 1);
 }
 
 #[tokio::test]
-async fn a_replay_may_come_long_after_the_signature_is_stale_and_its_key_forgotten() {
+async fn replay_works_after_signature_and_dedup_key_expire() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     send(&gateway, "evt_old").await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(24 * 60));
-    gateway.tidy().await;
-    let desk = gateway.desk();
-    let dead = ids(desk, &open()).await;
-    let shown = desk.show(&ada(), dead[0]).await.unwrap().event.unwrap();
-    assert_eq!(shown.seen.count, None, "its key is forgotten");
+    gateway.run_maintenance().await;
+    let service = gateway.dead_letter_service();
+    let dead = ids(service, &open()).await;
+    let shown = service.show(&ada(), dead[0]).await.unwrap().event.unwrap();
+    assert_eq!(shown.seen.count, None, "its dedup key has expired");
 
-    handler.mend();
-    assert_eq!(replay(desk, &open()).await.resolved, dead);
+    handler.fix();
+    assert_eq!(replay(service, &open()).await.resolved, dead);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_old"]);
 }
 
 #[tokio::test]
-async fn what_was_quarantined_before_any_handler_goes_to_the_handlers_of_its_source() {
+async fn replayed_quarantine_goes_to_the_handlers_of_its_source() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let answer = gateway.send("billing", None, b"authentic, but not JSON").await;
-    assert_eq!(answer.what(), "quarantined");
-    let desk = gateway.desk();
-    let [dead] = &list(desk, &open()).await[..] else { panic!("one dead letter") };
+    assert_eq!(answer.body_status(), "quarantined");
+    let service = gateway.dead_letter_service();
+    let [dead] = &list(service, &open()).await[..] else { panic!("one dead letter") };
     assert_eq!((&*dead.handler, dead.attempts), ("gate", 0));
 
-    handler.mend();
-    let batch = replay(desk, &Selection::Ids(vec![dead.id])).await;
-    assert_eq!(delivery(desk, batch.created[0]).await.handler, "fragile");
+    handler.fix();
+    let batch = replay(service, &Selection::Ids(vec![dead.id])).await;
+    assert_eq!(delivery(service, batch.created[0]).await.handler, "fragile");
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["?"]);
 }
 
 #[tokio::test]
-async fn the_replay_of_a_blocking_head_goes_before_those_that_wait_behind_it() {
+async fn replay_of_a_blocking_head_runs_before_its_backlog() {
     let handler = Fragile::default();
     let gateway = Gateway::builder()
         .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
         .handler(handler.clone())
         .start()
         .await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_head").await;
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine_1").await;
     send(&gateway, "evt_fine_2").await;
-    assert_eq!(gateway.run_until_idle().await, 0, "the head holds its lane");
-    let dead = ids(desk, &open()).await;
-    assert_eq!(delivery(desk, dead[0]).await.waiting, 2);
+    assert_eq!(gateway.run_until_idle().await, 0, "the head blocks its lane");
+    let dead = ids(service, &open()).await;
+    assert_eq!(delivery(service, dead[0]).await.waiting, 2);
 
-    // Dead once more: the replay holds the lane in its place, and its replay takes it again.
-    let again = replay(desk, &open()).await.created;
+    // The replay dies too: it blocks the lane instead, until it is replayed in turn.
+    let again = replay(service, &open()).await.created;
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), [""; 0]);
-    assert_eq!(ids(desk, &open()).await, again);
-    assert_eq!(delivery(desk, again[0]).await.waiting, 2);
+    assert_eq!(ids(service, &open()).await, again);
+    assert_eq!(delivery(service, again[0]).await.waiting, 2);
 
-    handler.mend();
-    replay(desk, &open()).await;
+    handler.fix();
+    replay(service, &open()).await;
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_head", "evt_fine_1", "evt_fine_2"]);
 }
 
 #[tokio::test]
-async fn to_discard_a_blocking_head_frees_its_lane_and_is_audited() {
+async fn discarding_a_blocking_head_unblocks_its_lane_and_is_audited() {
     let handler = Fragile::default();
     let gateway = Gateway::builder()
         .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
         .handler(handler.clone())
         .start()
         .await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_head").await;
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine").await;
-    let dead = ids(desk, &open()).await;
-    let batch = act(desk, Action::Discard, &open(), false).await;
+    let dead = ids(service, &open()).await;
+    let batch = run_job(service, Action::Discard, &open(), false).await;
     assert_eq!((&batch.resolved, batch.created.len()), (&dead, 0));
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
-    assert_eq!(delivery(desk, dead[0]).await.resolution, Some(Resolution::Discarded));
-    assert_eq!(dealt(&gateway).await[0]["action"], "discard");
+    assert_eq!(delivery(service, dead[0]).await.resolution, Some(Resolution::Discarded));
+    assert_eq!(audited_actions(&gateway).await[0]["action"], "discard");
 
-    let twice = act(desk, Action::Discard, &Selection::Ids(dead.clone()), false).await;
+    let twice = run_job(service, Action::Discard, &Selection::Ids(dead.clone()), false).await;
     assert_eq!(twice.refused, [(dead[0], Refused::Resolved(Resolution::Discarded))]);
-    assert_eq!(dealt(&gateway).await.len(), 1, "what was refused is not an act");
+    assert_eq!(audited_actions(&gateway).await.len(), 1, "a refused action is not audited");
 }
 
 #[tokio::test]
-async fn what_is_done_or_dealt_with_is_replayed_by_force_only() {
+async fn done_or_resolved_deliveries_are_replayed_only_by_force() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_fine").await;
     send(&gateway, "evt_bad").await;
     gateway.run_until_idle().await;
     let rows = gateway.query("SELECT id FROM deliveries ORDER BY id").await;
     let both: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
-    act(desk, Action::Discard, &Selection::Ids(vec![both[1]]), false).await;
+    run_job(service, Action::Discard, &Selection::Ids(vec![both[1]]), false).await;
 
-    let refused = replay(desk, &Selection::Ids(both.clone())).await;
+    let refused = replay(service, &Selection::Ids(both.clone())).await;
     assert_eq!(refused.resolved, [0; 0]);
     let why = [(both[0], Refused::Done), (both[1], Refused::Resolved(Resolution::Discarded))];
     assert_eq!(refused.refused, why);
 
-    handler.mend();
-    let forced = act(desk, Action::Replay, &Selection::Ids(both.clone()), true).await;
+    handler.fix();
+    let forced = run_job(service, Action::Replay, &Selection::Ids(both.clone()), true).await;
     assert_eq!(forced.resolved, both);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine", "evt_fine", "evt_bad"]);
-    assert_eq!(delivery(desk, both[0]).await.resolution, None, "only the dead are resolved");
-    let unknown = replay(desk, &Selection::Ids(vec![i64::MAX])).await;
+    assert_eq!(delivery(service, both[0]).await.resolution, None, "only the dead are resolved");
+    let unknown = replay(service, &Selection::Ids(vec![i64::MAX])).await;
     assert!(unknown.resolved.is_empty() && unknown.refused.is_empty(), "nothing matched");
 }
 
 #[tokio::test]
-async fn a_selection_keeps_to_source_handler_reason_and_age() {
+async fn selection_filters_by_source_handler_reason_and_age() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_old").await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(2));
     gateway.send("billing", None, b"{").await;
-    let [old, new] = ids(desk, &open()).await[..] else { panic!("two") };
+    let [old, new] = ids(service, &open()).await[..] else { panic!("two") };
 
     let hours = |hours| Some(Duration::from_hours(hours));
     let filter = Filter::default;
@@ -341,13 +341,13 @@ async fn a_selection_keeps_to_source_handler_reason_and_age() {
         (Filter { newer_than: hours(3), ..filter() }, vec![old, new]),
     ] {
         let selection = Selection::Matching(filter);
-        assert_eq!(ids(desk, &selection).await, expected, "{selection}");
-        assert_eq!(desk.count(&ada(), &selection).await.unwrap(), expected.len() as u64);
+        assert_eq!(ids(service, &selection).await, expected, "{selection}");
+        assert_eq!(service.count(&ada(), &selection).await.unwrap(), expected.len() as u64);
     }
 }
 
-/// Dead letters without the effort of letting each one die.
-async fn bury_copies(gateway: &Gateway, copies: i64) {
+/// Inserts copies of the dead letters.
+async fn copy_dead_letters(gateway: &Gateway, copies: i64) {
     let copy = format!(
         "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane_blocks, state,
                                  created_at, due_at, finished_at, death_reason)
@@ -365,43 +365,43 @@ async fn next(worker: &mut Worker) -> usize {
     }
 }
 
-/// Lets whoever takes the present lease of a job have died a while ago.
-async fn lapse(gateway: &Gateway) {
+/// Expires the lease of the running job.
+async fn expire_job_lease(gateway: &Gateway) {
     gateway
         .execute("UPDATE jobs SET lease_expires_at = lease_expires_at - interval '1 hour'")
         .await;
 }
 
 #[tokio::test]
-async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_twice() {
+async fn job_of_a_dead_worker_resumes_without_duplicate_replays() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let (desk, jobs) = (gateway.desk(), gateway.jobs());
+    let (service, jobs) = (gateway.dead_letter_service(), gateway.jobs());
     send(&gateway, "evt_many").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 1199).await;
-    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 1200);
+    copy_dead_letters(&gateway, 1199).await;
+    assert_eq!(service.count(&ada(), &open()).await.unwrap(), 1200);
 
-    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    let plan = jobs.plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap();
     assert_eq!((plan.job.matched, plan.sample.len()), (1200, 10));
-    let [planned] = &gateway.acts().await[..] else { panic!("one line") };
+    let [planned] = &gateway.audited_changes().await[..] else { panic!("one line") };
     assert_eq!((&planned["action"], &planned["count"]), (&json!("plan job"), &json!(1200)));
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
     assert_eq!(next(&mut worker).await, 500);
-    // The second batch is broken off in the middle: it waits for a row that another holds.
-    let held = ids(desk, &open()).await[99];
+    // The second batch is aborted while it waits for a row lock.
+    let locked = ids(service, &open()).await[99];
     let mut other = sql::connect(gateway.target()).await;
     sql::run(&mut other, "BEGIN").await;
-    sql::run(&mut other, &format!("SELECT 1 FROM deliveries WHERE id = {held} FOR UPDATE")).await;
+    sql::run(&mut other, &format!("SELECT 1 FROM deliveries WHERE id = {locked} FOR UPDATE")).await;
     assert!(tokio::time::timeout(Duration::from_millis(300), worker.step()).await.is_err());
     let mut second = jobs.worker();
-    assert!(matches!(second.step().await.unwrap(), Step::Idle), "its lease has not run out");
+    assert!(matches!(second.step().await.unwrap(), Step::Idle), "its lease has not expired");
     sql::run(&mut other, "ROLLBACK").await;
-    assert_eq!(desk.count(&ada(), &open()).await.unwrap(), 700, "the first batch holds");
+    assert_eq!(service.count(&ada(), &open()).await.unwrap(), 700, "the first batch is committed");
 
-    lapse(&gateway).await;
+    expire_job_lease(&gateway).await;
     assert_eq!(next(&mut second).await, 500);
-    assert!(matches!(worker.step().await.unwrap(), Step::Ended), "it is another's now");
+    assert!(matches!(worker.step().await.unwrap(), Step::Ended), "another worker has the job");
     assert_eq!(next(&mut second).await, 200);
     assert!(matches!(second.step().await.unwrap(), Step::Ended));
     assert!(matches!(second.step().await.unwrap(), Step::Idle));
@@ -411,10 +411,10 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
     let audited: Vec<Value> =
         gateway.query("SELECT count FROM audit_log WHERE action = 'replay' ORDER BY id").await;
     assert_eq!(audited, [json!({"count": 500}), json!({"count": 500}), json!({"count": 200})]);
-    let noted = "SELECT count(*) FROM operator_actions WHERE job_id IS NOT NULL";
-    assert_eq!(gateway.count(noted).await, 1200);
+    let recorded_actions = "SELECT count(*) FROM operator_actions WHERE job_id IS NOT NULL";
+    assert_eq!(gateway.count(recorded_actions).await, 1200);
 
-    handler.mend();
+    handler.fix();
     gateway.run_until_idle().await;
     assert_eq!(handler.calls.load(Ordering::SeqCst), 1201);
     let detail = jobs.show(&ada(), plan.job.id).await.unwrap();
@@ -422,22 +422,25 @@ async fn a_job_whose_worker_dies_is_taken_over_where_it_was_and_replays_nothing_
     assert_eq!((detail.job.resolved, detail.job.created, detail.job.skipped), (1200, 1200, 0));
     assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.counted()), (1200, 1200));
     let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
-    assert_eq!(alerts.len(), 1, "over a hundred: people are told");
+    assert_eq!(alerts.len(), 1, "a job over 100 items raises an alert");
     assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
 }
 
 #[tokio::test]
-async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
+async fn job_respects_its_cap_and_rate() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let jobs = gateway.jobs();
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 49).await;
-    let oldest = ids(gateway.desk(), &open()).await[..25].to_vec();
-    let wish =
-        BulkRequest { cap: Some(25), rate: Some(10), ..wish(Action::Discard, &open(), false) };
-    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
+    copy_dead_letters(&gateway, 49).await;
+    let oldest = ids(gateway.dead_letter_service(), &open()).await[..25].to_vec();
+    let request = BulkRequest {
+        cap: Some(25),
+        rate: Some(10),
+        ..bulk_request(Action::Discard, &open(), false)
+    };
+    let plan = jobs.plan(&ada(), &request).await.unwrap().job;
     assert_eq!((plan.matched, plan.goal), (50, 25));
     jobs.start(&ada(), plan.id).await.unwrap();
     let mut worker = jobs.worker();
@@ -460,16 +463,16 @@ async fn a_job_keeps_to_its_cap_and_its_rate_by_the_clock() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_started_late() {
+async fn cancelled_job_stops_and_expired_plan_cannot_start() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let jobs = gateway.jobs();
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 999).await;
-    let wish = wish(Action::Discard, &open(), false);
-    let plan = jobs.plan(&ada(), &wish).await.unwrap().job;
-    let late = jobs.plan(&ada(), &wish).await.unwrap().job;
+    copy_dead_letters(&gateway, 999).await;
+    let request = bulk_request(Action::Discard, &open(), false);
+    let plan = jobs.plan(&ada(), &request).await.unwrap().job;
+    let late = jobs.plan(&ada(), &request).await.unwrap().job;
     let mut worker = jobs.start_here(&ada(), plan.id).await.unwrap();
     let twice = jobs.start(&ada(), plan.id).await;
     assert!(matches!(twice, Err(AdminError::Conflict(_))), "{twice:?}");
@@ -477,7 +480,7 @@ async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_star
     let job = jobs.cancel(&ada(), plan.id, &because("enough")).await.unwrap();
     assert_eq!((job.state, job.resolved), (JobState::Cancelled, 500));
     assert!(matches!(worker.step().await.unwrap(), Step::Ended));
-    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 500);
+    assert_eq!(gateway.dead_letter_service().count(&ada(), &open()).await.unwrap(), 500);
     let again = jobs.cancel(&ada(), plan.id, &because("enough")).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))), "{again:?}");
 
@@ -491,16 +494,16 @@ async fn a_job_that_is_cancelled_stops_between_batches_and_a_plan_cannot_be_star
 }
 
 #[tokio::test]
-async fn a_job_says_about_which_nothing_was_done_and_why() {
+async fn job_lists_skipped_items_with_reasons() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let jobs = gateway.jobs();
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    let gone = "UPDATE deliveries SET handler = 'fax'";
-    bury_copies(&gateway, 149).await;
-    gateway.execute(gone).await;
-    let plan = jobs.plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap().job;
+    let remove_handler = "UPDATE deliveries SET handler = 'fax'";
+    copy_dead_letters(&gateway, 149).await;
+    gateway.execute(remove_handler).await;
+    let plan = jobs.plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap().job;
     jobs.start(&ada(), plan.id).await.unwrap();
     let mut worker = jobs.worker();
     assert_eq!(next(&mut worker).await, 0);
@@ -511,81 +514,88 @@ async fn a_job_says_about_which_nothing_was_done_and_why() {
 }
 
 #[tokio::test]
-async fn a_running_gateway_works_off_a_job_that_was_started_anywhere() {
+async fn running_gateway_executes_jobs_started_elsewhere() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 9).await;
-    let other =
-        Gateway::builder().beside(&gateway).handler(handler.clone()).running().start().await;
-    handler.mend();
-    let plan = gateway.jobs().plan(&ada(), &wish(Action::Replay, &open(), false)).await.unwrap();
+    copy_dead_letters(&gateway, 9).await;
+    let other = Gateway::builder()
+        .sharing_database(&gateway)
+        .handler(handler.clone())
+        .running()
+        .start()
+        .await;
+    handler.fix();
+    let plan =
+        gateway.jobs().plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap();
     gateway.jobs().start(&ada(), plan.job.id).await.unwrap();
     let ended = async {
         while !gateway.jobs().show(&ada(), plan.job.id).await.unwrap().job.has_ended() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it is worked off");
-    // What the other works on is finished by the other.
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("the job ends");
+    // The other gateway finishes its own deliveries.
     let left = "SELECT count(*) FROM deliveries WHERE state IN ('ready', 'leased')";
     let finished = async {
         while gateway.count(left).await > 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), finished).await.expect("it is handled");
+    tokio::time::timeout(Duration::from_secs(20), finished)
+        .await
+        .expect("the deliveries are handled");
     other.stop();
 }
 
 #[tokio::test]
-async fn two_operators_who_replay_the_same_at_once_replay_it_once() {
+async fn concurrent_replays_of_one_dead_letter_replay_it_once() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_both").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 99).await;
+    copy_dead_letters(&gateway, 99).await;
     let selection = open();
-    let (one, two) = tokio::join!(replay(desk, &selection), replay(desk, &selection));
+    let (one, two) = tokio::join!(replay(service, &selection), replay(service, &selection));
     assert_eq!(one.resolved.len() + two.resolved.len(), 100);
     assert_eq!(one.created.len() + two.created.len(), 100);
-    handler.mend();
+    handler.fix();
     gateway.run_until_idle().await;
     assert_eq!(handler.calls.load(Ordering::SeqCst), 101);
 }
 
 #[tokio::test]
-async fn a_running_gateway_works_on_a_replay_that_it_hears_of() {
+async fn replay_notifies_running_gateways() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     let mut listener = gateway.store().listen().await.unwrap();
     send(&gateway, "evt_heard").await;
     gateway.run_until_idle().await;
-    handler.mend();
-    replay(gateway.desk(), &open()).await;
+    handler.fix();
+    replay(gateway.dead_letter_service(), &open()).await;
     listener.recv().await.expect("the announcement");
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_heard"]);
 }
 
 #[tokio::test]
-async fn pages_lead_from_the_newest_to_the_oldest_and_back() {
+async fn pagination_goes_from_newest_to_oldest_and_back() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 6).await;
-    let all = ids(desk, &open()).await;
+    copy_dead_letters(&gateway, 6).await;
+    let all = ids(service, &open()).await;
     for grouped in [false, true] {
         if grouped {
             assert_eq!(gateway.groups().step().await.unwrap(), 7);
         }
         let page = async |before, after| {
             let paging = Paging { before, after, limit: 3 };
-            let page = desk.list(&ada(), &open(), paging).await.unwrap();
+            let page = service.list(&ada(), &open(), paging).await.unwrap();
             let ids: Vec<i64> = page.items.iter().map(|dead| dead.id).collect();
             (ids, page.older, page.newer)
         };
@@ -602,10 +612,10 @@ async fn pages_lead_from_the_newest_to_the_oldest_and_back() {
 }
 
 #[tokio::test]
-async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_dealt_with() {
+async fn similar_dead_letters_form_a_group_with_an_open_count() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let (desk, groups) = (gateway.desk(), gateway.groups());
+    let (service, groups) = (gateway.dead_letter_service(), gateway.groups());
     for id in ["evt_1", "evt_2", "evt_3"] {
         send(&gateway, id).await;
     }
@@ -614,11 +624,11 @@ async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_d
     gateway.send("billing", None, b"{").await;
 
     let page = groups.list(&ada(), &GroupSelection::default(), None, 1).await.unwrap();
-    let [alike] = &page.items[..] else { panic!("one group a page") };
-    assert_eq!((alike.class, alike.open, alike.total), (Class::Handler, 3, 3));
-    assert_eq!((&*alike.source, &*alike.handler), ("billing", "fragile"));
-    assert_eq!(alike.message.as_deref(), Some("it broke"));
-    assert_eq!((alike.trend[21], alike.trend.iter().sum::<u64>()), (3, 3), "two hours ago");
+    let [group] = &page.items[..] else { panic!("one group a page") };
+    assert_eq!((group.class, group.open, group.total), (Class::Handler, 3, 3));
+    assert_eq!((&*group.source, &*group.handler), ("billing", "fragile"));
+    assert_eq!(group.message.as_deref(), Some("it broke"));
+    assert_eq!((group.trend[21], group.trend.iter().sum::<u64>()), (3, 3), "two hours ago");
     let page = groups.list(&ada(), &GroupSelection::default(), page.next, 1).await.unwrap();
     assert_eq!((page.items[0].class, page.next), (Class::Content, None));
     let content = GroupSelection { class: Some(Class::Content), ..GroupSelection::default() };
@@ -627,42 +637,42 @@ async fn dead_letters_that_look_alike_are_one_group_and_count_down_as_they_are_d
     assert_eq!(by_class, [(Class::Content, 1), (Class::Handler, 3)]);
 
     let of = |group| Selection::Matching(Filter { group: Some(group), ..Filter::default() });
-    let members = ids(desk, &of(alike.id)).await;
+    let members = ids(service, &of(group.id)).await;
     assert_eq!(members.len(), 3);
-    assert_eq!(desk.count(&ada(), &of(alike.id)).await.unwrap(), 3);
-    handler.mend();
-    replay(desk, &Selection::Ids(vec![members[0]])).await;
-    act(desk, Action::Replay, &Selection::Ids(vec![members[0]]), true).await;
-    let now = groups.show(&ada(), alike.id).await.unwrap();
-    assert_eq!((now.open, now.total), (2, 3), "by force once more counts once");
-    act(desk, Action::Discard, &of(alike.id), false).await;
-    assert_eq!(groups.show(&ada(), alike.id).await.unwrap().open, 0);
+    assert_eq!(service.count(&ada(), &of(group.id)).await.unwrap(), 3);
+    handler.fix();
+    replay(service, &Selection::Ids(vec![members[0]])).await;
+    run_job(service, Action::Replay, &Selection::Ids(vec![members[0]]), true).await;
+    let now = groups.show(&ada(), group.id).await.unwrap();
+    assert_eq!((now.open, now.total), (2, 3), "a forced second replay does not count");
+    run_job(service, Action::Discard, &of(group.id), false).await;
+    assert_eq!(groups.show(&ada(), group.id).await.unwrap().open, 0);
     gateway.run_until_idle().await;
     let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().items;
-    assert_eq!(open.len(), 1, "the other one");
+    assert_eq!(open.len(), 1, "the other group");
     let every = GroupSelection { resolved: true, ..GroupSelection::default() };
     assert_eq!(groups.list(&ada(), &every, None, 9).await.unwrap().items.len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_resolved_before_it_is_grouped_is_not_counted_as_open() {
+async fn dead_letter_resolved_before_grouping_is_not_open() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    act(gateway.desk(), Action::Discard, &open(), false).await;
+    run_job(gateway.dead_letter_service(), Action::Discard, &open(), false).await;
     let every = GroupSelection { resolved: true, ..GroupSelection::default() };
     let page = gateway.groups().list(&ada(), &every, None, 9).await.unwrap();
     assert_eq!((page.items[0].open, page.items[0].total), (0, 1));
 }
 
 #[tokio::test]
-async fn errors_that_cannot_be_told_apart_do_not_make_a_group_each() {
+async fn unique_error_messages_share_an_overflow_group() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    bury_copies(&gateway, 1100).await;
+    copy_dead_letters(&gateway, 1100).await;
     gateway
         .execute(
             "UPDATE deliveries SET last_error = 'no ' || translate(id::text, '0123456789',
@@ -673,23 +683,23 @@ async fn errors_that_cannot_be_told_apart_do_not_make_a_group_each() {
     assert_eq!(gateway.count("SELECT count(*) FROM dead_letter_groups").await, 501);
     let rest = "SELECT open FROM dead_letter_groups WHERE message = ''";
     assert_eq!(gateway.count(rest).await, 1101 - 500);
-    assert_eq!(gateway.desk().count(&ada(), &open()).await.unwrap(), 1101);
+    assert_eq!(gateway.dead_letter_service().count(&ada(), &open()).await.unwrap(), 1101);
 }
 
 #[tokio::test]
-async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_written() {
+async fn caller_without_payload_scope_sees_no_content() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let id = ids(service, &open()).await[0];
     let scopes = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
     let reader = Caller::new("rita", None, scopes(&[Scope::EventsRead]));
 
-    let page = desk.list(&reader, &open(), Paging::first(9)).await.unwrap();
+    let page = service.list(&reader, &open(), Paging::first(9)).await.unwrap();
     assert_eq!((page.items[0].id, page.items[0].error.clone()), (id, None));
-    let detail = desk.show(&reader, id).await.unwrap();
+    let detail = service.show(&reader, id).await.unwrap();
     assert!(detail.delivery.error.is_none() && detail.delivery.lane.is_none());
     assert_eq!(detail.event.unwrap().payload, None, "no body, headers or claims");
     assert!(detail.attempts.iter().all(|attempt| attempt.error.is_none()));
@@ -698,23 +708,23 @@ async fn who_may_not_see_payloads_sees_what_happened_and_nothing_that_was_writte
     assert_eq!(groups.unwrap().items[0].message, None);
 
     let denied = |error: &AdminError, scope| assert_eq!(error.missing(), Some(scope));
-    let error = gateway.jobs().plan(&reader, &wish(Action::Replay, &open(), false)).await;
+    let error = gateway.jobs().plan(&reader, &bulk_request(Action::Replay, &open(), false)).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
-    let error = desk.act(&reader, Action::Replay, id, &because(MENDED), false).await;
+    let error = service.act(&reader, Action::Replay, id, &because(FIXED), false).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
     let nobody = Caller::new("nemo", None, Scopes::default());
-    denied(&desk.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
-    denied(&desk.show(&nobody, id).await.unwrap_err(), Scope::EventsRead);
+    denied(&service.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
+    denied(&service.show(&nobody, id).await.unwrap_err(), Scope::EventsRead);
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
+async fn dead_letters_of_other_tenants_are_not_found() {
     let handler = Fragile::default();
     let gateway = gateway(&handler).await;
-    let desk = gateway.desk();
+    let service = gateway.dead_letter_service();
     let event = send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    let id = ids(desk, &open()).await[0];
+    let id = ids(service, &open()).await[0];
     let of = |tenant: &str| Caller::new("tim", Some(tenant.to_owned()), Scopes::all());
     let (theirs, other) = (of("default"), of("elsewhere"));
     let of_event = Filter {
@@ -727,20 +737,23 @@ async fn what_belongs_to_another_tenant_looks_as_if_it_were_not_there() {
             gateway.groups().step().await.unwrap();
         }
         for selection in [open(), Selection::Ids(vec![id]), Selection::Matching(of_event.clone())] {
-            assert_eq!(desk.count(&theirs, &selection).await.unwrap(), 1, "{selection}");
-            assert_eq!(desk.count(&other, &selection).await.unwrap(), 0, "{selection}");
-            let page = desk.list(&other, &selection, Paging::first(9)).await.unwrap();
+            assert_eq!(service.count(&theirs, &selection).await.unwrap(), 1, "{selection}");
+            assert_eq!(service.count(&other, &selection).await.unwrap(), 0, "{selection}");
+            let page = service.list(&other, &selection, Paging::first(9)).await.unwrap();
             assert!(page.items.is_empty());
-            let plan = gateway.jobs().plan(&other, &wish(Action::Discard, &selection, false)).await;
+            let plan = gateway
+                .jobs()
+                .plan(&other, &bulk_request(Action::Discard, &selection, false))
+                .await;
             assert!(matches!(plan, Err(AdminError::NotFound(_))), "{selection}");
         }
-        assert!(matches!(desk.show(&other, id).await, Err(AdminError::NotFound(_))));
-        let act = desk.act(&other, Action::Discard, id, &because(MENDED), false).await;
+        assert!(matches!(service.show(&other, id).await, Err(AdminError::NotFound(_))));
+        let act = service.act(&other, Action::Discard, id, &because(FIXED), false).await;
         assert!(matches!(act, Err(AdminError::NotFound(_))));
-        assert!(desk.show(&theirs, id).await.is_ok());
+        assert!(service.show(&theirs, id).await.is_ok());
     }
     let group = gateway.rows("dead_letter_groups").await[0]["id"].as_i64().unwrap();
     let shown = gateway.groups().show(&other, group).await;
     assert!(matches!(shown, Err(AdminError::NotFound(_))));
-    assert_eq!(ids(desk, &open()).await, [id], "nothing was done to it");
+    assert_eq!(ids(service, &open()).await, [id], "nothing was done to it");
 }

@@ -1,5 +1,5 @@
-//! From the commit to the handler's last word: order, retries, leases, and effects that happen
-//! once or not at all. Each event says itself what its handler does at which attempt.
+//! Dispatch: order, retries, leases, and effects that commit with the settlement. The body of each
+//! event scripts its handler, one step per attempt.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,12 +22,12 @@ use crate::harness::database::trusted;
 use crate::harness::{Builder, Gateway};
 use crate::receive::unique;
 
-/// Does what the event says.
+/// Runs the steps in the body of the event.
 #[derive(Clone)]
 struct Scripted {
     calls: Arc<Mutex<Vec<String>>>,
     running: Arc<AtomicUsize>,
-    /// Handlers that are told to wait go on when there is a permit.
+    /// Handlers at the step `wait` continue when there is a permit.
     gate: Arc<Semaphore>,
 }
 
@@ -37,7 +37,7 @@ impl Scripted {
         Self { calls: Arc::default(), running: Arc::default(), gate }
     }
 
-    /// What was called since the last look: `name#attempt`.
+    /// Takes the calls since the last one of this method: `name#attempt`.
     fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -60,14 +60,14 @@ impl Handler for Scripted {
             write!(call, " beside {others}").unwrap();
         }
         self.calls.lock().unwrap().push(call);
-        let result = self.play(step.as_str().unwrap(), name).await;
+        let result = self.run_step(step.as_str().unwrap(), name).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         result
     }
 }
 
 impl Scripted {
-    async fn play(&self, step: &str, name: String) -> Result<Effects, Failure> {
+    async fn run_step(&self, step: &str, name: String) -> Result<Effects, Failure> {
         let mark = |then| Ok(Effects::write(Mark { name: name.clone(), then }));
         match step.split_once(':').unwrap_or((step, "")) {
             ("done" | "alone", _) => Ok(Effects::unchanged()),
@@ -102,7 +102,7 @@ enum Then {
     Panic,
 }
 
-/// Writes a row, and then something happens.
+/// Writes a row, and then ends in some way.
 struct Mark {
     name: String,
     then: Then,
@@ -123,7 +123,7 @@ impl Write for Mark {
             Then::Later => Err(EffectError::NotYet {
                 detail: "not there yet".into(),
                 retry_after: Duration::from_secs(7),
-                awaits: None,
+                awaiting: None,
             }),
             Then::Refused => {
                 sqlx::query(trusted("SELECT 1 / 0")).execute(tx.connection()).await?;
@@ -134,11 +134,11 @@ impl Write for Mark {
     }
 }
 
-fn scripted(handler: &Scripted) -> Builder {
+fn gateway_with(handler: &Scripted) -> Builder {
     Gateway::builder().handler(handler.clone())
 }
 
-/// Sends an event to a source of Stripe's kind: its lane is its object.
+/// Sends a Stripe event; its lane is its object.
 async fn send(gateway: &Gateway, lane: &str, name: &str, steps: &[&str]) {
     let event = json!({
         "id": format!("evt_{}", unique()), "object": "event", "type": "script",
@@ -146,7 +146,7 @@ async fn send(gateway: &Gateway, lane: &str, name: &str, steps: &[&str]) {
         "name": name, "steps": steps,
     });
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
 }
 
 async fn marks(gateway: &Gateway) -> Vec<Value> {
@@ -179,9 +179,9 @@ async fn attempts(gateway: &Gateway) -> Vec<(i64, String, String)> {
 const LATER: Duration = Duration::from_hours(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_head_holds_its_followers_and_no_other_lane() {
+async fn failing_head_blocks_only_its_own_lane() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["fail", "fail", "done"]).await;
     send(&gateway, "a", "a2", &["fail", "done"]).await;
     send(&gateway, "a", "a3", &["done"]).await;
@@ -199,9 +199,9 @@ async fn a_failing_head_holds_its_followers_and_no_other_lane() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_hundred_of_one_lane_run_in_the_order_of_their_arrival() {
+async fn lane_runs_in_arrival_order() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     let names: Vec<String> = (0..100).map(|number| format!("{number:03}")).collect();
     for name in &names {
         send(&gateway, "a", name, &["done"]).await;
@@ -212,9 +212,9 @@ async fn one_hundred_of_one_lane_run_in_the_order_of_their_arrival() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_head_frees_its_lane() {
+async fn dead_head_unblocks_its_lane() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["never"]).await;
     send(&gateway, "a", "a2", &["done"]).await;
     gateway.run_until_idle().await;
@@ -223,11 +223,11 @@ async fn a_dead_head_frees_its_lane() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_it_is_so_configured_a_dead_head_holds_its_lane_until_it_is_resolved() {
+async fn dead_head_blocks_its_lane_until_resolved_if_configured() {
     let aliases = "aliases = [\"/api/stripe/webhook\"]";
     let blocking = format!("{aliases}\ndead_head = \"block\"");
     let handler = Scripted::new();
-    let gateway = scripted(&handler).config(aliases, &blocking).start().await;
+    let gateway = gateway_with(&handler).config(aliases, &blocking).start().await;
     for lane in ["a", "b"] {
         send(&gateway, lane, &format!("{lane}1"), &["never"]).await;
         send(&gateway, lane, &format!("{lane}2"), &["done"]).await;
@@ -248,7 +248,7 @@ async fn where_it_is_so_configured_a_dead_head_holds_its_lane_until_it_is_resolv
     gateway.run_until_idle().await;
     assert_eq!(handler.calls(), ["a2#1"]);
 
-    // A replay takes the place of what it replays: before those that wait.
+    // A replay takes the lane position of the original, before the backlog.
     assert_eq!(gateway.execute(&resolve("b", "replayed")).await, 1);
     let replay = "INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of, lane,
             lane_position, lane_blocks, state, created_at, due_at)
@@ -257,19 +257,19 @@ async fn where_it_is_so_configured_a_dead_head_holds_its_lane_until_it_is_resolv
           FROM deliveries WHERE resolution = 'replayed'";
     assert_eq!(gateway.execute(replay).await, 1);
     gateway.run_until_idle().await;
-    assert_eq!(handler.calls(), ["b1#1"], "dead again, and in the way again");
+    assert_eq!(handler.calls(), ["b1#1"], "dead again, and blocking again");
     assert_eq!(gateway.execute(&resolve("b", "discarded")).await, 2);
     gateway.run_until_idle().await;
     assert_eq!(handler.calls(), ["b2#1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_becomes_visible_late_does_not_run_beside_its_lanes_next() {
+async fn late_commit_does_not_run_concurrently_with_its_lane() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["done"]).await;
     send(&gateway, "a", "a2", &["wait"]).await;
-    // As if the transaction that inserted the first had not come to its end yet.
+    // As if the transaction that inserted the first were still open.
     let first = "(SELECT min(id) FROM deliveries)";
     let hide = format!("UPDATE deliveries SET lane = lane || ' hidden' WHERE id = {first}");
     gateway.execute(&hide).await;
@@ -290,7 +290,7 @@ async fn what_becomes_visible_late_does_not_run_beside_its_lanes_next() {
     );
     gateway.execute(&show).await;
     let claimed = gateway.claim("billing", 10, LATER).await;
-    assert_eq!(claimed.len(), 0, "one of a lane is at work already");
+    assert_eq!(claimed.len(), 0, "one delivery of the lane is running");
     handler.gate.add_permits(1);
     stop.cancel();
     running.await.unwrap();
@@ -299,17 +299,17 @@ async fn what_becomes_visible_late_does_not_run_beside_its_lanes_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delays_double_and_attempts_come_to_an_end() {
+async fn backoff_doubles_until_attempts_are_exhausted() {
     let handler = Scripted::new();
     let eight = "\n[dispatch]\nmax_attempts = 8\n";
-    let gateway = scripted(&handler).more_config(eight).start().await;
+    let gateway = gateway_with(&handler).more_config(eight).start().await;
     send(&gateway, "a", "a1", &["fail"]).await;
-    // Half of the bound: that is the tests' chance.
+    // Half of the maximum: the jitter of the tests.
     for (number, delay) in [2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0].into_iter().enumerate() {
         gateway.run_until_idle().await;
         assert!((due_in(&gateway).await - delay).abs() < 0.001, "after attempt {}", number + 1);
         gateway.clock().advance(Duration::from_secs_f64(delay - 0.001));
-        assert_eq!(gateway.run_until_idle().await, 0, "not before its time");
+        assert_eq!(gateway.run_until_idle().await, 0, "not due yet");
         gateway.clock().advance(Duration::from_millis(1));
     }
     gateway.run_until_idle().await;
@@ -329,9 +329,9 @@ async fn delays_double_and_attempts_come_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_the_other_side_asks_for_is_granted_up_to_an_hour() {
+async fn requested_retry_delay_is_honored_up_to_an_hour() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["after:60", "after:1", "after:999999", "done"]).await;
     for delay in [60.0, 5.0, 3_600.0] {
         gateway.run_until_idle().await;
@@ -343,10 +343,10 @@ async fn a_wait_that_the_other_side_asks_for_is_granted_up_to_an_hour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_failed_for_a_day_is_given_up() {
+async fn delivery_failing_for_a_day_is_dead_lettered() {
     let handler = Scripted::new();
     let patient = "\n[dispatch]\nmax_attempts = 1000\n";
-    let gateway = scripted(&handler).more_config(patient).start().await;
+    let gateway = gateway_with(&handler).more_config(patient).start().await;
     send(&gateway, "a", "a1", &["fail"]).await;
     let mut hours = 0;
     while gateway.dead_letters().await.is_empty() {
@@ -359,9 +359,9 @@ async fn what_has_failed_for_a_day_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_time_in_which_nobody_was_there_to_try_makes_nothing_too_old() {
+async fn downtime_does_not_count_toward_the_age_limit() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["fail", "fail", "done"]).await;
     // Before the first attempt, and between two of them.
     for _ in 0..2 {
@@ -375,9 +375,9 @@ async fn the_time_in_which_nobody_was_there_to_try_makes_nothing_too_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_default_an_outage_of_two_hours_costs_nothing() {
+async fn default_retries_survive_a_two_hour_outage() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     let steps: Vec<&str> = std::iter::repeat_n("fail", 11).chain(["done"]).collect();
     send(&gateway, "a", "a1", &steps).await;
     let began = gateway.clock().now();
@@ -390,10 +390,10 @@ async fn by_default_an_outage_of_two_hours_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_panics_or_hangs_has_failed_once() {
+async fn handler_panic_or_timeout_is_one_failed_attempt() {
     let more = "\n[dispatch]\nhandler_deadline = \"1s\"\n";
     let handler = Scripted::new();
-    let gateway = scripted(&handler).more_config(more).start().await;
+    let gateway = gateway_with(&handler).more_config(more).start().await;
     send(&gateway, "a", "a1", &["panic", "hang", "done"]).await;
     send(&gateway, "b", "b1", &["done"]).await;
     for _ in 0..3 {
@@ -408,9 +408,9 @@ async fn a_handler_that_panics_or_hangs_has_failed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_effect_that_panics_is_a_failed_attempt_and_dispatch_goes_on() {
+async fn panic_in_an_effect_is_a_failed_attempt() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
     send(&gateway, "a", "a1", &["mark-panic", "mark"]).await;
     send(&gateway, "b", "b1", &["mark"]).await;
@@ -425,9 +425,9 @@ async fn an_effect_that_panics_is_a_failed_attempt_and_dispatch_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_for_a_handler_that_is_gone_is_a_dead_letter() {
+async fn delivery_for_a_missing_handler_is_dead_lettered() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["done"]).await;
     gateway.execute("UPDATE deliveries SET handler = 'gone'").await;
     gateway.run_until_idle().await;
@@ -438,9 +438,9 @@ async fn a_delivery_for_a_handler_that_is_gone_is_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn effects_are_committed_with_the_settlement_or_not_at_all() {
+async fn effects_commit_atomically_with_the_settlement() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
     send(&gateway, "a", "good", &["mark"]).await;
     send(&gateway, "b", "rejected", &["mark-reject"]).await;
@@ -460,12 +460,12 @@ async fn effects_are_committed_with_the_settlement_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_is_looked_at_without_any_hint() {
+async fn polling_finds_deliveries_without_notifications() {
     let handler = Scripted::new();
-    let first = scripted(&handler).start().await;
-    // Nobody tells the second gateway anything: neither of them announces or listens.
+    let first = gateway_with(&handler).start().await;
+    // Neither gateway sends or receives notifications.
     let polling = "\n[dispatch]\npoll = \"50ms\"\n";
-    let second = scripted(&handler).more_config(polling).beside(&first).start().await;
+    let second = gateway_with(&handler).more_config(polling).sharing_database(&first).start().await;
     let stop = CancellationToken::new();
     let (dispatcher, token) = (second.dispatcher().clone(), stop.clone());
     let running = tokio::task::spawn(async move { dispatcher.run(&token).await });
@@ -477,14 +477,16 @@ async fn the_table_is_looked_at_without_any_hint() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), waited).await.expect("found by itself");
+        tokio::time::timeout(Duration::from_secs(10), waited)
+            .await
+            .expect("polling finds the delivery");
     }
     stop.cancel();
     running.await.unwrap();
 }
 
-/// Takes what is due, as a gateway that is about to die would; its lease has run out already.
-async fn take_and_die(gateway: &Gateway) -> Vec<sealpost::store::Lease> {
+/// Claims what is due, like a gateway that then crashes, and expires the leases.
+async fn claim_and_crash(gateway: &Gateway) -> Vec<sealpost::store::Lease> {
     let leases = gateway.claim("billing", 10, LATER).await;
     let expire = "UPDATE deliveries SET lease_expires_at = clock_timestamp() - interval '1 s'
                    WHERE state = 'leased'";
@@ -493,26 +495,26 @@ async fn take_and_die(gateway: &Gateway) -> Vec<sealpost::store::Lease> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_delivery_is_taken_over_and_whoever_lost_it_settles_nothing() {
+async fn expired_lease_is_taken_over_and_its_late_result_discarded() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     gateway.execute("CREATE TABLE marks (name text NOT NULL)").await;
     send(&gateway, "a", "a1", &["mark"]).await;
-    let lost = take_and_die(&gateway).await.remove(0);
+    let lost = claim_and_crash(&gateway).await.remove(0);
     gateway.run_until_idle().await;
-    assert_eq!(handler.calls(), ["a1#2"], "the lost attempt is known");
+    assert_eq!(handler.calls(), ["a1#2"], "the lost attempt is counted");
     assert_eq!(marks(&gateway).await, ["a1"]);
 
     let now = gateway.clock().now();
     let late = Effects::write(Mark { name: "late".into(), then: Then::Nothing });
     let settled = gateway.store().settle_done(&lost, now, now, &late).await;
-    let error = settled.expect_err("somebody else has settled it");
+    let error = settled.expect_err("another gateway has settled it");
     assert!(matches!(error, EffectError::Store(StoreError::LeaseLost(_))), "{error:?}");
     let verdict = sealpost::store::FailureOutcome::DeadLetter(DeathReason::Exhausted);
     let failed = sealpost::store::Failed { error: "late", awaiting: None };
-    let buried = gateway.store().settle_failed(&lost, now, now, verdict, failed).await;
-    assert!(matches!(buried, Err(StoreError::LeaseLost(_))), "{buried:?}");
-    assert_eq!(marks(&gateway).await, ["a1"], "what came late is rolled back");
+    let dead_lettered = gateway.store().settle_failed(&lost, now, now, verdict, failed).await;
+    assert!(matches!(dead_lettered, Err(StoreError::LeaseLost(_))), "{dead_lettered:?}");
+    assert_eq!(marks(&gateway).await, ["a1"], "the late write is rolled back");
     let attempts = attempts(&gateway).await;
     let results: Vec<_> =
         attempts.iter().map(|(number, result, _)| (*number, result.as_str())).collect();
@@ -520,13 +522,13 @@ async fn a_lost_delivery_is_taken_over_and_whoever_lost_it_settles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_deliveries_run_alone() {
+async fn deliveries_with_lost_leases_run_in_isolation() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     for name in ["x", "y", "z"] {
         send(&gateway, name, name, &["alone"]).await;
     }
-    assert_eq!(take_and_die(&gateway).await.len(), 3);
+    assert_eq!(claim_and_crash(&gateway).await.len(), 3);
     for number in 0..20 {
         send(&gateway, &format!("n{number}"), &format!("n{number}"), &["done"]).await;
     }
@@ -539,26 +541,26 @@ async fn lost_deliveries_run_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
+async fn delivery_that_always_loses_its_lease_is_dead_lettered() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     send(&gateway, "a", "a1", &["done"]).await;
     send(&gateway, "a", "a2", &["done"]).await;
-    take_and_die(&gateway).await;
-    let recovering = async || {
+    claim_and_crash(&gateway).await;
+    let recover = async || {
         let (sources, now) = (["billing".to_owned()], gateway.clock().now());
         gateway.store().recover_expired_leases(&sources, &[], now, 8).await.unwrap()
     };
-    // Of what was at work together nobody knows which it was: that costs nothing.
-    let mut lost = recovering().await;
+    // A loss outside of isolation does not count: another delivery may have caused it.
+    let mut lost = recover().await;
     for _ in 2..=8 {
-        assert_eq!((lost.isolated, lost.buried.len()), (1, 0));
+        assert_eq!((lost.isolated, lost.dead.len()), (1, 0));
         let (sources, now) = (["billing".to_owned()], gateway.clock().now());
         let claim = gateway.store().claim_isolated(&sources, "", now, Duration::ZERO);
-        assert!(claim.await.unwrap().expect("it is run alone").isolated);
-        lost = recovering().await;
+        assert!(claim.await.unwrap().expect("an isolated delivery").isolated);
+        lost = recover().await;
     }
-    assert_eq!((lost.isolated, lost.buried.len()), (0, 1));
+    assert_eq!((lost.isolated, lost.dead.len()), (0, 1));
     gateway.run_until_idle().await;
     let dead = gateway.dead_letters().await;
     assert_eq!(dead.len(), 1);
@@ -568,10 +570,10 @@ async fn a_delivery_that_is_lost_every_time_comes_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_is_claimed_than_there_is_room_for_and_every_source_has_its_turn() {
+async fn claims_respect_capacity_and_rotate_sources() {
     let more = "\n[dispatch]\nconcurrency = 1\n";
     let handler = Scripted::new();
-    let gateway = scripted(&handler).more_config(more).start().await;
+    let gateway = gateway_with(&handler).more_config(more).start().await;
     for number in 0..3 {
         send(&gateway, &format!("b{number}"), &format!("b{number}"), &["wait"]).await;
     }
@@ -580,7 +582,7 @@ async fn no_more_is_claimed_than_there_is_room_for_and_every_source_has_its_turn
         event["name"] = json!(source);
         event["steps"] = json!(["wait"]);
         let answer = gateway.send(source, Some("create"), event.to_string().as_bytes()).await;
-        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     }
     let stop = CancellationToken::new();
     let (dispatcher, token) = (gateway.dispatcher().clone(), stop.clone());
@@ -600,22 +602,23 @@ async fn no_more_is_claimed_than_there_is_room_for_and_every_source_has_its_turn
     }
     stop.cancel();
     running.await.unwrap();
-    let place = |name: &str| order.iter().position(|call| call == name).unwrap();
-    assert!(place("cards#1") < 3 && place("cards-too#1") < 3, "{order:?}");
+    let position = |name: &str| order.iter().position(|call| call == name).unwrap();
+    assert!(position("cards#1") < 3 && position("cards-too#1") < 3, "{order:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
+async fn flood_at_one_source_delays_others_by_one_batch() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     for number in 0..500 {
         send(&gateway, &format!("f{number}"), &format!("f{number}"), &["done"]).await;
     }
-    let mut late = crate::receive::card();
-    late["name"] = json!("late");
-    late["steps"] = json!(["done"]);
-    let answer = gateway.send("cards", Some("create"), late.to_string().as_bytes()).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    let mut from_other_source = crate::receive::card();
+    from_other_source["name"] = json!("late");
+    from_other_source["steps"] = json!(["done"]);
+    let answer =
+        gateway.send("cards", Some("create"), from_other_source.to_string().as_bytes()).await;
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     gateway.dispatcher().step().await.unwrap();
     let calls = handler.calls();
     assert!(calls.contains(&"late#1".to_owned()), "not in the first batch: {calls:?}");
@@ -625,7 +628,7 @@ async fn a_flood_at_one_source_delays_another_by_no_more_than_a_batch() {
 }
 
 #[tokio::test]
-async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
+async fn invalid_rows_view_finds_broken_rows() {
     let gateway = Gateway::start().await;
     let card = crate::receive::card().to_string();
     gateway.send("cards", Some("create"), card.as_bytes()).await;
@@ -644,9 +647,9 @@ async fn a_row_that_breaks_the_rules_of_its_table_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_alerts_and_those_of_one_reason_are_folded() {
+async fn dead_letter_alerts_are_deduplicated_by_reason() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     for lane in ["a", "b", "c"] {
         send(&gateway, lane, lane, &["never"]).await;
     }
@@ -662,14 +665,14 @@ async fn a_dead_letter_alerts_and_those_of_one_reason_are_folded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_in_vain_is_a_dead_letter_that_says_for_what() {
+async fn delivery_that_waits_too_long_is_dead_lettered_with_its_reason() {
     let handler = Scripted::new();
-    let gateway = scripted(&handler).start().await;
+    let gateway = gateway_with(&handler).start().await;
     gateway.execute("CREATE TABLE marks (name text)").await;
     send(&gateway, "a", "a1", &["mark-later"]).await;
     gateway.run_to_the_end().await;
     let dead = gateway.dead_letters().await;
     assert_eq!(dead, [("awaited_in_vain".to_owned(), "not there yet".to_owned())]);
     let attempts = gateway.count("SELECT count(*) FROM attempts").await;
-    assert!(attempts > 20, "as long as it is not too old: {attempts}");
+    assert!(attempts > 20, "it is retried until it is too old: {attempts}");
 }

@@ -1,5 +1,5 @@
-//! Which repositories Docora watches: against a server that answers as Docora is documented to,
-//! its peculiarities included.
+//! Registering repositories with Docora, against a stub with the documented behavior of its API and
+//! its quirks.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -27,16 +27,16 @@ const API_TOKEN: &str = "docora_0123456789abcdef0123456789abcdef";
 const URL: &str = "https://github.com/owner/repo";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// What Docora knows.
+/// State of the Docora stub.
 #[derive(Default)]
 struct Known {
-    /// Ids by address.
-    watched: BTreeMap<String, String>,
+    /// Ids by URL.
+    repositories_by_url: BTreeMap<String, String>,
     /// Tokens by id.
     tokens: BTreeMap<String, String>,
-    given: usize,
-    /// Answers that come instead of the next ones.
-    instead: Vec<Reply>,
+    last_id: usize,
+    /// Responses that replace the next ones.
+    overrides: Vec<Reply>,
 }
 
 type Docora = Arc<Mutex<Known>>;
@@ -45,11 +45,11 @@ fn error(status: u16, text: &str) -> Reply {
     Reply::json(status, &json!({ "error": text }))
 }
 
-/// Answers as Docora does.
+/// Responds like Docora.
 fn answer(docora: &Docora, request: &Received) -> Reply {
     let mut known = docora.lock().unwrap();
-    if !known.instead.is_empty() {
-        return known.instead.remove(0);
+    if !known.overrides.is_empty() {
+        return known.overrides.remove(0);
     }
     if request.header("authorization") != format!("Bearer {API_TOKEN}") {
         return error(401, "Invalid token");
@@ -66,13 +66,13 @@ fn answer(docora: &Docora, request: &Received) -> Reply {
             if url.contains("private") && token.is_none() {
                 return error(404, "Repository not found or not accessible");
             }
-            if known.watched.remove(&url).is_some() {
-                // It was the only one to watch it: the row is gone before it is linked.
+            if known.repositories_by_url.remove(&url).is_some() {
+                // Quirk of Docora: it deletes the row of a known repository before linking it.
                 return error(500, "violates foreign key constraint");
             }
-            known.given += 1;
-            let id = format!("repo_{:024x}", known.given);
-            known.watched.insert(url.clone(), id.clone());
+            known.last_id += 1;
+            let id = format!("repo_{:024x}", known.last_id);
+            known.repositories_by_url.insert(url.clone(), id.clone());
             let private = url.contains("private");
             known.tokens.extend(token.map(|token| (id.clone(), token)));
             Reply::json(
@@ -84,12 +84,18 @@ fn answer(docora: &Docora, request: &Received) -> Reply {
             )
         }
         (method, id) => {
-            if !known.watched.values().any(|watched| watched == id) {
+            if !known
+                .repositories_by_url
+                .values()
+                .any(|repositories_by_url| repositories_by_url == id)
+            {
                 return error(404, "Repository not found or not registered for this app");
             }
             match method {
                 "DELETE" => {
-                    known.watched.retain(|_, watched| watched != id);
+                    known
+                        .repositories_by_url
+                        .retain(|_, repositories_by_url| repositories_by_url != id);
                     Reply::empty(204)
                 }
                 "PATCH" => {
@@ -118,10 +124,10 @@ fn vault() -> Vault {
     Vault::new(vec![MasterKey::read(KEY).unwrap()])
 }
 
-/// Why a repository is registered, in the words of whoever does it.
+/// Reason of a registration.
 const WHY: &str = "the team has moved its cards";
 
-fn desk(gateway: &Gateway, web: &Web) -> RepositoryRegistrar {
+fn registrar(gateway: &Gateway, web: &Web) -> RepositoryRegistrar {
     repositories(gateway, web).desk(&Caller::local("grace"), WHY).unwrap()
 }
 
@@ -151,14 +157,14 @@ fn id(number: usize) -> String {
 }
 
 async fn register(
-    desk: &RepositoryRegistrar,
+    registrar: &RepositoryRegistrar,
     token: Option<&GithubToken>,
     again: bool,
 ) -> Registering {
-    desk.register(&address(URL), token, again, START).await.unwrap()
+    registrar.register(&address(URL), token, again, START).await.unwrap()
 }
 
-fn anew(number: usize, before: Option<usize>) -> Registering {
+fn newly_registered(number: usize, before: Option<usize>) -> Registering {
     Registering::Registered(Changed {
         repository_id: id(number),
         before: before.map(id),
@@ -167,8 +173,8 @@ fn anew(number: usize, before: Option<usize>) -> Registering {
     })
 }
 
-/// The token that is kept for the repository.
-async fn kept(gateway: &Gateway) -> Option<String> {
+/// The stored token of the repository.
+async fn stored_token(gateway: &Gateway) -> Option<String> {
     let name = format!("github_token:{URL}");
     let label = Label { tenant: "default".into(), source: "cards".into(), name };
     let mut tx = gateway.store().begin().await.unwrap();
@@ -176,15 +182,15 @@ async fn kept(gateway: &Gateway) -> Option<String> {
     Some(String::from_utf8(vault().open(&label, &sealed).unwrap().to_vec()).unwrap())
 }
 
-/// Only registered repositories are let in.
-async fn strict() -> Gateway {
+/// A gateway that accepts only registered repositories.
+async fn strict_gateway() -> Gateway {
     let open = "options = { app_id = \"app_0123456789abcdef01234567\" }";
-    let strict =
+    let strict_gateway =
         "options = { app_id = \"app_0123456789abcdef01234567\", registration = \"required\" }";
-    Gateway::builder().config(open, strict).start().await
+    Gateway::builder().config(open, strict_gateway).start().await
 }
 
-/// Sends a card as Docora does; the minute tells newer from older.
+/// Sends a card like Docora; later minutes are newer.
 async fn send_card(gateway: &Gateway, repository_id: &str, content: &str, minute: u32) {
     let file = json!({
         "path": "cards/a.md", "sha": hex::encode(Sha256::digest(content)), "size": content.len(),
@@ -196,7 +202,7 @@ async fn send_card(gateway: &Gateway, repository_id: &str, content: &str, minute
         "timestamp": format!("2025-01-11T12:{minute:02}:00.000Z"),
     });
     let answer = gateway.send("cards", Some("create"), body.to_string().as_bytes()).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
 }
 
 async fn send_failure(gateway: &Gateway, repository_id: &str, message: &str, minute: u32) {
@@ -207,7 +213,7 @@ async fn send_failure(gateway: &Gateway, repository_id: &str, message: &str, min
         "retry_count": 4, "timestamp": format!("2025-01-11T12:{minute:02}:00.000Z"),
     });
     let answer = gateway.send("cards", Some("sync_failed"), body.to_string().as_bytes()).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
 }
 
 fn repository(repository_id: &str) -> Value {
@@ -215,12 +221,12 @@ fn repository(repository_id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_repository_is_registered_once_and_its_token_is_kept_sealed() {
+async fn repository_is_registered_once_with_an_encrypted_token() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
-    let desk = desk(&gateway, &web);
+    let registrar = registrar(&gateway, &web);
     let secret = token("ghp_0123456789abcdef");
-    assert_eq!(register(&desk, Some(&secret), false).await, anew(1, None));
+    assert_eq!(register(&registrar, Some(&secret), false).await, newly_registered(1, None));
     let [call] = &web.received()[..] else { panic!("one call") };
     assert_eq!((&*call.method, &*call.path), ("POST", "/base/api/repositories"));
     assert_eq!(call.json(), json!({ "github_url": URL, "github_token": "ghp_0123456789abcdef" }));
@@ -229,15 +235,15 @@ async fn a_repository_is_registered_once_and_its_token_is_kept_sealed() {
     let [row] = &gateway.rows("docora_repositories").await[..] else { panic!("one row") };
     assert_eq!((&row["repository_id"], &row["status"]), (&json!(id(1)), &json!("pending")));
     assert_eq!((&row["owner"], &row["name"]), (&json!("owner"), &json!("repo")));
-    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_0123456789abcdef"));
+    assert_eq!(stored_token(&gateway).await.as_deref(), Some("ghp_0123456789abcdef"));
     let row = gateway.query("SELECT encode(ciphertext, 'escape') AS text FROM credentials").await;
     assert!(!row[0]["text"].as_str().unwrap().contains("ghp_"), "{row:?}");
 
-    assert_eq!(register(&desk, None, false).await, Registering::Known(id(1)));
+    assert_eq!(register(&registrar, None, false).await, Registering::Known(id(1)));
     let otherwise = address("https://github.com/Owner/Repo.git");
-    let otherwise = desk.register(&otherwise, None, false, START).await;
+    let otherwise = registrar.register(&otherwise, None, false, START).await;
     assert_eq!(otherwise.unwrap(), Registering::Known(id(1)));
-    assert_eq!(web.received().len(), 1, "it was not asked again");
+    assert_eq!(web.received().len(), 1, "Docora was called only once");
     let audit = gateway.query("SELECT actor, action, target, reason FROM audit_log").await;
     let target = format!("repository {URL} of source cards");
     let expected =
@@ -246,7 +252,7 @@ async fn a_repository_is_registered_once_and_its_token_is_kept_sealed() {
 }
 
 #[tokio::test]
-async fn only_who_may_change_a_source_registers_at_it_and_only_for_a_reason() {
+async fn registering_requires_sources_write_and_a_reason() {
     let gateway = Gateway::start().await;
     let (_docora, web) = start().await;
     let repositories = repositories(&gateway, &web);
@@ -265,10 +271,10 @@ async fn only_who_may_change_a_source_registers_at_it_and_only_for_a_reason() {
     let list = async |caller: &Caller| listed(caller, gateway.store(), "default", "cards").await;
     assert_eq!(list(&own).await.unwrap_err().missing(), Some(Scope::EventsRead));
     assert!(list(&with(Scope::EventsRead, Some("other"))).await.is_err());
-    assert_eq!(web.received().len(), 0, "Docora was asked for nothing");
+    assert_eq!(web.received().len(), 0, "Docora was not called");
 
-    let desk = repositories.desk(&own, WHY).unwrap();
-    assert_eq!(register(&desk, None, false).await, anew(1, None));
+    let registrar = repositories.desk(&own, WHY).unwrap();
+    assert_eq!(register(&registrar, None, false).await, newly_registered(1, None));
     let audit = gateway.query("SELECT actor, tenant, reason FROM audit_log").await;
     assert_eq!(audit, [json!({ "actor": "rita", "tenant": "default", "reason": WHY })]);
     let shown = list(&with(Scope::EventsRead, Some("default"))).await.unwrap();
@@ -276,17 +282,17 @@ async fn only_who_may_change_a_source_registers_at_it_and_only_for_a_reason() {
 }
 
 #[tokio::test]
-async fn registering_again_survives_the_refusal_of_the_first_call_and_another_id() {
+async fn reregistering_handles_a_failed_call_and_a_new_id() {
     let gateway = Gateway::start().await;
     let (_docora, web) = start().await;
-    let desk = desk(&gateway, &web);
-    register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+    let registrar = registrar(&gateway, &web);
+    register(&registrar, Some(&token("ghp_0123456789abcdef")), false).await;
     send_card(&gateway, &id(1), "old", 1).await;
     gateway.run_until_idle().await;
-    assert_eq!(register(&desk, None, true).await, anew(2, Some(1)));
+    assert_eq!(register(&registrar, None, true).await, newly_registered(2, Some(1)));
     let calls = web.received();
-    assert_eq!(calls.len(), 3, "the first of the two is answered with 500");
-    assert_eq!(calls[2].json()["github_token"], "ghp_0123456789abcdef", "the one that is kept");
+    assert_eq!(calls.len(), 3, "the first of the two gets a 500");
+    assert_eq!(calls[2].json()["github_token"], "ghp_0123456789abcdef", "the stored token");
     let rows = gateway
         .query(
             "SELECT repository_id, registered_at IS NOT NULL AS registered, replaced_by, status
@@ -302,7 +308,7 @@ async fn registering_again_survives_the_refusal_of_the_first_call_and_another_id
                     "status": "pending" }),
         ]
     );
-    // What Docora sends from now on is the new one's.
+    // Later events belong to the new id.
     send_card(&gateway, &id(2), "new", 2).await;
     gateway.run_until_idle().await;
     let synced = "SELECT count(*) FROM docora_repositories WHERE status = 'synced'";
@@ -310,13 +316,13 @@ async fn registering_again_survives_the_refusal_of_the_first_call_and_another_id
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_comes_before_the_answer_is_recorded_waits_and_is_not_lost() {
-    let gateway = Arc::new(strict().await);
+async fn event_before_the_registration_response_waits() {
+    let gateway = Arc::new(strict_gateway().await);
     let (docora, sender) = (Docora::default(), Arc::clone(&gateway));
     let web = Web::start(move |request| {
         let (answer, sender) = (answer(&docora, &request), Arc::clone(&sender));
         async move {
-            // Docora's worker is quicker than its answer.
+            // Docora sends the event before its response.
             send_card(&sender, &id(1), "early", 1).await;
             sender.run_until_idle().await;
             let waiting = "SELECT count(*) FROM deliveries WHERE state = 'ready' AND attempts = 1";
@@ -325,9 +331,9 @@ async fn an_event_that_comes_before_the_answer_is_recorded_waits_and_is_not_lost
         }
     })
     .await;
-    let desk = desk(&gateway, &web);
+    let registrar = registrar(&gateway, &web);
     let now = sealpost::clock::Clock::now(gateway.clock());
-    let done = desk.register(&address(URL), None, false, now).await.unwrap();
+    let done = registrar.register(&address(URL), None, false, now).await.unwrap();
     let Registering::Registered(changed) = done else { panic!("{done:?}") };
     assert_eq!((changed.repository_id, changed.released), (id(1), 1));
     gateway.run_until_idle().await;
@@ -337,8 +343,8 @@ async fn an_event_that_comes_before_the_answer_is_recorded_waits_and_is_not_lost
 }
 
 #[tokio::test]
-async fn what_nobody_registers_becomes_a_dead_letter_that_says_so_and_can_be_replayed() {
-    let gateway = strict().await;
+async fn unregistered_repository_is_dead_lettered_and_replayable() {
+    let gateway = strict_gateway().await;
     let (_docora, web) = start().await;
     send_card(&gateway, &id(1), "patient", 1).await;
     send_failure(&gateway, &id(1), "no such repository", 2).await;
@@ -348,93 +354,98 @@ async fn what_nobody_registers_becomes_a_dead_letter_that_says_so_and_can_be_rep
     assert_eq!(gateway.dead_letters().await, [dead.clone(), dead]);
     assert_eq!(gateway.rows("docora_repositories").await.len(), 0);
 
-    register(&desk(&gateway, &web), None, false).await;
+    register(&registrar(&gateway, &web), None, false).await;
     let all = Selection::Matching(Filter::default());
-    replay(gateway.desk(), &all).await;
+    replay(gateway.dead_letter_service(), &all).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_cards").await[0]["raw"], "patient");
     assert_eq!(gateway.rows("docora_repositories").await[0]["status"], "sync_failed");
 }
 
 #[tokio::test]
-async fn where_registration_is_open_a_repository_appears_with_its_first_event() {
+async fn open_registration_adds_a_repository_on_its_first_event() {
     let gateway = Gateway::start().await;
     let (_docora, web) = start().await;
     send_card(&gateway, &id(1), "first", 1).await;
     gateway.run_until_idle().await;
-    assert_eq!(register(&desk(&gateway, &web), None, false).await, anew(1, None));
+    assert_eq!(register(&registrar(&gateway, &web), None, false).await, newly_registered(1, None));
     let [row] = &gateway.rows("docora_repositories").await[..] else { panic!("one row") };
     assert_eq!((&row["status"], &row["cards_count"]), (&json!("synced"), &json!(1)));
     assert!(row["registered_at"].is_string());
 }
 
 #[tokio::test]
-async fn a_repository_that_docora_forgot_is_unregistered_all_the_same() {
+async fn repository_unknown_to_docora_can_be_unregistered() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
-    let desk = desk(&gateway, &web);
+    let registrar = registrar(&gateway, &web);
     for forgotten in [false, true] {
-        register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+        register(&registrar, Some(&token("ghp_0123456789abcdef")), false).await;
         if forgotten {
-            docora.lock().unwrap().watched.clear();
+            docora.lock().unwrap().repositories_by_url.clear();
         } else {
-            docora.lock().unwrap().instead.push(error(503, "maintenance"));
-            let error = desk.unregister(&address(URL), START).await.unwrap_err();
+            docora.lock().unwrap().overrides.push(error(503, "maintenance"));
+            let error = registrar.unregister(&address(URL), START).await.unwrap_err();
             assert!(matches!(error, RegistrarError::Api(ApiError::Refused { status: 503, .. })));
-            assert!(kept(&gateway).await.is_some(), "nothing has changed");
+            assert!(stored_token(&gateway).await.is_some(), "the token is still stored");
         }
-        let done = desk.unregister(&address(URL), START).await.unwrap();
+        let done = registrar.unregister(&address(URL), START).await.unwrap();
         assert_eq!(done.known, !forgotten);
-        assert_eq!(kept(&gateway).await, None);
+        assert_eq!(stored_token(&gateway).await, None);
         let registered = "SELECT count(registered_at) FROM docora_repositories";
         assert_eq!(gateway.count(registered).await, 0);
-        let error = desk.unregister(&address(URL), START).await.unwrap_err();
+        let error = registrar.unregister(&address(URL), START).await.unwrap_err();
         assert!(matches!(error, RegistrarError::NotRegistered), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_new_token_replaces_the_old_one_and_brings_a_forgotten_repository_back() {
+async fn token_update_reregisters_a_forgotten_repository() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
-    let desk = desk(&gateway, &web);
-    let update = async |text: &str| desk.update_token(&address(URL), &token(text), START).await;
+    let registrar = registrar(&gateway, &web);
+    let update =
+        async |text: &str| registrar.update_token(&address(URL), &token(text), START).await;
     let error = update("ghp_1111222233334444").await.unwrap_err();
     assert!(matches!(error, RegistrarError::NotRegistered), "{error:?}");
-    register(&desk, Some(&token("ghp_0123456789abcdef")), false).await;
+    register(&registrar, Some(&token("ghp_0123456789abcdef")), false).await;
     let changed = update("github_pat_0123456789").await.unwrap();
     assert_eq!((changed.repository_id, changed.anew), (id(1), false));
     assert_eq!(docora.lock().unwrap().tokens[&id(1)], "github_pat_0123456789");
-    assert_eq!(kept(&gateway).await.as_deref(), Some("github_pat_0123456789"));
+    assert_eq!(stored_token(&gateway).await.as_deref(), Some("github_pat_0123456789"));
     let [.., call] = &web.received()[..] else { panic!("calls") };
     let path = format!("/base/api/repositories/{}/token", id(1));
     assert_eq!((&*call.method, &*call.path), ("PATCH", &*path));
 
     send_failure(&gateway, &id(1), "no such token", 1).await;
     gateway.run_until_idle().await;
-    docora.lock().unwrap().watched.clear();
+    docora.lock().unwrap().repositories_by_url.clear();
     let changed = update("ghp_5555666677778888").await.unwrap();
     assert_eq!((changed.repository_id, changed.before), (id(2), Some(id(1))));
-    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
+    assert_eq!(stored_token(&gateway).await.as_deref(), Some("ghp_5555666677778888"));
 
     let ended = gateway.query("SELECT text FROM alerts WHERE resolution").await;
     assert_eq!(ended, [json!({ "text": "owner/repo was registered again" })]);
     let error = {
-        docora.lock().unwrap().watched.clear();
+        docora.lock().unwrap().repositories_by_url.clear();
         update("ghp_revoked_000000000").await.unwrap_err()
     };
     assert_eq!(error.to_string(), "docora responded not found: Invalid GitHub token");
-    assert_eq!(kept(&gateway).await.as_deref(), Some("ghp_5555666677778888"), "as it was");
+    assert_eq!(
+        stored_token(&gateway).await.as_deref(),
+        Some("ghp_5555666677778888"),
+        "the token is unchanged"
+    );
 }
 
 #[tokio::test]
-async fn every_refusal_is_told_and_leaves_nothing_behind() {
+async fn api_errors_are_reported_and_change_nothing() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
-    let desk = desk(&gateway, &web);
+    let registrar = registrar(&gateway, &web);
     let secret = token("ghp_0123456789abcdef");
     let of = |status, text| vec![error(status, text)];
-    for (instead, told) in [
+    for (overrides, expected) in [
         (of(400, "body must match"), "docora responded 400: body must match"),
         (of(401, "Invalid token"), "docora rejected the source's token: Invalid token"),
         (
@@ -450,34 +461,35 @@ async fn every_refusal_is_told_and_leaves_nothing_behind() {
             "docora responded 201 with an invalid body",
         ),
     ] {
-        docora.lock().unwrap().instead = instead;
-        let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
-        assert_eq!(error.to_string(), told);
-        assert!(docora.lock().unwrap().instead.is_empty());
+        docora.lock().unwrap().overrides = overrides;
+        let error =
+            registrar.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(docora.lock().unwrap().overrides.is_empty());
     }
     drop(web);
-    let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+    let error = registrar.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
     assert!(matches!(error, RegistrarError::Api(ApiError::NoAnswer(_))), "{error:?}");
     assert_eq!(gateway.rows("docora_repositories").await, [Value::Null; 0]);
     assert_eq!(gateway.rows("credentials").await, [Value::Null; 0]);
 }
 
 #[tokio::test]
-async fn no_token_leaves_for_docora_that_could_not_be_kept() {
+async fn token_is_not_sent_without_a_master_key() {
     let gateway = Gateway::start().await;
     let (_docora, web) = start().await;
     let repositories = Repositories { vault: Vault::default(), ..repositories(&gateway, &web) };
-    let desk = repositories.desk(&Caller::local("grace"), WHY).unwrap();
+    let registrar = repositories.desk(&Caller::local("grace"), WHY).unwrap();
     let secret = token("ghp_0123456789abcdef");
-    let error = desk.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
+    let error = registrar.register(&address(URL), Some(&secret), false, START).await.unwrap_err();
     assert!(matches!(error, RegistrarError::Vault(VaultError::NoKey)), "{error:?}");
     assert_eq!(web.received().len(), 0);
-    register(&desk, None, false).await;
+    register(&registrar, None, false).await;
     assert_eq!(web.received().len(), 1, "a public repository needs no key");
 }
 
 #[tokio::test]
-async fn a_failed_sync_is_told_once_and_so_is_its_end() {
+async fn failed_sync_and_its_recovery_alert_once() {
     let gateway = Gateway::start().await;
     send_card(&gateway, &id(1), "fine", 0).await;
     for minute in 1..=3 {
@@ -507,7 +519,7 @@ async fn a_failed_sync_is_told_once_and_so_is_its_end() {
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE closed_at IS NULL").await, 0);
 }
 
-/// The program on the gateway's database, with Docora's interface at `web`.
+/// The program on the database of the gateway, with the Docora API at `web`.
 async fn program(gateway: &Gateway, web: &Web) -> Program {
     let config = include_str!("harness/config.toml");
     let options = "options = { app_id = \"app_0123456789abcdef01234567\" }";
@@ -524,7 +536,7 @@ async fn program(gateway: &Gateway, web: &Web) -> Program {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_register_list_and_unregister_and_show_no_token() {
+async fn commands_register_list_and_unregister_without_showing_tokens() {
     let gateway = Gateway::start().await;
     let (docora, web) = start().await;
     let mut program = program(&gateway, &web).await;
@@ -548,8 +560,8 @@ async fn the_commands_register_list_and_unregister_and_show_no_token() {
         .unwrap();
     child.stdin.take().unwrap().write_all(b"ghp_0123456789abcdef\n").unwrap();
     let done = child.wait_with_output().unwrap();
-    let said = String::from_utf8(done.stdout).unwrap();
-    assert_eq!(said, format!("{URL}: registered, repository {}\n", id(1)));
+    let stdout = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(stdout, format!("{URL}: registered, repository {}\n", id(1)));
     assert_eq!(docora.lock().unwrap().tokens[&id(1)], "ghp_0123456789abcdef");
     let run = program.run(&register);
     assert_eq!(run.stdout, format!("{URL}: already registered, repository {}\n", id(1)));

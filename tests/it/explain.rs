@@ -1,4 +1,4 @@
-//! `sealpost explain`: a recorded request against a source, on the command line.
+//! The command `sealpost explain`: verifies a recorded request against a source.
 
 use sealpost::verify::Secret;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn explain_at(recording: &str, at: i64, more: &[&str]) -> (i32, Value) {
 }
 
 #[test]
-fn a_recording_in_either_form_is_explained() {
+fn http_and_json_recordings_are_explained() {
     let right = signature(SECRET, BODY);
     let (code, explained) = explain(&http(&right, BODY), &[]);
     assert_eq!((code, &explained["finding"]), (0, &json!("verifies")), "{explained}");
@@ -60,7 +60,7 @@ fn a_recording_in_either_form_is_explained() {
 }
 
 #[test]
-fn what_is_wrong_is_told_apart() {
+fn findings_distinguish_causes() {
     let stranger = "a-stranger-secret-0123456789abcd";
     let pretty = "{\n  \"id\": \"evt_1\",\n  \"n\": 1\n}";
     for (recording, finding) in [
@@ -80,7 +80,7 @@ fn what_is_wrong_is_told_apart() {
 }
 
 #[test]
-fn a_secret_may_be_offered_and_still_lets_nothing_in() {
+fn candidate_secret_is_reported_but_not_accepted() {
     let bot = "bot-secret-0123456789abcdefgh";
     let more = ["--secret", "env:BOT_SECRET"];
     let (code, explained) = explain(&http(&signature(bot, BODY), BODY), &more);
@@ -88,7 +88,7 @@ fn a_secret_may_be_offered_and_still_lets_nothing_in() {
 }
 
 #[test]
-fn people_read_a_verdict_and_a_hint() {
+fn text_output_has_a_verdict_and_a_hint() {
     let program = Program::new(CONFIG);
     program.file("request", &http(&signature(RETIRED_SECRET, BODY), BODY));
     let at = AT.to_string();
@@ -107,7 +107,7 @@ fn people_read_a_verdict_and_a_hint() {
 }
 
 #[test]
-fn what_cannot_be_explained_ends_with_another_code() {
+fn invalid_input_has_other_exit_codes() {
     let program = Program::new(CONFIG);
     program.file("request", "nonsense\n");
     let run = program.run(&["explain", "request", "--source", "billing"]);

@@ -1,4 +1,4 @@
-//! Every stored webhook comes to what it says, and every provider has what it needs of them.
+//! Every fixture has its expected result, and every provider has the required fixtures and vectors.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::harness::{self, database};
 
-/// How far in the future a signature may lie, as for a source that does not say otherwise.
+/// Default maximum of a signature time in the future.
 const MAX_FUTURE: Duration = Duration::from_mins(5);
 
 fn root() -> PathBuf {
@@ -24,14 +24,14 @@ fn vectors(entry: &Entry) -> Vec<Vector> {
     Vector::load(&root().join(entry.name).join("vectors.json")).expect("vectors")
 }
 
-async fn play(folder: &Path) -> Vec<Played> {
+async fn run_fixtures(folder: &Path) -> Vec<Played> {
     let fixtures = fixtures::load(&[folder.to_owned()]).expect("fixtures");
-    assert!(!fixtures.is_empty(), "{} holds none", folder.display());
+    assert!(!fixtures.is_empty(), "{} has no fixtures", folder.display());
     fixtures::run(database::fresh().await, &fixtures, |_| {}).await.expect("a gateway")
 }
 
 async fn passes(provider: &str) {
-    let played = play(&root().join(provider)).await;
+    let played = run_fixtures(&root().join(provider)).await;
     assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
     assert!(played.iter().all(|one| one.skipped.is_none() && one.provider == provider));
     let outcomes: BTreeSet<&str> = played.iter().map(Played::outcome).collect();
@@ -40,7 +40,7 @@ async fn passes(provider: &str) {
     }
 }
 
-// One test each, so that they run side by side.
+// One test per provider, so that they run concurrently.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apify_fixtures_pass() {
@@ -67,7 +67,7 @@ fn every_provider_has_a_fixture_test() {
     let source = include_str!("fixtures.rs");
     for entry in CATALOGUE {
         let call = format!("passes(\"{}\")", entry.name);
-        assert!(source.contains(&call), "`{call}` stands in no test");
+        assert!(source.contains(&call), "no test has `{call}`");
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_failing_fixture_reports_the_difference() {
         ("wrong-row", "\"amount\": 12100,", "\"amount\": 1,"),
     ] {
         assert!(text.contains(from), "{from}");
-        // Each with an event and an invoice of its own.
+        // Each has its own event and invoice.
         let text = text
             .replace("\"checkout-completed\"", &format!("\"{name}\""))
             .replace("checkout_completed", name)
@@ -91,7 +91,7 @@ async fn a_failing_fixture_reports_the_difference() {
             .replace(from, to);
         std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
     }
-    let played = play(folder.path()).await;
+    let played = run_fixtures(folder.path()).await;
     let found = played.iter().map(|one| match one.differences.as_slice() {
         [only] => (only.what.as_str(), only.expected.as_str(), only.got.as_str()),
         several => panic!("{}: {several:?}", one.fixture),
@@ -109,7 +109,7 @@ async fn a_failing_fixture_reports_the_difference() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fixtures_send_checks_responses() {
     let config = include_str!("harness/config.toml");
-    let (url, shutdown) = harness::gateway_on_the_wall_clock().await;
+    let (url, shutdown) = harness::gateway_with_real_clock().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
     let send = |what: &Path, more: &[&str]| {
@@ -129,7 +129,7 @@ async fn fixtures_send_checks_responses() {
     assert!(rows.iter().all(|one| one["source"] == "billing" && one["as_expected"] == true));
 
     let (exit, table, _) = send(&stripe, &[]);
-    assert_eq!(exit, Some(1), "what was seen before is not new: {table}");
+    assert_eq!(exit, Some(1), "known events are duplicates: {table}");
     assert!(table.contains("answer 1, status\n    - 202\n    + 200"), "{table}");
     let (exit, table, _) = send(&stripe, &["--again"]);
     assert_eq!(exit, Some(0), "{table}");
@@ -153,22 +153,25 @@ async fn fixtures_send_checks_responses() {
 #[test]
 fn demo_plays_every_fixture_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
-    // The server's account must be able to get there.
+    // The account of the server needs access.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), mode).unwrap();
     let mut demo = Command::new(env!("CARGO_BIN_EXE_sealpost"));
     let output = demo.arg("demo").env("TMPDIR", folder.path()).output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}{complained}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
     for fixture in fixtures::embedded().unwrap() {
         let line = format!("{} ", fixture.label());
-        assert!(said.lines().any(|said| said.starts_with(&line)), "{line} is not in\n{said}");
+        assert!(
+            stdout.lines().any(|stdout| stdout.starts_with(&line)),
+            "{line} is not in\n{stdout}"
+        );
     }
-    assert!(said.contains("; all passed\n"), "{said}");
-    let last = said.lines().last().unwrap();
-    let handed_on: usize = last.split(' ').next().unwrap().parse().unwrap();
-    assert!(handed_on > 100, "{last}");
+    assert!(stdout.contains("; all passed\n"), "{stdout}");
+    let last = stdout.lines().last().unwrap();
+    let delivered: usize = last.split(' ').next().unwrap().parse().unwrap();
+    assert!(delivered > 100, "{last}");
     assert!(last.ends_with("; all signatures verified there"), "{last}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -197,7 +200,7 @@ fn vectors_pass() {
         let mut names = BTreeSet::new();
         for vector in &vectors {
             let which = format!("{}: {}", entry.name, vector.name);
-            assert!(names.insert(&vector.name), "{which} stands twice");
+            assert!(names.insert(&vector.name), "{which} occurs twice");
             let verdict =
                 vector.judge(entry, MAX_FUTURE).unwrap_or_else(|e| panic!("{which}: {e}"));
             match vector.verdict {
@@ -251,7 +254,7 @@ fn every_fixture_directory_belongs_to_a_provider() {
         let path = entry.unwrap().path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap();
         let known = providers::find(name).is_some() || (path.is_file() && name == "README.md");
-        assert!(known, "fixtures/{name} belongs to nobody");
+        assert!(known, "fixtures/{name} has no provider");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The one way out: what it sends, what it reads, and where it does not go.
+//! Outbound HTTP: requests, limits of responses, blocked addresses.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn send(url: &str) -> Result<Answer, OutboundError> {
 }
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_made_and_the_answer_is_read() {
+async fn request_is_sent_as_built_and_the_response_read() {
     let receiver =
         Receiver::start(|_, _| Reply::status(429).header("retry-after", "7").body(b"later")).await;
     let answer = send(&receiver.url("/a?b=c")).await.unwrap();
@@ -39,13 +39,13 @@ async fn a_request_arrives_as_it_was_made_and_the_answer_is_read() {
     let seen = receiver.seen();
     assert_eq!((seen[0].line.as_str(), &seen[0].body[..]), ("POST /a?b=c", &b"hello"[..]));
     assert_eq!(seen[0].header("content-type"), Some("text/plain"));
-    assert_eq!(seen[0].header("accept-encoding"), None, "no encoded answer is asked for");
+    assert_eq!(seen[0].header("accept-encoding"), None, "no encoding is requested");
     assert_eq!(seen[0].header("user-agent"), Some("sealpost/0.1.0"));
 }
 
 #[tokio::test]
-async fn without_a_listed_network_nothing_is_sent_to_this_machine() {
-    let receiver = Receiver::content().await;
+async fn loopback_is_blocked_unless_allowed() {
+    let receiver = Receiver::accepting().await;
     let port = receiver.address.port();
     for url in [
         receiver.url("/"),
@@ -64,8 +64,8 @@ async fn without_a_listed_network_nothing_is_sent_to_this_machine() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let target = Receiver::content().await;
+async fn redirect_is_returned_and_not_followed() {
+    let target = Receiver::accepting().await;
     let location = target.url("/secret");
     let receiver =
         Receiver::start(move |_, _| Reply::status(307).header("location", &location)).await;
@@ -74,7 +74,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_in_size_and_in_time_and_is_not_decompressed() {
+async fn response_has_size_and_time_limits_and_is_not_decompressed() {
     let receiver = Receiver::start(|seen, _| match seen.line.as_str() {
         "POST /large" => Reply::status(200).body(&[b'x'; 1025]),
         "POST /gzip" => Reply::status(200).header("content-encoding", "gzip").body(b"\x1f\x8b"),
@@ -87,27 +87,27 @@ async fn an_answer_is_bounded_in_size_and_in_time_and_is_not_decompressed() {
         "{error:?}"
     );
     assert_eq!(&send(&receiver.url("/gzip")).await.unwrap().body[..], b"\x1f\x8b");
-    let began = Instant::now();
+    let started = Instant::now();
     let hanging = Call { deadline: Duration::from_millis(200), ..call(&receiver.url("/hang")) };
     let error = outbound(&["127.0.0.0/8"]).send(hanging).await.unwrap_err();
     assert!(matches!(error, OutboundError::NoAnswer { .. }), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(4));
+    assert!(started.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]
 async fn https_never_falls_back_to_plain_text() {
-    let receiver = Receiver::content().await;
+    let receiver = Receiver::accepting().await;
     let url = format!("https://{}/", receiver.address);
     let call = Call { deadline: Duration::from_millis(300), ..call(&url) };
     let error = outbound(&["127.0.0.0/8"]).send(call).await.unwrap_err();
     assert!(matches!(error, OutboundError::NoAnswer { .. }), "{error:?}");
-    assert!(receiver.connections() > 0, "it was tried");
+    assert!(receiver.connections() > 0, "a connection was attempted");
     assert_eq!(receiver.seen().len(), 0);
 }
 
 #[tokio::test]
-async fn headers_cannot_carry_a_second_request_or_steer_the_connection() {
-    let receiver = Receiver::content().await;
+async fn headers_cannot_smuggle_requests_or_control_the_connection() {
+    let receiver = Receiver::accepting().await;
     for (name, value) in [
         ("x", "a\r\nhost: b"),
         ("x", "a\nb"),
@@ -131,7 +131,7 @@ async fn headers_cannot_carry_a_second_request_or_steer_the_connection() {
 }
 
 #[test]
-fn what_can_be_told_from_the_url_is_told_before_anything_is_sent() {
+fn blocked_urls_are_rejected_before_sending() {
     let outbound = outbound(&["10.1.0.0/16"]);
     let check = |url: &str| outbound.check(&url.parse().unwrap());
     check("https://example.com/").unwrap();
@@ -143,18 +143,18 @@ fn what_can_be_told_from_the_url_is_told_before_anything_is_sent() {
     assert!(error.to_string().contains("blocked"), "{error}");
 }
 
-/// Run by the test below, in a process of its own.
+/// Run by the test below, in another process.
 #[tokio::test]
-#[ignore = "only with the variables that the test below sets"]
+#[ignore = "needs the variables that the test below sets"]
 async fn sends_with_proxies_in_the_environment() {
-    let receiver = Receiver::content().await;
+    let receiver = Receiver::accepting().await;
     assert_eq!(send(&receiver.url("/")).await.unwrap().status, 204);
     assert_eq!(receiver.seen()[0].line, "POST /");
 }
 
 #[tokio::test]
-async fn a_proxy_in_the_environment_is_not_used() {
-    let proxy = Receiver::content().await;
+async fn proxy_environment_variables_are_ignored() {
+    let proxy = Receiver::accepting().await;
     let url = proxy.url("");
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "outbound::sends_with_proxies_in_the_environment", "--ignored"]);

@@ -159,7 +159,7 @@ fn literals(source: &str) -> Vec<String> {
                 place += 1;
                 while place < characters.len() && at(place) != '"' {
                     if at(place) == '\\' {
-                        // An escape, or the end of a line that goes on.
+                        // An escape, or a line continuation.
                         literal.push(if at(place + 1) == '\n' { ' ' } else { at(place + 1) });
                         place += 1;
                     } else {

@@ -1,4 +1,4 @@
-//! The generated parts of the documentation are what the program prints.
+//! The generated documentation matches the output of the program.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ fn committed(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Fails where a file is not what `sealpost reference PART` prints.
+/// Asserts that a file is the output of `sealpost reference PART`.
 fn assert_current(part: &str, path: &str) {
     let run = Program::new("").run(&["reference", part]);
     assert_eq!(run.code, 0, "{}", run.all());
@@ -42,7 +42,7 @@ fn provider_reference_is_current() {
     assert_current("providers", "docs/reference/providers.md");
 }
 
-/// The keys of a value that its schema does not know, or that it requires and that are missing.
+/// The keys of a value that are not in its schema, or required and missing.
 fn differences(value: &Value, schema: &Value, root: &Value, path: &str, found: &mut Vec<String>) {
     let first = schema["allOf"].get(0).unwrap_or(schema);
     if let Some(target) = first["$ref"].as_str() {
@@ -116,7 +116,7 @@ fn every_alarm_has_a_runbook() {
     let document: Value = serde_json::from_str(&committed("docs/openapi.json")).unwrap();
     let runbook = committed("docs/alerts.md");
     let schemas = document["components"]["schemas"].as_object().unwrap();
-    // The kinds of alarms: whatever this type is called, it has these two.
+    // Finds the type of alarm kinds by two of its values.
     let kinds = schemas.values().find_map(|schema| {
         let words = schema["enum"].as_array()?;
         let has = |word: &str| words.iter().any(|one| one == word);

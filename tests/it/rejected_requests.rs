@@ -1,4 +1,4 @@
-//! Rejected requests of a source that keeps them: sealed, bounded, explained, reprocessed.
+//! Rejected requests of a source that keeps them: encrypted, limited, explained, reprocessed.
 
 use std::time::Duration;
 
@@ -11,60 +11,62 @@ use crate::cli::Program;
 use crate::harness::{Answer, Builder, Gateway, MASTER_KEY, RETIRED_SECRET, because};
 
 pub(crate) const PLAIN: &str = "name = \"billing\"\nprovider = \"stripe\"\n";
-pub(crate) const HOLDS: &str =
+pub(crate) const KEEP_REJECTED: &str =
     "name = \"billing\"\nprovider = \"stripe\"\nkeep_rejected = \"1h\"\n";
 const CONFIG: &str = include_str!("harness/config.toml");
 const EVENT: &str = r#"{"id":"evt_held","object":"event","type":"ping","created":1763640000}"#;
 
-fn holding() -> Builder {
-    Gateway::builder().config(PLAIN, HOLDS)
+fn keeping_rejected() -> Builder {
+    Gateway::builder().config(PLAIN, KEEP_REJECTED)
 }
 
 fn grace() -> Caller {
     Caller::local("grace")
 }
 
-/// Sends an event that is signed with a secret that the source does not have.
-pub(crate) async fn send_refused(gateway: &Gateway, body: &str) -> Answer {
-    let stranger = Secret::new(RETIRED_SECRET).unwrap();
+/// Sends an event with the signature of an unknown secret.
+pub(crate) async fn send_rejected(gateway: &Gateway, body: &str) -> Answer {
+    let unknown_secret = Secret::new(RETIRED_SECRET).unwrap();
     let at = gateway.clock_seconds();
-    let headers = gateway.sign_with("billing", body.as_bytes(), &[], at, &stranger);
+    let headers = gateway.sign_with("billing", body.as_bytes(), &[], at, &unknown_secret);
     gateway.send_raw("billing", None, &headers, body.as_bytes()).await
 }
 
-/// What is held, once it is as many.
-pub(crate) async fn held(gateway: &Gateway, count: usize) -> Vec<RejectedRequest> {
+/// Waits for `count` rejected requests.
+pub(crate) async fn wait_for_rejected(gateway: &Gateway, count: usize) -> Vec<RejectedRequest> {
     let waiting = async {
         loop {
-            let held = gateway.rejected_requests().list(&grace(), None, None, 100).await.unwrap();
-            if held.len() >= count {
-                return held;
+            let rejected =
+                gateway.rejected_requests().list(&grace(), None, None, 100).await.unwrap();
+            if rejected.len() >= count {
+                return rejected;
             }
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("they are held")
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("rejected requests")
 }
 
 #[tokio::test]
-async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_is_right() {
-    let gateway = holding().start().await;
+async fn rejected_request_is_kept_encrypted_and_reprocessed() {
+    let gateway = keeping_rejected().start().await;
     let plain = Gateway::start().await;
-    let (answer, other) = (send_refused(&gateway, EVENT).await, send_refused(&plain, EVENT).await);
+    let (answer, other) =
+        (send_rejected(&gateway, EVENT).await, send_rejected(&plain, EVENT).await);
     assert_eq!(answer.status, 401);
     let without_id = |answer: &Answer| {
         let mut json = answer.json.clone();
         json.as_object_mut().unwrap().remove("request_id");
         (answer.status, json)
     };
-    assert_eq!(without_id(&answer), without_id(&other), "the sender is told the same");
-    let [one] = &held(&gateway, 1).await[..] else { panic!("one") };
+    assert_eq!(without_id(&answer), without_id(&other), "the response is the same");
+    let [one] = &wait_for_rejected(&gateway, 1).await[..] else { panic!("one") };
     assert_eq!((&*one.source, one.reason), ("billing", RefusalReason::SigMismatch));
     assert_eq!(one.size_bytes, EVENT.len() as i64);
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
-    let clear = "SELECT count(*) FROM rejected_requests WHERE position('evt_held' in
+    let unencrypted = "SELECT count(*) FROM rejected_requests WHERE position('evt_held' in
                  encode(ciphertext, 'escape')) > 0";
-    assert_eq!(gateway.count(clear).await, 0, "it is sealed");
+    assert_eq!(gateway.count(unencrypted).await, 0, "it is encrypted");
     assert_eq!(plain.count("SELECT count(*) FROM rejected_requests").await, 0);
 
     let shown = gateway.rejected_requests().show(&grace(), one.id).await.unwrap();
@@ -73,27 +75,28 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
     let Verified::Refused(why) =
         gateway.rejected_requests().verify(&grace(), one.id, &because("try")).await.unwrap()
     else {
-        panic!("it does not hold")
+        panic!("it verifies")
     };
     assert_eq!(why.reason, Some(RefusalReason::SigMismatch));
 
-    // Another gateway on the same database, started with the secret that the sender uses.
+    // Another gateway on the same database, with the secret of the sender.
     let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
-    let repaired = holding()
+    let with_secret = keeping_rejected()
         .config(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"))
-        .beside(&gateway)
+        .sharing_database(&gateway)
         .start()
         .await;
-    repaired.clock().advance(Duration::from_mins(50));
-    assert!(repaired.rejected_requests().explain(&grace(), one.id).await.unwrap().verifies);
-    let verified = repaired
+    with_secret.clock().advance(Duration::from_mins(50));
+    assert!(with_secret.rejected_requests().explain(&grace(), one.id).await.unwrap().verifies);
+    let verified = with_secret
         .rejected_requests()
         .verify(&grace(), one.id, &because("the secret is right now"))
         .await;
-    let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it holds") };
+    let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it does not verify") };
     assert!(!reprocessed.duplicate);
-    repaired.run_until_idle().await;
-    let events = repaired.query("SELECT id, secret, skew_seconds, received_at FROM events").await;
+    with_secret.run_until_idle().await;
+    let events =
+        with_secret.query("SELECT id, secret, skew_seconds, received_at FROM events").await;
     let fingerprint = Secret::new(RETIRED_SECRET).unwrap().fingerprint().to_string();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["id"], json!(reprocessed.event.to_string()));
@@ -102,15 +105,15 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
         (&json!(fingerprint), &json!(0))
     );
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
-    assert_eq!(repaired.count(done).await, 1, "it is handled like any other");
+    assert_eq!(with_secret.count(done).await, 1, "it is handled");
 
-    let row = repaired.rejected_requests().show(&grace(), one.id).await.unwrap();
+    let row = with_secret.rejected_requests().show(&grace(), one.id).await.unwrap();
     assert_eq!(row.request.event, Some(reprocessed.event));
     assert_eq!(row.request.verified_by.as_deref(), Some("grace"));
     assert!(row.payload.is_none() && row.explanation.is_none());
-    let again = repaired.rejected_requests().verify(&grace(), one.id, &because("again")).await;
+    let again = with_secret.rejected_requests().verify(&grace(), one.id, &because("again")).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))));
-    let audit = repaired
+    let audit = with_secret
         .query(
             "SELECT action, actor FROM audit_log
                                WHERE action NOT LIKE '% payload' ORDER BY id",
@@ -127,29 +130,29 @@ async fn a_refused_request_is_held_sealed_and_becomes_an_event_once_the_secret_i
 }
 
 #[tokio::test]
-async fn what_came_again_by_another_way_is_the_same_event() {
-    let gateway = holding().start().await;
-    send_refused(&gateway, EVENT).await;
-    let one = held(&gateway, 1).await.remove(0);
+async fn reprocessing_an_accepted_request_is_a_duplicate() {
+    let gateway = keeping_rejected().start().await;
+    send_rejected(&gateway, EVENT).await;
+    let one = wait_for_rejected(&gateway, 1).await.remove(0);
     let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
-    let repaired = holding()
+    let with_secret = keeping_rejected()
         .config(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"))
-        .beside(&gateway)
+        .sharing_database(&gateway)
         .start()
         .await;
-    let first = repaired.send("billing", None, EVENT.as_bytes()).await;
-    assert_eq!(first.what(), "accepted");
+    let first = with_secret.send("billing", None, EVENT.as_bytes()).await;
+    assert_eq!(first.body_status(), "accepted");
     let verified =
-        repaired.rejected_requests().verify(&grace(), one.id, &because("late")).await.unwrap();
-    let Verified::Admitted(reprocessed) = verified else { panic!("it holds") };
+        with_secret.rejected_requests().verify(&grace(), one.id, &because("late")).await.unwrap();
+    let Verified::Admitted(reprocessed) = verified else { panic!("it does not verify") };
     assert!(reprocessed.duplicate);
     assert_eq!(reprocessed.event.to_string(), first.id());
-    repaired.run_until_idle().await;
+    with_secret.run_until_idle().await;
 }
 
 #[tokio::test]
-async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_is_not() {
-    let gateway = holding().start().await;
+async fn request_rejected_by_its_head_is_kept_but_an_unsigned_one_is_not() {
+    let gateway = keeping_rejected().start().await;
     let at = gateway.clock_seconds() - 1000;
     let stale = gateway.sign_at("billing", EVENT.as_bytes(), &[], at);
     let answer = gateway.send_raw("billing", None, &stale, EVENT.as_bytes()).await;
@@ -161,11 +164,11 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
     assert_eq!((nothing.status, nowhere.status, elsewhere.status), (401, 401, 401));
     let malformed = [("stripe-signature".to_owned(), "t=1,v1=abc".to_owned())];
     gateway.send_raw("billing", None, &malformed, EVENT.as_bytes()).await;
-    let held = held(&gateway, 2).await;
-    let mut reasons: Vec<&str> = held.iter().map(|one| one.reason.as_str()).collect();
+    let rejected = wait_for_rejected(&gateway, 2).await;
+    let mut reasons: Vec<&str> = rejected.iter().map(|one| one.reason.as_str()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons, ["sig_malformed", "ts_stale"]);
-    let stale = held.iter().find(|one| one.reason == RefusalReason::TsStale).unwrap();
+    let stale = rejected.iter().find(|one| one.reason == RefusalReason::TsStale).unwrap();
     let shown = gateway.rejected_requests().show(&grace(), stale.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
     let text = shown.explanation.unwrap().text;
@@ -174,29 +177,30 @@ async fn what_the_head_alone_refuses_is_held_with_its_body_and_what_is_unsigned_
 }
 
 #[tokio::test]
-async fn a_source_holds_no_more_than_it_may_and_lets_go_in_time() {
-    let gateway = holding().more_config("\n[rejected_requests]\nmax_rows = 2\n").start().await;
+async fn kept_rejected_requests_are_limited_and_expire() {
+    let gateway =
+        keeping_rejected().more_config("\n[rejected_requests]\nmax_rows = 2\n").start().await;
     for n in 0..5 {
-        assert_eq!(send_refused(&gateway, &format!("{{\"n\":{n}}}")).await.status, 401);
+        assert_eq!(send_rejected(&gateway, &format!("{{\"n\":{n}}}")).await.status, 401);
     }
-    // The queue is worked on in order: once this is held elsewhere, the others were tried.
-    held(&gateway, 2).await;
+    // Requests over the limit are dropped in order.
+    wait_for_rejected(&gateway, 2).await;
     assert_eq!(gateway.send("billing", None, EVENT.as_bytes()).await.status, 202);
     gateway.run_until_idle().await;
     assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 2);
     gateway.clock().advance(Duration::from_mins(59));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 2);
     gateway.clock().advance(Duration::from_mins(1));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(gateway.count("SELECT count(*) FROM rejected_requests").await, 0);
 }
 
 #[tokio::test]
-async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
-    let gateway = holding().start().await;
-    send_refused(&gateway, EVENT).await;
-    let one = held(&gateway, 1).await.remove(0);
+async fn rejected_requests_require_scope_and_tenant() {
+    let gateway = keeping_rejected().start().await;
+    send_rejected(&gateway, EVENT).await;
+    let one = wait_for_rejected(&gateway, 1).await.remove(0);
     let with = |tenant: Option<&str>, scopes: &[Scope]| {
         Caller::new("ada", tenant.map(str::to_owned), scopes.iter().copied().collect())
     };
@@ -226,16 +230,16 @@ async fn who_may_not_see_or_has_another_tenant_is_told_nothing() {
     ] {
         assert!(matches!(error, AdminError::NotFound(_)), "{error:?}");
     }
-    let blind = with(Some("default"), &[Scope::SecretsWrite]);
-    let shown = gateway.rejected_requests().show(&blind, one.id).await.unwrap();
+    let without_payload_scope = with(Some("default"), &[Scope::SecretsWrite]);
+    let shown = gateway.rejected_requests().show(&without_payload_scope, one.id).await.unwrap();
     assert!(shown.payload.is_none() && shown.explanation.is_some());
 }
 
 #[tokio::test]
-async fn a_row_that_was_moved_to_another_id_does_not_open() {
-    let gateway = holding().start().await;
-    send_refused(&gateway, EVENT).await;
-    let one = held(&gateway, 1).await.remove(0);
+async fn rejected_request_moved_to_another_id_does_not_decrypt() {
+    let gateway = keeping_rejected().start().await;
+    send_rejected(&gateway, EVENT).await;
+    let one = wait_for_rejected(&gateway, 1).await.remove(0);
     gateway
         .execute("UPDATE rejected_requests SET id = '019a0000-0000-7000-8000-000000000000'")
         .await;
@@ -246,12 +250,12 @@ async fn a_row_that_was_moved_to_another_id_does_not_open() {
 }
 
 #[test]
-fn without_a_master_key_nothing_is_held() {
-    let run = Program::new(&CONFIG.replace(PLAIN, HOLDS)).run(&["check"]);
+fn keep_rejected_requires_a_master_key() {
+    let run = Program::new(&CONFIG.replace(PLAIN, KEEP_REJECTED)).run(&["check"]);
     assert_eq!(run.code, 64);
     let why = "source `billing`: keep_rejected: no master key is configured";
     assert!(run.stderr.contains(why), "{}", run.stderr);
-    let config = HOLDS.replace("1h", "2d");
+    let config = KEEP_REJECTED.replace("1h", "2d");
     let mut program = Program::new(&CONFIG.replace(PLAIN, &config));
     program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
     let run = program.run(&["check"]);
@@ -259,14 +263,14 @@ fn without_a_master_key_nothing_is_held() {
 }
 
 #[tokio::test]
-async fn the_command_line_does_it_all() {
-    let gateway = holding().start().await;
-    send_refused(&gateway, EVENT).await;
-    let one = held(&gateway, 1).await.remove(0);
+async fn commands_list_explain_reprocess_and_discard() {
+    let gateway = keeping_rejected().start().await;
+    send_rejected(&gateway, EVENT).await;
+    let one = wait_for_rejected(&gateway, 1).await.remove(0);
     let id = one.id.to_string();
     let secrets = "{ env = \"BILLING_SECRET_OLD\" }";
     let config = CONFIG
-        .replace(PLAIN, HOLDS)
+        .replace(PLAIN, KEEP_REJECTED)
         .replace(secrets, &format!("{secrets}, {{ env = \"RETIRED_SECRET\" }}"));
     let mut program = Program::beside_with(&gateway, &config).await;
     program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
@@ -274,7 +278,7 @@ async fn the_command_line_does_it_all() {
     assert!(run.stdout.contains(&id) && run.stdout.contains("sig_mismatch"), "{}", run.all());
     let shown = program.json(&["rejected", "show", &id, "--format", "json"]);
     assert_eq!(shown["payload"]["body"], Value::from(EVENT));
-    // The payload is a recording.
+    // `explain` accepts the payload as a recording.
     program.file("held.json", &shown["payload"].to_string());
     let run = program.run(&["explain", "held.json", "--source", "billing"]);
     assert_eq!((run.code, &run.stdout[..9]), (0, "accepted:"), "{}", run.all());

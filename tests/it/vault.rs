@@ -13,7 +13,7 @@ use crate::harness::{Gateway, MASTER_KEY, START};
 use crate::rejected_requests;
 
 const CONFIG: &str = "";
-/// The reason for the rotation.
+/// Reason of the rotation.
 const WHY: &str = "the old key was on a laptop";
 /// The command without its options.
 const ROTATE: [&str; 4] = ["vault", "rotate", "--reason", WHY];
@@ -31,7 +31,7 @@ fn vault(keys: &[&str]) -> Vault {
     Vault::new(keys.iter().map(|key| MasterKey::read(key).unwrap()).collect())
 }
 
-async fn keep(store: &Store, vault: &Vault, name: &str) {
+async fn store_secret(store: &Store, vault: &Vault, name: &str) {
     let sealed = vault.seal(&label(name), format!("secret of {name}").as_bytes()).unwrap();
     let mut tx = store.begin().await.unwrap();
     tx.put_credential(&label(name), &sealed, START).await.unwrap();
@@ -74,9 +74,9 @@ async fn rotate_seals_credentials_with_the_newest_key() {
     let (old_key, new_key) = (MasterKey::generate(), MasterKey::generate());
     let (old, new) = (vault(&[&old_key]), vault(&[&new_key]));
     for n in 0..250 {
-        keep(gateway.store(), &old, &format!("old {n:03}")).await;
+        store_secret(gateway.store(), &old, &format!("old {n:03}")).await;
     }
-    keep(gateway.store(), &new, "new").await;
+    store_secret(gateway.store(), &new, "new").await;
     let untouched = gateway.query("SELECT * FROM credentials WHERE name = 'new'").await;
 
     let mut program = Program::beside_with(&gateway, CONFIG).await;
@@ -109,19 +109,21 @@ async fn rotate_seals_credentials_with_the_newest_key() {
 #[tokio::test]
 async fn rotate_seals_rejected_requests() {
     const REQUESTS: usize = 12;
-    let gateway =
-        Gateway::builder().config(rejected_requests::PLAIN, rejected_requests::HOLDS).start().await;
+    let gateway = Gateway::builder()
+        .config(rejected_requests::PLAIN, rejected_requests::KEEP_REJECTED)
+        .start()
+        .await;
     for n in 0..REQUESTS {
-        rejected_requests::send_refused(&gateway, &format!("{{\"n\":{n}}}")).await;
+        rejected_requests::send_rejected(&gateway, &format!("{{\"n\":{n}}}")).await;
     }
-    let held = rejected_requests::held(&gateway, REQUESTS).await;
+    let rejected = rejected_requests::wait_for_rejected(&gateway, REQUESTS).await;
     let new_key = MasterKey::generate();
     let mut program = Program::beside_with(&gateway, CONFIG).await;
     program.set("SEALPOST_MASTER_KEY", &new_key);
     program.set("SEALPOST_MASTER_KEY_OLD", MASTER_KEY);
     let done = program.json(&rotate(&["--yes", "--format", "json"]));
     assert_eq!((&done["sealed"], &done["refused"]), (&json!(REQUESTS), &json!([])), "{done}");
-    for request in held {
+    for request in rejected {
         let (_, sealed) = gateway.store().rejected_request(request.id).await.unwrap().unwrap();
         let label = RejectedRequest::label(&request.tenant, &request.source, request.id);
         let opened = vault(&[&new_key]).open(&label, &sealed.unwrap()).unwrap();
@@ -136,9 +138,9 @@ async fn rotate_skips_what_no_configured_key_opens() {
     let gateway = Gateway::start().await;
     let keys = [(); 3].map(|()| MasterKey::generate());
     let [lost, old, new] = [0, 1, 2].map(|index| vault(&[&keys[index]]));
-    keep(gateway.store(), &lost, "a of a lost key").await;
-    keep(gateway.store(), &old, "b").await;
-    keep(gateway.store(), &old, "c that somebody changed").await;
+    store_secret(gateway.store(), &lost, "a of a lost key").await;
+    store_secret(gateway.store(), &old, "b").await;
+    store_secret(gateway.store(), &old, "c that somebody changed").await;
     let changed = "UPDATE credentials SET ciphertext = ciphertext || '\\x00' WHERE name LIKE 'c %'";
     gateway.execute(changed).await;
     let mut program = Program::beside_with(&gateway, CONFIG).await;
@@ -167,16 +169,16 @@ async fn rotate_skips_what_no_configured_key_opens() {
 async fn rotate_requires_admin_on_all_tenants_and_a_reason() {
     let gateway = Gateway::start().await;
     let keys = [(); 2].map(|()| MasterKey::generate());
-    keep(gateway.store(), &vault(&[&keys[0]]), "a secret").await;
+    store_secret(gateway.store(), &vault(&[&keys[0]]), "a secret").await;
     let both = vault(&[&keys[1], &keys[0]]);
     let sealing = MasterKeys::new(gateway.store().clone(), Arc::new(SystemClock), both);
     let mut done = Rotated::default();
 
-    let less = Scopes::all().iter().filter(|scope| *scope != Scope::Admin);
-    let less = Caller::new("rita", None, less.collect());
-    let denied = sealing.seals(&less).await.unwrap_err();
+    let without_admin = Scopes::all().iter().filter(|scope| *scope != Scope::Admin);
+    let without_admin = Caller::new("rita", None, without_admin.collect());
+    let denied = sealing.seals(&without_admin).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));
-    let denied = sealing.rotate(&less, WHY, &mut done).await.unwrap_err();
+    let denied = sealing.rotate(&without_admin, WHY, &mut done).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));
     let one = Caller::new("tim", Some("default".to_owned()), Scopes::all());
     let denied = sealing.rotate(&one, WHY, &mut done).await.unwrap_err();
@@ -190,6 +192,6 @@ async fn rotate_requires_admin_on_all_tenants_and_a_reason() {
     sealing.rotate(&ada, WHY, &mut done).await.unwrap();
     assert_eq!((done.sealed, done.refused.len()), (1, 0));
     assert_eq!(sealing.seals(&ada).await.unwrap().others(), 0);
-    let [entry] = &gateway.acts().await[..] else { panic!("one entry") };
+    let [entry] = &gateway.audited_changes().await[..] else { panic!("one entry") };
     assert_eq!((&entry["actor"], &entry["reason"]), (&json!("ada"), &json!(WHY)));
 }

@@ -1,6 +1,6 @@
 //! Limits of sign-in attempts, and the audit log entries of failed ones.
 //!
-//! `docs/adr/0045-attempts-are-counted-by-name-and-network.md` says why so.
+//! The reasons are in `docs/adr/0045-attempts-are-counted-by-name-and-network.md`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,56 +12,53 @@ use super::Access;
 use super::sessions::{Credentials, SignInError, is_token, random};
 use crate::store::{Attempt, AuditEntry, AuditMore, StoreError, TokenDigest, Tx, UserRow, folded};
 
-/// Attempts in 15 minutes with one name from one network, or in one browser that is known.
+/// Attempts in 15 minutes with one name from one network, or in one known browser.
 const ATTEMPTS: usize = 5;
-/// Attempts in 15 minutes with one name, from anywhere: clients who guess from many networks at
-/// once are stopped, and few of them cannot lock anybody out.
+/// Attempts in 15 minutes with one name from anywhere: stops guessing from many networks, and is
+/// high enough that a few clients cannot lock a user out.
 const OF_A_NAME: usize = 50;
-/// Attempts in 15 minutes from one network, with any name: many users may share it.
+/// Attempts in 15 minutes from one network with any name: many users may share it.
 const OF_A_NETWORK: usize = 30;
-/// Attempts in 15 minutes of all clients together that a proxy names whose word is not trusted.
+/// Attempts in 15 minutes of all clients behind one unlisted proxy.
 const OF_A_PROXY: usize = 10 * OF_A_NETWORK;
-/// For how long a browser is known in which a user has signed in.
+/// How long a browser stays known after a sign-in.
 const DEVICE_LASTS: Duration = Duration::days(180);
-/// The browsers of a user that are known.
+/// The maximum number of known browsers of a user.
 const DEVICES: i64 = 10;
 /// The maximum length of a stored `User-Agent`, in characters.
-const LONGEST_AGENT: usize = 200;
-/// Who tries to sign in and is rejected, in the audit log.
-pub(super) const NOBODY: &str = "anonymous";
+const MAX_AGENT: usize = 200;
+/// The actor of failed sign-ins in the audit log.
+pub(super) const ANONYMOUS: &str = "anonymous";
 
-/// The client of a sign-in.
 #[derive(Clone, Copy)]
 pub struct Client<'a> {
-    /// The address.
     pub peer: IpAddr,
-    /// Which client of that address it is, where the address is a proxy's whose word is not trusted
-    /// and that names its clients.
+    /// Which client of that address it is, if the address is an unlisted proxy that names its
+    /// clients.
     pub behind: Option<u64>,
-    /// The `User-Agent`.
     pub agent: &'a str,
-    /// What the browser keeps since a user signed in there: see `BegunSession::device`.
+    /// The device cookie of the browser: see `BegunSession::device`.
     pub device: Option<&'a str>,
 }
 
 impl Client<'_> {
-    /// A request from an address, by a browser that says and keeps nothing.
+    /// A client without `User-Agent` and device cookie.
     pub fn at(peer: IpAddr) -> Self {
         Self { peer, behind: None, agent: "", device: None }
     }
 
-    /// What attempts with any name count against, and how many may: clients that a proxy names are
-    /// counted each by themselves, so that none uses up what others have, and all together.
-    pub(super) fn places(&self) -> Vec<(TokenDigest, usize)> {
-        let mut places = vec![(key_of(&format!("peer {}", self.place())), OF_A_NETWORK)];
+    /// The keys under which attempts with any name are counted, with their limits: clients named by
+    /// a proxy are counted separately, so that none exhausts the others' limit, and together.
+    pub(super) fn peer_keys(&self) -> Vec<(TokenDigest, usize)> {
+        let mut peer_keys = vec![(key_of(&format!("peer {}", self.network_key())), OF_A_NETWORK)];
         if self.behind.is_some() {
-            places.push((key_of(&format!("clients of {}", network(self.peer))), OF_A_PROXY));
+            peer_keys.push((key_of(&format!("clients of {}", network(self.peer))), OF_A_PROXY));
         }
-        places
+        peer_keys
     }
 
-    /// Where it is, as attempts count.
-    fn place(&self) -> String {
+    /// The network of the client, as a counter key.
+    fn network_key(&self) -> String {
         let network = network(self.peer);
         let behind = self.behind.map(|client| format!(" client {client:x}"));
         format!("{network}{}", behind.unwrap_or_default())
@@ -70,10 +67,10 @@ impl Client<'_> {
     /// The stored part of the `User-Agent`, which is untrusted.
     pub(super) fn stored_agent(&self) -> String {
         let agent = self.agent.chars().map(|c| if c.is_control() { ' ' } else { c });
-        agent.take(LONGEST_AGENT).collect()
+        agent.take(MAX_AGENT).collect()
     }
 
-    /// What it keeps, if it has the shape of that.
+    /// The device token, if it is well-formed.
     fn device(&self) -> Option<TokenDigest> {
         let shown = self.device.filter(|shown| is_token(shown));
         shown.map(|shown| TokenDigest::of(shown.as_bytes()))
@@ -81,7 +78,7 @@ impl Client<'_> {
 }
 
 impl Access {
-    /// Records in the audit log that a user was rejected; often as one entry.
+    /// Records a failed sign-in in the audit log; frequent ones are merged into one entry.
     pub(super) async fn note_refusal(
         &self,
         user: Option<&UserRow>,
@@ -91,7 +88,7 @@ impl Access {
     ) {
         let entry = AuditEntry {
             at: self.clock.now(),
-            actor: NOBODY,
+            actor: ANONYMOUS,
             action: "sign-in rejected",
             target,
             reason: why,
@@ -108,9 +105,8 @@ impl Access {
         }
     }
 
-    /// Counts an attempt; gives the rows by which it was, and the key under which it is deleted
-    /// when it ends well. In a browser in which the user has signed in before, what clients do
-    /// with the name does not count.
+    /// Counts an attempt; returns the counter rows, and the key to delete after a success. In a
+    /// known browser, failed attempts with this name elsewhere do not count.
     pub(super) async fn note_attempt(
         &self,
         given: &Credentials<'_>,
@@ -120,34 +116,33 @@ impl Access {
         let mut tx = self.store.begin().await?;
         let device = match (given.from.device(), user) {
             (Some(device), Some(user)) => {
-                let known = tx.knows_device(user.id, &device, now).await?;
+                let known = tx.is_known_device(user.id, &device, now).await?;
                 known.then(|| device_key(user.id, &device))
             }
             _ => None,
         };
-        let (name, place) = (folded(given.name), given.from.place());
+        let (name, place) = (folded(given.name), given.from.network_key());
         let (own, keys) = if let Some(device) = device {
             (device, vec![(device, ATTEMPTS)])
         } else {
             let own = key_of(&format!("name {name} network {place}"));
             let mut keys = vec![(own, ATTEMPTS), (key_of(&format!("name {name}")), OF_A_NAME)];
-            keys.extend(given.from.places());
+            keys.extend(given.from.peer_keys());
             (own, keys)
         };
         let noted = count(tx, &keys, now).await?;
         Ok((noted, own))
     }
 
-    /// Counts an attempt of a user who is signed in to give their password once more: only they
-    /// can use it up.
-    pub(super) async fn note_recheck(&self, user: i64) -> Result<TokenDigest, SignInError> {
+    /// Counts a password check of a signed-in user, under a key of their own.
+    pub(super) async fn note_password_check(&self, user: i64) -> Result<TokenDigest, SignInError> {
         let key = key_of(&format!("person {user}"));
         count(self.store.begin().await?, &[(key, ATTEMPTS)], self.clock.now()).await?;
         Ok(key)
     }
 }
 
-/// Counts an attempt under each of these keys, of which none may have had too many.
+/// Counts an attempt under each of these keys, unless one has reached its limit.
 async fn count(
     mut tx: Tx<'_>,
     keys: &[(TokenDigest, usize)],
@@ -162,7 +157,7 @@ async fn count(
     }
 }
 
-/// Knows the browser from now on in which a user has signed in; gives what it is to keep.
+/// Remembers the browser of a signed-in user; returns the value of its device cookie.
 pub(super) async fn remember_device(
     tx: &mut Tx<'_>,
     user: &UserRow,
@@ -171,17 +166,17 @@ pub(super) async fn remember_device(
 ) -> Result<Zeroizing<String>, StoreError> {
     let shown = from.device.zip(from.device());
     let token = match shown {
-        Some((shown, digest)) if tx.knows_device(user.id, &digest, now).await? => {
+        Some((shown, digest)) if tx.is_known_device(user.id, &digest, now).await? => {
             Zeroizing::new(shown.to_owned())
         }
         _ => random(),
     };
     let digest = TokenDigest::of(token.as_bytes());
-    tx.know_device(user.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
+    tx.remember_device(user.id, &digest, (now, now + DEVICE_LASTS), DEVICES).await?;
     Ok(token)
 }
 
-/// For how long to stay away, at least a second.
+/// Seconds to wait, at least one.
 pub(super) fn seconds_until(until: OffsetDateTime, now: OffsetDateTime) -> u64 {
     u64::try_from((until - now).whole_seconds()).unwrap_or(0).max(1)
 }
@@ -194,7 +189,7 @@ fn device_key(user: i64, device: &TokenDigest) -> TokenDigest {
     TokenDigest::of(&[format!("device of {user} ").as_bytes(), device.as_bytes()].concat())
 }
 
-/// An IPv6 network counts as one: who has one address of it has all.
+/// An IPv6 network counts as one client: a client with one of its addresses has all of them.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !((1 << 72) - 1))),
@@ -207,8 +202,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_is_one_peer() {
-        let key = |text: &str| Client::at(text.parse().unwrap()).places();
+    fn ipv6_network_is_one_client() {
+        let key = |text: &str| Client::at(text.parse().unwrap()).peer_keys();
         assert!(key("2001:db8::1") == key("2001:db8::ffff:1"));
         assert!(key("2001:db8::1") != key("2001:db9::1"));
         assert!(key("::ffff:10.0.0.1") == key("10.0.0.1"));
@@ -216,9 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn clients_behind_a_proxy_are_counted_apart_and_together() {
-        let key =
-            |client| Client { behind: Some(client), ..Client::at([10, 0, 0, 1].into()) }.places();
+    fn clients_behind_a_proxy_have_their_own_and_a_shared_limit() {
+        let key = |client| {
+            Client { behind: Some(client), ..Client::at([10, 0, 0, 1].into()) }.peer_keys()
+        };
         let (one, other) = (key(1), key(2));
         assert!(one[0].0 != other[0].0 && one[1] == other[1]);
         assert_eq!((one[0].1, one[1].1), (OF_A_NETWORK, OF_A_PROXY));

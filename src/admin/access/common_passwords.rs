@@ -1,10 +1,10 @@
-//! Passwords that everybody guesses first.
+//! Detects passwords that are easy to guess.
 //!
-//! A list of whole passwords would be long and always too short. What users choose who have to
-//! reach a length is a common word, repeated or with figures and signs around it, or a run along
-//! the alphabet or the keyboard: that is what is looked for.
+//! A list of whole passwords would be long and always incomplete. To reach a minimum length, users
+//! choose a common word, repeated or surrounded by digits and signs, or a run along the alphabet or
+//! the keyboard: those are detected.
 
-/// What such passwords are made of, in lower case and without figures.
+/// Common words, in lower case and without digits.
 const COMMON: [&str; 63] = [
     "abc",
     "access",
@@ -70,7 +70,7 @@ const COMMON: [&str; 63] = [
     "welcome",
     "whatever",
 ];
-/// Rows of keyboards, the alphabet and the figures: runs along them are no secret.
+/// The alphabet, the digits and the rows of keyboards.
 const RUNS: [&str; 7] = [
     "abcdefghijklmnopqrstuvwxyz",
     "012345678901234567890123456789",
@@ -80,15 +80,15 @@ const RUNS: [&str; 7] = [
     "qwertzuiop",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik",
 ];
-/// The longest piece of which a password can be made by repeating it.
-const LONGEST_PIECE: usize = 6;
-/// The shortest run that counts as one.
-const SHORTEST_RUN: usize = 3;
+/// The maximum length of a repeated piece.
+const MAX_PIECE: usize = 6;
+/// The minimum length of a run.
+const MIN_RUN: usize = 3;
 
-/// Whether a password is among those that are guessed first.
+/// Whether a password is easy to guess.
 pub(super) fn is_guessable(password: &str) -> bool {
     let lower = password.trim().to_lowercase();
-    // What is put behind a word stands for no letters.
+    // Trailing and leading digits and signs do not replace letters.
     let word = lower.trim_matches(|character: char| !character.is_alphabetic());
     let plain: String = word.chars().map(plain).collect();
     repeats(&lower)
@@ -97,7 +97,7 @@ pub(super) fn is_guessable(password: &str) -> bool {
         || is_of_common(&letters(&plain))
 }
 
-/// The letter that a figure or a sign is written for.
+/// The letter that a digit or sign commonly replaces.
 fn plain(character: char) -> char {
     match character {
         '0' => 'o',
@@ -111,14 +111,13 @@ fn plain(character: char) -> char {
     }
 }
 
-/// Its letters alone.
 fn letters(text: &str) -> String {
     text.chars().filter(|character| character.is_alphabetic()).collect()
 }
 
-/// Whether it is nothing but common words, one after the other.
+/// Whether it consists of common words only.
 fn is_of_common(letters: &str) -> bool {
-    // From which places on the rest is made of common words, beginning at the end.
+    // Whether the rest from each position consists of common words, computed from the end.
     let mut good = vec![false; letters.len() + 1];
     if let Some(end) = good.last_mut() {
         *end = true;
@@ -136,24 +135,24 @@ fn is_of_common(letters: &str) -> bool {
     !letters.is_empty() && good.first().copied().unwrap_or(false)
 }
 
-/// Whether it is one short piece over and over.
+/// Whether it is one short piece repeated.
 fn repeats(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
-    (1..=LONGEST_PIECE).any(|length| {
+    (1..=MAX_PIECE).any(|length| {
         characters.len() > length
             && characters.iter().zip(characters.iter().skip(length)).all(|(a, b)| a == b)
     })
 }
 
-/// Whether it is nothing but runs along a row, forwards or backwards.
+/// Whether it consists of runs along a row, forwards or backwards.
 fn is_runs(text: &str) -> bool {
     let rows: Vec<Vec<char>> =
         RUNS.iter().flat_map(|row| [row.chars().collect(), row.chars().rev().collect()]).collect();
     let characters: Vec<char> = text.chars().collect();
     let mut rest = &characters[..];
     while !rest.is_empty() {
-        let longest = rows.iter().map(|row| along(rest, row)).max().unwrap_or(0);
-        if longest < SHORTEST_RUN {
+        let longest = rows.iter().map(|row| run_length(rest, row)).max().unwrap_or(0);
+        if longest < MIN_RUN {
             return false;
         }
         rest = rest.get(longest..).unwrap_or_default();
@@ -161,8 +160,8 @@ fn is_runs(text: &str) -> bool {
     true
 }
 
-/// How many of the first characters follow each other in a row.
-fn along(text: &[char], row: &[char]) -> usize {
+/// The number of leading characters that follow each other in a row.
+fn run_length(text: &[char], row: &[char]) -> usize {
     let common = |start: &[char]| text.iter().zip(start).take_while(|(a, b)| a == b).count();
     (0..row.len()).filter_map(|at| row.get(at..)).map(common).max().unwrap_or(0)
 }
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_everybody_guesses_first_is_known_and_what_is_a_secret_is_not() {
+    fn guessable_passwords_are_detected_and_others_are_not() {
         for guessable in [
             "password1234",
             "Password123!",
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_in_order() {
+    fn common_words_are_sorted() {
         assert!(COMMON.is_sorted());
     }
 }

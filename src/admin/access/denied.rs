@@ -1,4 +1,4 @@
-//! What callers asked for and did not get, in the audit log.
+//! Denied requests in the audit log.
 
 use tracing::warn;
 
@@ -6,12 +6,10 @@ use super::Access;
 use crate::admin::Caller;
 use crate::store::AuditEntry;
 
-/// Why a call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
-    /// The scope is missing.
     Scope,
-    /// There is no such thing for their tenant: it may be another tenant's.
+    /// Not found for their tenant: it may belong to another one.
     Tenant,
 }
 
@@ -25,8 +23,8 @@ impl Denial {
 }
 
 impl Access {
-    /// Records that a caller did not get what they asked for: `target` is what that was, and
-    /// those of the same `kind` are often written as one entry.
+    /// Records a denied request for `target`; frequent ones of the same `kind` are merged into one
+    /// entry.
     pub async fn note_denied(&self, caller: &Caller, why: Denial, kind: &str, target: &str) {
         let entry = AuditEntry {
             at: self.clock.now(),

@@ -14,9 +14,9 @@ use crate::store::{ApiKeyRow, AuditMore, TokenDigest};
 
 /// The prefix of a key, by which users and secret scanners recognise it.
 const PREFIX: &str = "slp_";
-/// The hexadecimal digits of an id.
+/// The number of hexadecimal digits of an id.
 const ID: usize = 16;
-/// The characters of a secret: 32 bytes in base64.
+/// The length of a secret: 32 bytes in base64.
 const SECRET: usize = 43;
 
 /// A presented key: well-formed, not yet checked.
@@ -26,25 +26,19 @@ pub struct ShownKey {
     digest: TokenDigest,
 }
 
-/// A key to create.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
     /// Its name; the audit log records it as `key:NAME`.
     pub name: String,
-    /// Its scopes.
     pub scopes: Scopes,
     /// The tenant it is limited to; `None` for all tenants.
     pub tenant: Option<String>,
-    /// Its lifetime.
     pub expiry: Expiry,
 }
 
-/// The lifetime of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// Expires after this time.
     After(Duration),
-    /// Does not expire.
     Never,
 }
 
@@ -65,7 +59,6 @@ impl ShownKey {
         shaped.then(|| Self { id: id.to_owned(), digest: TokenDigest::of(shown) })
     }
 
-    /// The public id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -100,9 +93,8 @@ impl Access {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for an invalid
-    /// name, no scope, a tenant other than the caller's, or a lifetime that is not positive;
-    /// [`AdminError::Conflict`] if the name is taken; [`AdminError::Store`].
+    /// [`AdminError::Invalid`] for an invalid name, no scope, a tenant other than the caller's, or
+    /// a lifetime that is not positive; [`AdminError::Conflict`] if the name is taken.
     pub async fn create_key(
         &self,
         caller: &Caller,
@@ -157,9 +149,6 @@ impl Access {
     }
 
     /// The keys the caller may see, newest first.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, AdminError> {
         caller.needs(Scope::Admin)?;
         let kept = self.store.api_keys(caller.tenant()).await?;
@@ -167,12 +156,8 @@ impl Access {
         Ok(kept.into_iter().map(|row| ApiKey::new(row, now)).collect::<Result<_, _>>()?)
     }
 
-    /// Revokes a key and cancels its jobs. Returns whether it changed: revoking a revoked key has no
-    /// effect.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
+    /// Revokes a key and cancels its jobs. Returns whether it changed: revoking a revoked key has
+    /// no effect.
     pub async fn revoke_key(
         &self,
         caller: &Caller,

@@ -1,15 +1,13 @@
-//! Authentication on the operator listener, and the management of users and API keys.
+//! Authentication on the admin listener, and the management of users and API keys.
 //!
 //! - A program presents an *API key*, `slp_<id>_<secret>`. It is looked up by its id; only the
-//!   digest
-//!   of the key is stored.
-//! - [`Access`] identifies the [`Caller`] of a request. It remembers for a while which keys were
-//!   valid: while the database is unavailable that is enough for metrics, and for nothing else.
+//!   digest of the key is stored.
+//! - [`Access`] identifies the [`Caller`] of a request. Recently valid keys are cached: while the
+//!   database is unavailable, the cache suffices for metrics only.
 //! - A *user* signs in with a password, and with a two-factor code if they have turned that on;
-//!   their
-//!   browser then has a *session*. A *set-up link* lets a user choose a password, once: the first
-//!   user, an invited one, one whose password was reset.
-//! - Or they sign in at an *issuer* ([`oidc`]), if one is configured.
+//!   their browser then has a *session*. A *set-up link* lets a user choose a password, once: the
+//!   first user, an invited one, or one whose password was reset.
+//! - Users sign in at an *issuer* ([`oidc`]) instead, if one is configured.
 //! - Callers with [`Scope::Admin`] manage users and keys; those limited to a tenant, only for that
 //!   tenant. All of it is in the audit log.
 
@@ -57,16 +55,16 @@ use crate::store::{ApiKeyRow, Store, StoreError, TokenDigest, folded};
 use crate::vault::Vault;
 
 /// The timeout for looking up a key or session.
-const ASK_WITHIN: Duration = Duration::from_millis(500);
+const LOOKUP_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a valid key is accepted while the database is unavailable.
-const TRUSTED_FOR: time::Duration = time::Duration::hours(1);
+const KEY_TRUSTED_FOR: time::Duration = time::Duration::hours(1);
 /// How long a valid session is remembered.
-const REMEMBERED: time::Duration = time::Duration::minutes(10);
+const SESSION_CACHED_FOR: time::Duration = time::Duration::minutes(10);
 /// The maximum length of a name, in characters.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 /// Names that the audit log uses for other actors.
 const RESERVED: [&str; 6] =
-    ["root", "system", "sealpost", "sealpost serve", "nobody", attempts::NOBODY];
+    ["root", "system", "sealpost", "sealpost serve", "nobody", attempts::ANONYMOUS];
 
 /// Identifies callers, and lets administrators manage access.
 pub struct Access {
@@ -74,7 +72,6 @@ pub struct Access {
     clock: SharedClock,
     vault: Vault,
     passwords: Passwords,
-    /// The single sign-on issuer, if one is configured.
     issuer: Option<Issuer>,
     /// Whether users with a password need two-factor authentication.
     second_factor: bool,
@@ -82,11 +79,11 @@ pub struct Access {
     signed_in: Mutex<HashMap<TokenDigest, OffsetDateTime>>,
     /// The keys that were valid at the last check, by id.
     known: Mutex<HashMap<String, Known>>,
-    /// Last uses of keys that are not recorded yet.
+    /// Last uses of keys, not yet recorded.
     used: Mutex<HashMap<String, OffsetDateTime>>,
 }
 
-/// A key that was valid.
+/// A recently valid key.
 #[derive(Debug, Clone)]
 struct Known {
     digest: TokenDigest,
@@ -99,13 +96,13 @@ impl Known {
     /// Whether it is accepted without the database.
     fn counts(&self, shown: &ShownKey, now: OffsetDateTime) -> bool {
         self.digest.matches(shown.digest())
-            && now - self.confirmed_at <= TRUSTED_FOR
+            && now - self.confirmed_at <= KEY_TRUSTED_FOR
             && self.expires_at.is_none_or(|end| end > now)
     }
 }
 
 impl Access {
-    /// Uses this database; `vault` seals the secrets of two-factor codes.
+    /// `vault` seals the secrets of two-factor codes.
     pub fn new(store: Store, clock: SharedClock, vault: Vault) -> Self {
         Self {
             store,
@@ -120,26 +117,24 @@ impl Access {
         }
     }
 
-    /// Enables single sign-on at this issuer.
     #[must_use]
     pub fn with_issuer(self, issuer: Option<Issuer>) -> Self {
         Self { issuer, ..self }
     }
 
-    /// Whether users with a password need two-factor authentication: until they turn it on, nothing
-    /// else is available to them. Single sign-on has its own.
+    /// Requires two-factor authentication of users with a password: until they turn it on, nothing
+    /// else is available to them. Users of single sign-on are exempt.
     #[must_use]
     pub fn with_second_factor(self, required: bool) -> Self {
         Self { second_factor: required, ..self }
     }
 
-    /// Whether users with a password need two-factor authentication.
     pub fn needs_second_factor(&self) -> bool {
         self.second_factor
     }
 
-    /// Whether a key was valid at the last check, from memory.
-    pub fn seems_good(&self, shown: &ShownKey) -> bool {
+    /// Whether a key was valid at the last check, by the cache.
+    pub fn is_cached_key(&self, shown: &ShownKey) -> bool {
         let now = self.clock.now();
         lock(&self.known).get(shown.id()).is_some_and(|known| known.counts(shown, now))
     }
@@ -147,10 +142,10 @@ impl Access {
     /// Looks up the caller of a key; `None` if it is not valid.
     ///
     /// # Errors
-    /// [`StoreError`], also for a timeout.
+    /// [`StoreError`], also after a timeout.
     pub async fn caller_of(&self, shown: &ShownKey) -> Result<Option<Caller>, StoreError> {
         let now = self.clock.now();
-        let asked = tokio::time::timeout(ASK_WITHIN, self.store.api_key(shown.id())).await;
+        let asked = tokio::time::timeout(LOOKUP_TIMEOUT, self.store.api_key(shown.id())).await;
         let kept = asked.map_err(|_| StoreError::timed_out())??;
         let Some(known) = kept.and_then(|kept| known_key(&kept, now)) else {
             lock(&self.known).remove(shown.id());
@@ -166,24 +161,25 @@ impl Access {
 
     /// The caller of a key that was valid within the last hour, for requests that must work while
     /// the database is unavailable. It may have been revoked meanwhile.
-    pub fn caller_lately(&self, shown: &ShownKey) -> Option<Caller> {
+    pub fn cached_caller(&self, shown: &ShownKey) -> Option<Caller> {
         let (now, known) = (self.clock.now(), lock(&self.known));
         let known = known.get(shown.id()).filter(|known| known.counts(shown, now));
         known.map(|known| known.caller.clone())
     }
 
-    /// Loads the valid keys, records the last uses of keys, and deletes expired sessions. To be
-    /// called now and then.
+    /// Loads the valid keys, records the last uses of keys, and deletes expired sessions. Call it
+    /// periodically.
     pub async fn tidy(&self) {
         let now = self.clock.now();
-        lock(&self.signed_in).retain(|_, seen| now - *seen < REMEMBERED);
-        if let Err(error) = self.store.forget_sessions(now).await {
+        lock(&self.signed_in).retain(|_, seen| now - *seen < SESSION_CACHED_FOR);
+        if let Err(error) = self.store.delete_expired_sessions(now).await {
             warn!(error = &error as &dyn std::error::Error, "cannot delete ended sessions");
         }
         if let Err(error) = self.store.flush_audit_throttle(now).await {
             warn!(error = &error as &dyn std::error::Error, "cannot write to the audit log");
         }
-        if let Ok(Ok(keys)) = tokio::time::timeout(ASK_WITHIN, self.store.good_api_keys(now)).await
+        if let Ok(Ok(keys)) =
+            tokio::time::timeout(LOOKUP_TIMEOUT, self.store.valid_api_keys(now)).await
         {
             let known =
                 keys.iter().filter_map(|kept| Some((kept.id.clone(), known_key(kept, now)?)));
@@ -191,7 +187,7 @@ impl Access {
         }
         let used: Vec<_> = lock(&self.used).drain().collect();
         if !used.is_empty()
-            && let Err(error) = self.store.note_api_keys(&used).await
+            && let Err(error) = self.store.record_api_key_uses(&used).await
         {
             warn!(error = &error as &dyn std::error::Error, "cannot record key usage");
         }
@@ -231,14 +227,14 @@ fn words(scopes: Scopes) -> Vec<String> {
 /// Checks the name of a user or key.
 fn check_name(what: &str, name: &str) -> Result<(), AdminError> {
     let length = name.chars().count();
-    let shaped = (1..=LONGEST_NAME).contains(&length)
+    let shaped = (1..=MAX_NAME).contains(&length)
         && name.trim() == name
         && name.chars().all(|c| c.is_alphanumeric() || " ._@+-".contains(c));
     if shaped {
         return Ok(());
     }
     Err(AdminError::Invalid(format!(
-        "invalid name for {what}: use 1 to {LONGEST_NAME} letters, digits, spaces and `._@+-`"
+        "invalid name for {what}: use 1 to {MAX_NAME} letters, digits, spaces and `._@+-`"
     )))
 }
 

@@ -9,7 +9,7 @@ use super::scopes;
 use crate::admin::{Caller, Scope, Scopes};
 use crate::store::{ApiKeyRow, SessionOfUser, StoreError, UserRow};
 
-/// The path of a set-up link, before its token.
+/// The path of a set-up link, up to its token.
 const SETUP: &str = "/setup?token=";
 
 /// Who a request is from, and what they may do.
@@ -245,7 +245,6 @@ impl User {
 }
 
 impl UserState {
-    /// The word in JSON and tables.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -256,7 +255,6 @@ impl Invitation {
         Self { path: Zeroizing::new(format!("{SETUP}{token}")), expires_at, ended: None }
     }
 
-    /// The token of the link.
     pub fn token(&self) -> &str {
         self.path.strip_prefix(SETUP).unwrap_or(&self.path)
     }
@@ -299,7 +297,6 @@ impl ApiKey {
 }
 
 impl ApiKeyState {
-    /// The word in JSON and tables.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

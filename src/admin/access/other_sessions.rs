@@ -1,4 +1,4 @@
-//! A user's sessions: one's own and, for administrators, those of others. Each can be ended.
+//! A user's sessions: listing and ending them, one's own or, for administrators, those of others.
 
 use super::sessions::{Session, target};
 use super::{Access, UserSession};
@@ -6,10 +6,9 @@ use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason};
 use crate::store::SessionOfUser;
 
-/// A session of the user who asks.
+/// A session of the signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnSession {
-    /// The session.
     pub session: UserSession,
     /// Whether the request came with this session.
     pub is_current: bool,
@@ -17,9 +16,6 @@ pub struct OwnSession {
 
 impl Access {
     /// The sessions of the signed-in user, most recently used first.
-    ///
-    /// # Errors
-    /// [`AdminError::Store`].
     pub async fn sessions(&self, own: &Session) -> Result<Vec<OwnSession>, AdminError> {
         let kept = self.store.sessions_of(own.user, self.clock.now()).await?;
         let session = |row: SessionOfUser| {
@@ -30,10 +26,6 @@ impl Access {
     }
 
     /// The sessions of a user, most recently used first.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`](crate::admin::Scope::Admin);
-    /// [`AdminError::NotFound`]; [`AdminError::Store`].
     pub async fn sessions_of(
         &self,
         caller: &Caller,
@@ -47,9 +39,6 @@ impl Access {
     }
 
     /// Ends one session of a user and returns the others.
-    ///
-    /// # Errors
-    /// As [`Access::sessions_of`].
     pub async fn end_session_of(
         &self,
         caller: &Caller,
@@ -59,7 +48,7 @@ impl Access {
     ) -> Result<Vec<UserSession>, AdminError> {
         let (mut change, user) = self.manage(caller, name).await?;
         let now = change.at;
-        let digest = change.tx.end_session_of(user.id, id).await?.ok_or_else(|| gone(id))?;
+        let digest = change.tx.end_session_of(user.id, id).await?.ok_or_else(|| no_session(id))?;
         let target = target(&user.name);
         change.commit(Audited { action: "end session", target: &target, reason, count: 1 }).await?;
         super::lock(&self.signed_in).remove(&digest);
@@ -68,12 +57,9 @@ impl Access {
     }
 
     /// Ends one of the signed-in user's sessions.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Store`].
     pub async fn end_own_session(&self, own: &Session, id: i64) -> Result<(), AdminError> {
         let mut change = AuditedChange::begin(&self.store, &self.clock, &own.caller).await?;
-        let digest = change.tx.end_session_of(own.user, id).await?.ok_or_else(|| gone(id))?;
+        let digest = change.tx.end_session_of(own.user, id).await?.ok_or_else(|| no_session(id))?;
         let (action, target) = ("end session", target(&own.name));
         change.commit(Audited { action, target: &target, reason: "", count: 1 }).await?;
         super::lock(&self.signed_in).remove(&digest);
@@ -81,9 +67,6 @@ impl Access {
     }
 
     /// Ends all other sessions of the signed-in user and returns their number.
-    ///
-    /// # Errors
-    /// [`AdminError::Store`].
     pub async fn sign_out_elsewhere(&self, own: &Session) -> Result<u64, AdminError> {
         let mut change = AuditedChange::begin(&self.store, &self.clock, &own.caller).await?;
         let count = change.tx.end_other_sessions(own.user, &own.digest).await?;
@@ -93,6 +76,6 @@ impl Access {
     }
 }
 
-fn gone(id: i64) -> AdminError {
+fn no_session(id: i64) -> AdminError {
     AdminError::NotFound(format!("session {id}"))
 }

@@ -1,4 +1,4 @@
-//! Passwords: Argon2id, away from the threads that answer, a few at a time.
+//! Passwords: Argon2id, computed on blocking threads, a few at a time.
 
 use std::sync::Arc;
 
@@ -14,17 +14,16 @@ use crate::admin::AdminError;
 
 /// Memory in KiB, passes, lanes.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
-/// How many are computed at a time: each takes that memory, and a core.
-const AT_A_TIME: usize = 2;
-/// The fewest characters.
-const SHORTEST: usize = 12;
-/// The most bytes.
-const LONGEST: usize = 1024;
-/// The hash of no password, of the same cost: what a name that nobody has is checked against.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
+/// The maximum number of concurrent hashes: each needs that memory and a core.
+const MAX_CONCURRENT: usize = 2;
+/// The minimum length, in characters.
+const MIN_CHARS: usize = 12;
+/// The maximum length, in bytes.
+const MAX_BYTES: usize = 1024;
+/// A hash of the same cost without a password, checked for unknown names.
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Hashes and checks passwords.
 #[derive(Debug, Clone)]
 pub(super) struct Passwords {
     seats: Arc<Semaphore>,
@@ -32,12 +31,11 @@ pub(super) struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { seats: Arc::new(Semaphore::new(AT_A_TIME)) }
+        Self { seats: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
     }
 }
 
 impl Passwords {
-    /// What is kept of a password.
     pub(super) async fn hash(&self, password: &str) -> Result<String, AdminError> {
         let password = Zeroizing::new(password.to_owned());
         let hashed = self.compute(move || {
@@ -50,10 +48,10 @@ impl Passwords {
         })
     }
 
-    /// Whether it is the password of which this is kept. Takes as long where there is none.
+    /// Whether the password matches the hash. Takes as long without a hash.
     pub(super) async fn check(&self, password: &str, kept: Option<&str>) -> bool {
         let password = Zeroizing::new(password.to_owned());
-        let (hash, known) = (kept.unwrap_or(NOBODY).to_owned(), kept.is_some());
+        let (hash, known) = (kept.unwrap_or(DUMMY_HASH).to_owned(), kept.is_some());
         let checked = self.compute(move || {
             let Ok(hash) = PasswordHash::new(&hash) else { return false };
             hasher()
@@ -82,13 +80,13 @@ fn hasher() -> Option<Argon2<'static>> {
     Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// Whether a user of this name may have this password.
+/// Checks a new password of the user with this name.
 pub(super) fn check_choice(name: &str, password: &str) -> Result<(), AdminError> {
     let wrong = |why: &str| Err(AdminError::Invalid(why.to_owned()));
-    if password.chars().count() < SHORTEST {
+    if password.chars().count() < MIN_CHARS {
         return wrong("the password must have at least 12 characters");
     }
-    if password.len() > LONGEST {
+    if password.len() > MAX_BYTES {
         return wrong("the password must have at most 1,024 bytes");
     }
     if password.trim().to_lowercase() == name.trim().to_lowercase() {
@@ -105,19 +103,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_password_is_known_again_and_no_other_is() {
+    async fn hash_matches_only_its_password() {
         let passwords = Passwords::default();
         let kept = passwords.hash("correct horse battery").await.unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert!(passwords.check("correct horse battery", Some(&kept)).await);
         assert!(!passwords.check("correct horse batterx", Some(&kept)).await);
         assert!(!passwords.check("correct horse battery", None).await);
-        assert!(PasswordHash::new(NOBODY).is_ok(), "it costs what a real one costs");
+        assert!(PasswordHash::new(DUMMY_HASH).is_ok(), "it costs as much as a real one");
         assert!(!passwords.check("", Some("not a hash")).await);
     }
 
     #[test]
-    fn a_password_that_is_easily_guessed_is_not_taken() {
+    fn guessable_password_is_rejected() {
         assert!(check_choice("ada", "twelve chars").is_ok());
         for wrong in
             ["", "eleven char", "aaaaaaaaaaaaaaaa", " ADA lovelace count ", &"ab".repeat(513)]

@@ -1,5 +1,5 @@
-//! Codes of an authenticator app (TOTP): the secret is sealed by the vault, and a code is taken
-//! once.
+//! Two-factor codes of an authenticator app (TOTP). The vault seals the secret, and each code is
+//! accepted once.
 
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
@@ -12,31 +12,31 @@ use crate::admin::AdminError;
 use crate::store::{StoreError, Tx};
 use crate::vault::Label;
 
-/// Who gives out the codes, as authenticator apps show it.
+/// The issuer shown by authenticator apps.
 const ISSUER: &str = "Sealpost";
 
-/// What an authenticator app needs.
+/// A new secret, for an authenticator app.
 #[derive(Debug)]
 pub struct CodeSecret {
-    /// The secret in base32, to be typed.
+    /// The secret in base32, for typing.
     pub base32: Zeroizing<String>,
     /// The same as an `otpauth://` address, for a QR code.
     pub url: Zeroizing<String>,
 }
 
 impl Access {
-    /// Why nobody can use codes here; `None` where they can.
+    /// Why two-factor codes are not available; `None` if they are.
     pub fn why_no_codes(&self) -> Option<String> {
         self.vault.newest().err().map(|error| error.to_string())
     }
 
-    /// Makes a new secret. No code is asked for until [`Access::confirm_codes`]. The password has
-    /// to be given once more: whoever finds a browser that was left open cannot lock its user out.
+    /// Creates a new secret. Codes are required only after [`Access::confirm_codes`]. The password
+    /// is checked again, so that nobody can lock a user out from an unattended browser.
     ///
     /// # Errors
     /// As [`Access::change_password`](super::Access::change_password); [`AdminError::Vault`]
-    /// without a master key; [`AdminError::Conflict`] where codes are asked for already, or for
-    /// a user who has no password here.
+    /// without a master key; [`AdminError::Conflict`] if codes are already on, or for a user
+    /// without a password.
     pub async fn begin_codes(
         &self,
         session: &Session,
@@ -52,7 +52,7 @@ impl Access {
             let already = "two-factor codes are already enabled: disable them first";
             return Err(AdminError::Conflict(already.to_owned()).into());
         }
-        let user = self.recheck(session, password, from).await?;
+        let user = self.check_password_again(session, password, from).await?;
         let secret = Zeroizing::new(rand::random::<[u8; 20]>());
         let sealed = self.vault.seal(&label(session.user), &secret[..]);
         let sealed = sealed.map_err(AdminError::from)?;
@@ -66,24 +66,23 @@ impl Access {
         Ok(CodeSecret { base32, url: Zeroizing::new(url) })
     }
 
-    /// Asks for codes from now on, once one of the new secret is shown.
+    /// Turns codes on, given a code of the new secret.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a wrong code; [`AdminError::Vault`];
-    /// [`AdminError::Store`].
+    /// [`AdminError::Invalid`] for a wrong code.
     pub async fn confirm_codes(&self, session: &Session, code: &str) -> Result<(), AdminError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         if !self.take_code(&mut tx, session.user, Some(code)).await? {
             return Err(AdminError::Invalid("wrong two-factor code".to_owned()));
         }
-        tx.ask_for_codes(session.user, Some(now)).await?;
+        tx.set_totp_since(session.user, Some(now)).await?;
         audit(&mut tx, &session.caller, now, "enable two-factor", &session.name, "").await?;
         tx.commit(()).await?;
         Ok(())
     }
 
-    /// Asks for no codes any more. The password has to be given once more.
+    /// Turns codes off. The password is checked again.
     ///
     /// # Errors
     /// As [`Access::change_password`](super::Access::change_password).
@@ -97,18 +96,18 @@ impl Access {
             let required = "two-factor codes are required (`operator.require_second_factor`)";
             return Err(AdminError::Conflict(required.to_owned()).into());
         }
-        let user = self.recheck(session, password, from).await?;
+        let user = self.check_password_again(session, password, from).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         lock_unchanged(&mut tx, &user).await?;
-        tx.ask_for_codes(user.id, None).await?;
-        tx.forget_credential(&label(user.id)).await?;
+        tx.set_totp_since(user.id, None).await?;
+        tx.delete_credential(&label(user.id)).await?;
         audit(&mut tx, &session.caller, now, "disable two-factor", &session.name, "").await?;
         tx.commit(()).await?;
         Ok(())
     }
 
-    /// Takes a code, if it is one of now and was not taken before.
+    /// Accepts a code that is valid now and was not used before.
     pub(super) async fn take_code(
         &self,
         tx: &mut Tx<'_>,
@@ -122,18 +121,18 @@ impl Access {
         let secret = self.vault.open(&label(user), &sealed)?;
         let now = u64::try_from(self.clock.now().unix_timestamp()).unwrap_or_default();
         let Some(step) = totp(&secret, "")?.check(code, now) else { return Ok(false) };
-        Ok(tx.take_code(user, i64::try_from(step).unwrap_or(i64::MAX)).await?)
+        Ok(tx.use_totp_step(user, i64::try_from(step).unwrap_or(i64::MAX)).await?)
     }
 }
 
-/// Deletes the secret of a user's codes, and asks for none.
+/// Deletes the secret of a user's codes, and turns them off.
 pub(super) async fn drop_codes(tx: &mut Tx<'_>, user: i64) -> Result<(), StoreError> {
-    tx.ask_for_codes(user, None).await?;
-    tx.forget_credential(&label(user)).await?;
+    tx.set_totp_since(user, None).await?;
+    tx.delete_credential(&label(user)).await?;
     Ok(())
 }
 
-/// Where the secret stands among the credentials: no source has an empty tenant.
+/// The vault label of the secret: no source has an empty tenant.
 fn label(user: i64) -> Label {
     Label {
         tenant: String::new(),
@@ -142,8 +141,8 @@ fn label(user: i64) -> Label {
     }
 }
 
-/// Six digits, every 30 seconds, SHA-1: what every authenticator app understands. The codes before
-/// and after the present one count too.
+/// Six digits, every 30 seconds, SHA-1: the parameters all authenticator apps support. The previous
+/// and the next code are accepted too.
 fn totp(secret: &[u8], name: &str) -> Result<Totp, AdminError> {
     Builder::new()
         .with_secret(secret.to_vec())

@@ -19,38 +19,32 @@ use crate::admin::{AdminError, Caller};
 use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow};
 
 /// The maximum lifetime of a session.
-const LASTS: Duration = Duration::hours(12);
+const LIFETIME: Duration = Duration::hours(12);
 /// How often the last activity is recorded.
-const NOTED_EVERY: Duration = Duration::minutes(1);
-/// The characters of a token: 32 bytes in base64.
+const ACTIVITY_INTERVAL: Duration = Duration::minutes(1);
+/// The length of a token: 32 bytes in base64.
 const TOKEN: usize = 43;
 
-/// What a user enters to sign in.
+/// The credentials of a sign-in.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
-    /// Their name.
     pub name: &'a str,
-    /// Their password.
     pub password: &'a str,
     /// The two-factor code, if given.
     pub code: Option<&'a str>,
-    /// The client.
     pub from: Client<'a>,
 }
 
-/// Why a sign-in failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// The name, the password or the code is wrong; it is not revealed which.
+    /// The name, the password or the code is wrong. Which one is not revealed.
     #[error("wrong name, password or two-factor code")]
     Wrong,
-    /// There were too many attempts.
     #[error("too many attempts: try again later")]
     TooMany {
-        /// After how many seconds to retry.
+        /// Seconds until a retry is allowed.
         after: u64,
     },
-    /// Another error.
     #[error(transparent)]
     Admin(#[from] AdminError),
 }
@@ -68,12 +62,10 @@ pub struct ShownSession {
     csrf: String,
 }
 
-/// A valid session.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// The user as a caller.
     pub caller: Caller,
-    /// Their name.
     pub name: String,
     /// Whether two-factor authentication is on.
     pub codes: bool,
@@ -89,7 +81,6 @@ pub struct Session {
     pub(super) digest: TokenDigest,
 }
 
-/// A new session.
 #[derive(Debug)]
 pub struct BegunSession {
     /// The value of the session cookie.
@@ -119,24 +110,22 @@ impl Session {
 }
 
 impl Access {
-    /// Looks up a session; `None` if it is not valid. `asks` says that the user made the request,
+    /// Looks up a session; `None` if it is not valid. `asks` is set if the user made the request,
     /// not an open page that refreshes itself.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn session(
         &self,
         shown: &ShownSession,
         asks: bool,
     ) -> Result<Option<Session>, StoreError> {
         let now = self.clock.now();
-        let kept = tokio::time::timeout(super::ASK_WITHIN, self.store.session(&shown.digest, now));
+        let kept =
+            tokio::time::timeout(super::LOOKUP_TIMEOUT, self.store.session(&shown.digest, now));
         let kept = kept.await.map_err(|_| StoreError::timed_out())??;
         let Some(kept) = kept else {
             super::lock(&self.signed_in).remove(&shown.digest);
             return Ok(None);
         };
-        if asks && now - kept.last_seen_at >= NOTED_EVERY {
+        if asks && now - kept.last_seen_at >= ACTIVITY_INTERVAL {
             self.store.touch_session(&shown.digest, now).await?;
         }
         super::lock(&self.signed_in).insert(shown.digest, now);
@@ -156,22 +145,19 @@ impl Access {
         }))
     }
 
-    /// Whether a session was valid lately, from memory.
-    pub fn seems_signed_in(&self, shown: &ShownSession) -> bool {
+    /// Whether a session was valid recently, by the cache.
+    pub fn is_cached_session(&self, shown: &ShownSession) -> bool {
         super::lock(&self.signed_in).contains_key(&shown.digest)
     }
 
     /// Signs a user in, and ends their previous session.
-    ///
-    /// # Errors
-    /// [`SignInError`].
     pub async fn sign_in(
         &self,
         given: &Credentials<'_>,
         before: Option<&ShownSession>,
     ) -> Result<BegunSession, SignInError> {
         let now = self.clock.now();
-        // Nobody has an invalid name: the database is not asked.
+        // No user has an invalid name, so the database is not queried.
         let shaped = check_name("a user", given.name.trim()).is_ok();
         let user = if shaped { self.store.user(given.name).await? } else { None };
         let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
@@ -207,18 +193,18 @@ impl Access {
                 .refuse(Some(&user), &given.from, "missing or wrong two-factor code")
                 .await);
         }
-        tx.forget_attempts(&own, &noted).await?;
+        tx.delete_attempts(&own, &noted).await?;
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
         let mut begun = begin(&mut tx, &user, now, ("sign in", ""), &given.from).await?;
         begun.device = Some(remember_device(&mut tx, &user, now, &given.from).await?);
         tx.commit(()).await?;
-        self.remember(&begun);
+        self.cache_session(&begun);
         Ok(begun)
     }
 
-    /// Records a failed sign-in. Only the audit log says who and why.
+    /// Records a failed sign-in. Only the audit log has the user and the reason.
     async fn refuse(&self, user: Option<&UserRow>, from: &Client<'_>, why: &str) -> SignInError {
         // An unknown name may be a password in the wrong field.
         let target = user.map_or("unknown user".to_owned(), |user| target(&user.name));
@@ -227,16 +213,12 @@ impl Access {
         SignInError::Wrong
     }
 
-    /// Caches a new session, so that it is accepted however often its peer has failed.
-    pub(super) fn remember(&self, begun: &BegunSession) {
+    /// Caches a new session, so that failures of its client address do not block it.
+    pub(super) fn cache_session(&self, begun: &BegunSession) {
         let digest = TokenDigest::of(begun.token.as_bytes());
         super::lock(&self.signed_in).insert(digest, self.clock.now());
     }
 
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn sign_out(&self, session: &Session) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         if tx.end_session(&session.digest).await? {
@@ -264,7 +246,7 @@ pub(super) async fn begin(
         peer: from.peer,
         agent: &from.stored_agent(),
         at: now,
-        expires_at: now + LASTS,
+        expires_at: now + LIFETIME,
     };
     tx.insert_session(&session).await?;
     let own = own_caller(user)?.at(from.peer);
@@ -319,11 +301,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_csrf_token_belongs_to_one_session_and_does_not_tell_it() {
+    fn csrf_token_is_unique_to_its_session_and_does_not_reveal_it() {
         let (one, other) = (random(), random());
         let shown = ShownSession::read(&one).unwrap();
         assert_ne!(shown.csrf, ShownSession::read(&other).unwrap().csrf);
-        assert_ne!(shown.csrf, hex::encode(Sha256::digest(&*one)), "not the digest that is kept");
+        assert_ne!(shown.csrf, hex::encode(Sha256::digest(&*one)), "not the stored digest");
         let mut cut = one.to_string();
         cut.pop();
         for wrong in ["", "short", &cut, &format!("{cut}%"), &format!("{}x", *one)] {

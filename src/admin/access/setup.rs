@@ -12,9 +12,9 @@ use crate::admin::{AdminError, Caller, Scope, Scopes};
 use crate::store::{NewLink, NewUser, StoreError, TokenDigest, Tx, UserRow};
 
 /// How long a link is valid.
-const GOOD_FOR: Duration = Duration::hours(24);
+const VALID_FOR: Duration = Duration::hours(24);
 /// The actor who makes the first link.
-const FIRST: &str = "sealpost serve";
+const FIRST_ACTOR: &str = "sealpost serve";
 
 /// A valid set-up link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +26,13 @@ pub struct SetupLink {
 impl Access {
     /// A link for the first user; `None` if there is a user already, or if this or another gateway
     /// has made a link that is still valid.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn first_invitation(&self) -> Result<Option<Invitation>, StoreError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        if tx.lock_whether_anybody().await? || tx.has_first_link(now).await? {
+        if tx.lock_users_exist().await? || tx.has_first_link(now).await? {
             return Ok(None);
         }
-        let invitation = Self::invite(&mut tx, None, now, FIRST).await?;
+        let invitation = Self::invite(&mut tx, None, now, FIRST_ACTOR).await?;
         tx.commit(()).await?;
         Ok(Some(invitation))
     }
@@ -43,7 +40,7 @@ impl Access {
     /// Looks up a link.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] for a used or expired link; [`AdminError::Store`].
+    /// [`AdminError::NotFound`] for a used or expired link.
     pub async fn setup_link(&self, token: &str) -> Result<SetupLink, AdminError> {
         let digest = TokenDigest::of(token.as_bytes());
         let link = self.store.setup_link(&digest, self.clock.now()).await?;
@@ -54,9 +51,9 @@ impl Access {
     /// they have two-factor authentication: then they have to sign in themselves.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] for a used or expired link; [`AdminError::Invalid`] for a name or
-    /// password that is not accepted; [`AdminError::Conflict`] if the name is taken;
-    /// [`AdminError::Store`]. The link stays valid then.
+    /// The link stays valid. [`AdminError::NotFound`] for a used or expired link;
+    /// [`AdminError::Invalid`] for a name or password that is not accepted;
+    /// [`AdminError::Conflict`] if the name is taken.
     pub async fn set_up(
         &self,
         token: &str,
@@ -74,7 +71,7 @@ impl Access {
         let hash = self.passwords.hash(password).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let anybody = tx.lock_whether_anybody().await?;
+        let anybody = tx.lock_users_exist().await?;
         let digest = TokenDigest::of(token.as_bytes());
         let link = tx.use_link(&digest, now).await?.ok_or_else(spent)?;
         if link.user.is_none() {
@@ -92,7 +89,7 @@ impl Access {
         let begun = self.welcome(&mut tx, &user, now, from).await?;
         tx.commit(()).await?;
         if let Some(begun) = &begun {
-            self.remember(begun);
+            self.cache_session(begun);
         }
         info!(user = user.name, "password set");
         Ok(begun)
@@ -123,7 +120,7 @@ impl Access {
         now: OffsetDateTime,
         by: &str,
     ) -> Result<Invitation, StoreError> {
-        let (token, expires_at) = (random(), now + GOOD_FOR);
+        let (token, expires_at) = (random(), now + VALID_FOR);
         let digest = TokenDigest::of(token.as_bytes());
         tx.insert_link(&NewLink { digest, user, at: now, by, expires_at }).await?;
         Ok(Invitation::new(&token, expires_at))
@@ -138,10 +135,10 @@ async fn insert_first(
     from: &Client<'_>,
 ) -> Result<(), AdminError> {
     let scopes = words([Scope::Admin].into_iter().collect());
-    let row = NewUser { name, scopes: &scopes, tenant: None, at: now, by: FIRST };
+    let row = NewUser { name, scopes: &scopes, tenant: None, at: now, by: FIRST_ACTOR };
     let taken = || AdminError::Conflict(format!("user `{name}` already exists"));
     tx.insert_user(&row).await?.ok_or_else(taken)?;
-    audit_grant(tx, &Caller::local(FIRST).at(from.peer), &row).await?;
+    audit_grant(tx, &Caller::local(FIRST_ACTOR).at(from.peer), &row).await?;
     Ok(())
 }
 

@@ -21,7 +21,6 @@ use crate::store::{AuditEntry, AuditMore, NewUser as Row, StoreError, Tx, UserRo
 pub struct NewUser {
     /// The name they sign in with, as recorded in the audit log.
     pub name: String,
-    /// Their scopes.
     pub scopes: Scopes,
     /// The tenant they are limited to; `None` for all tenants.
     pub tenant: Option<String>,
@@ -29,9 +28,6 @@ pub struct NewUser {
 
 impl Access {
     /// The users the caller may see, by name.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
     pub async fn users(&self, caller: &Caller) -> Result<Vec<User>, AdminError> {
         caller.needs(Scope::Admin)?;
         let users = self.store.users(caller.tenant()).await?;
@@ -41,9 +37,8 @@ impl Access {
     /// Adds a user; the invitation lets them choose a password.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Invalid`] for an invalid
-    /// name, no scope, or a tenant other than the caller's; [`AdminError::Conflict`] if the name is
-    /// taken; [`AdminError::Store`].
+    /// [`AdminError::Invalid`] for an invalid name, no scope, or a tenant other than the caller's;
+    /// [`AdminError::Conflict`] if the name is taken.
     pub async fn add_user(&self, caller: &Caller, new: &NewUser) -> Result<Invitation, AdminError> {
         caller.needs(Scope::Admin)?;
         check_name("a user", &new.name)?;
@@ -75,10 +70,6 @@ impl Access {
     /// Removes a user's password or single sign-on link, ends their sessions, revokes the API keys
     /// they created, and invites them again. With `codes`, two-factor authentication is turned off
     /// too, for users who lost their authenticator.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn reset_user(
         &self,
         caller: &Caller,
@@ -87,7 +78,7 @@ impl Access {
         reason: &Reason,
     ) -> Result<Invitation, AdminError> {
         let (mut change, user) = self.manage(caller, name).await?;
-        change.tx.clear_proofs(user.id).await?;
+        change.tx.clear_sign_in_methods(user.id).await?;
         let ended = end_all(&mut change, &user, reason).await?;
         let (tx, at) = (&mut change.tx, change.at);
         if codes {
@@ -96,16 +87,12 @@ impl Access {
         let invitation = Self::invite(tx, Some(user.id), at, caller.actor()).await?;
         let action = if codes { "reset user and two-factor" } else { "reset user" };
         change.commit(Audited { action, target: &target(&user.name), reason, count: 1 }).await?;
-        self.forget(&ended);
+        self.uncache(&ended);
         Ok(Invitation { ended: Some(ended), ..invitation })
     }
 
     /// Prevents a user from signing in, ends their sessions, revokes the API keys they created, and
     /// cancels the jobs of both.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn disable_user(
         &self,
         caller: &Caller,
@@ -123,15 +110,12 @@ impl Access {
         change
             .commit(Audited { action: "disable user", target: &target, reason, count: 1 })
             .await?;
-        self.forget(&ended);
+        self.uncache(&ended);
         let user = User::new(UserRow { disabled_at: since, ..user })?;
         Ok(DisabledUser { user, ended })
     }
 
     /// Lets a user sign in again.
-    ///
-    /// # Errors
-    /// As [`Access::disable_user`].
     pub async fn enable_user(
         &self,
         caller: &Caller,
@@ -145,8 +129,8 @@ impl Access {
         Ok(User::new(UserRow { disabled_at: None, ..user })?)
     }
 
-    /// Forgets revoked keys that were cached as good.
-    fn forget(&self, ended: &Ended) {
+    /// Removes revoked keys from the cache.
+    fn uncache(&self, ended: &Ended) {
         let mut known = super::lock(&self.known);
         for key in &ended.keys {
             known.remove(&key.id);
@@ -169,8 +153,8 @@ impl Access {
     /// Changes one's own password: all sessions end and a new one begins.
     ///
     /// # Errors
-    /// [`SignInError::Wrong`] for a wrong old password; [`SignInError::TooMany`];
-    /// [`AdminError::Invalid`] for a new password that is not accepted.
+    /// [`SignInError::Wrong`] for a wrong old password; [`AdminError::Invalid`] for a new password
+    /// that is not accepted.
     pub async fn change_password(
         &self,
         session: &Session,
@@ -179,29 +163,29 @@ impl Access {
         from: &Client<'_>,
     ) -> Result<BegunSession, SignInError> {
         check_choice(&session.name, new)?;
-        let user = self.recheck(session, old, from).await?;
+        let user = self.check_password_again(session, old, from).await?;
         let hash = self.passwords.hash(new).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         lock_unchanged(&mut tx, &user).await?;
         tx.set_password(user.id, &hash).await?;
         tx.end_sessions_of(user.id).await?;
-        tx.forget_devices(user.id).await?;
+        tx.delete_devices(user.id).await?;
         let mut begun = begin(&mut tx, &user, now, ("change password", ""), from).await?;
         begun.device = Some(remember_device(&mut tx, &user, now, from).await?);
         tx.commit(()).await?;
-        self.remember(&begun);
+        self.cache_session(&begun);
         Ok(begun)
     }
 
     /// Checks the password of a signed-in user again.
-    pub(super) async fn recheck(
+    pub(super) async fn check_password_again(
         &self,
         session: &Session,
         password: &str,
         from: &Client<'_>,
     ) -> Result<UserRow, SignInError> {
-        let key = self.note_recheck(session.user).await?;
+        let key = self.note_password_check(session.user).await?;
         let user = self.store.user(&session.name).await?;
         let hash = user.as_ref().and_then(|user| user.password.as_deref());
         let right = self.passwords.check(password, hash).await;
@@ -211,7 +195,7 @@ impl Access {
             return Err(SignInError::Wrong);
         };
         let mut tx = self.store.begin().await?;
-        tx.forget_attempts(&key, &[]).await?;
+        tx.delete_attempts(&key, &[]).await?;
         tx.commit(()).await?;
         Ok(user)
     }
@@ -226,7 +210,7 @@ async fn end_all(
 ) -> Result<Ended, StoreError> {
     let (at, actor) = (change.at, change.caller().actor());
     let sessions = change.tx.end_sessions_of(user.id).await?;
-    change.tx.forget_devices(user.id).await?;
+    change.tx.delete_devices(user.id).await?;
     let revoked = change.tx.revoke_api_keys_made_by(&user.name, actor, at).await?;
     let mut keys = Vec::new();
     for key in revoked {
@@ -244,11 +228,8 @@ async fn end_all(
     Ok(Ended { sessions, keys })
 }
 
-/// Locks a user whose password was just checked, unless an administrator reset or disabled them
-/// meanwhile: checking a password takes time.
-///
-/// # Errors
-/// [`SignInError::Wrong`].
+/// Locks a user whose password was just checked. Fails if an administrator reset or disabled them
+/// while it was being checked.
 pub(super) async fn lock_unchanged(tx: &mut Tx<'_>, user: &UserRow) -> Result<(), SignInError> {
     let now = tx.lock_user(&user.name, None).await?;
     let same = now.is_some_and(|now| {

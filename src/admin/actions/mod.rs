@@ -17,63 +17,54 @@ pub use result::ActionResult;
 use super::{Admin, AdminError, Caller, Need, Reason, Repeat, Scope};
 
 /// An action on one item.
+///
+/// `noun` and `verb` are its path. Texts are for users.
 pub struct Action {
-    /// What it is applied to.
     pub noun: Noun,
-    /// Its word, in paths and on the command line.
+    /// Used in paths and on the command line.
     pub verb: &'static str,
-    /// Its operation id in the `OpenAPI` document.
     pub operation: &'static str,
-    /// What it does, in a few words.
     pub title: &'static str,
-    /// Its button.
     pub label: &'static str,
-    /// What it changes, in a sentence or two.
+    /// What it changes, in one or two sentences.
     pub effect: &'static str,
-    /// What the console says afterwards.
+    /// The flash message of the console afterwards.
     pub done: &'static str,
-    /// The scope that it requires.
     pub scope: Scope,
     /// What a repeated request does.
     pub repeat: Repeat,
     /// What it asks for, and how it is offered.
     pub traits: Traits,
-    /// Applies it.
     run: for<'a> fn(Request<'a>) -> BoxFuture<'a, Result<ActionResult, AdminError>>,
 }
 
-/// What an action asks for, and how it is offered.
+/// The parameters of an action, and how it is offered.
 #[derive(Debug, Clone, Copy)]
 pub struct Traits {
-    /// Whether it asks for a reason.
     pub asks_reason: bool,
-    /// An option of it.
     pub option: Option<ActionOption>,
-    /// Whether it destroys something or stops something.
+    /// Whether it destroys or stops something.
     pub danger: bool,
-    /// Whether a job applies it to many items: the command line has one command for both.
+    /// Whether a job can apply it to many items: the command line has one command for both.
     pub bulk: bool,
     /// What a command needs of the configuration.
     pub needs: Need,
 }
 
-/// A switch of an action, off by default.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionOption {
     /// Its name, in bodies and on the command line.
     pub name: &'static str,
-    /// What it does.
     pub effect: &'static str,
 }
 
-/// How an action is to be applied.
+/// The parameters of a request for an action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// Whether the action's option is on.
     pub option: bool,
 }
 
-/// A requested action.
 #[derive(Clone, Copy)]
 struct Request<'a> {
     admin: &'a Admin,
@@ -91,11 +82,10 @@ impl Traits {
 }
 
 impl Action {
-    /// Applies the action to one item. The service that it belongs to checks the caller and writes
-    /// the audit entry.
+    /// Applies the action to one item. Its service checks the caller and writes the audit entry.
     ///
     /// # Errors
-    /// [`AdminError`]; [`AdminError::Invalid`] without a reason where the action asks for one.
+    /// [`AdminError::Invalid`] without a reason where the action requires one.
     pub async fn run(
         &self,
         admin: &Admin,
@@ -109,14 +99,13 @@ impl Action {
         (self.run)(Request { admin, caller, action: self, id, reason, option }).await
     }
 
-    /// Its word for flash messages, such as `jobs-start`.
+    /// Its key for flash messages, such as `jobs-start`.
     pub fn key(&self) -> String {
         format!("{}-{}", self.noun.path(), self.verb)
     }
 }
 
-/// Checks the scope before anything about the item is looked up. Who may act on a job depends on
-/// the job.
+/// Checks the scope before the item is looked up. For a job it depends on the job.
 fn caller_may(action: &Action, caller: &Caller) -> Result<(), AdminError> {
     if action.noun != Noun::Job {
         caller.needs(action.scope)?;
@@ -129,25 +118,23 @@ pub fn actions_on(noun: Noun) -> impl Iterator<Item = &'static Action> {
     ACTIONS.iter().filter(move |action| action.noun == noun)
 }
 
-/// The action of this word on a kind of item.
+/// The action with this verb on a kind of item.
 pub fn find_action(noun: Noun, verb: &str) -> Option<&'static Action> {
     actions_on(noun).find(|action| action.verb == verb)
 }
 
 impl<'a> Request<'a> {
-    /// The reason, which is required.
     fn reason(&self) -> Result<&'a Reason, AdminError> {
         let missing = "a reason is required (recorded in the audit log)";
         self.reason.ok_or_else(|| AdminError::Invalid(missing.to_owned()))
     }
 
-    /// The id as a number or a UUID. What is neither is not found.
+    /// The id as a number or a UUID. Any other text is not found.
     fn id<T: std::str::FromStr>(&self) -> Result<T, AdminError> {
         let not_found = |_| AdminError::NotFound(format!("{} `{}`", self.action.noun, self.id));
         self.id.parse().map_err(not_found)
     }
 
-    /// The result, with this message.
     fn done(&self, message: String) -> ActionResult {
         ActionResult {
             noun: self.action.noun.path().to_owned(),
@@ -181,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_a_path_and_an_operation_of_its_own() {
+    fn every_action_has_a_unique_path_and_operation() {
         let keys: BTreeSet<String> = ACTIONS.iter().map(Action::key).collect();
         let operations: BTreeSet<&str> = ACTIONS.iter().map(|one| one.operation).collect();
         assert_eq!((keys.len(), operations.len()), (ACTIONS.len(), ACTIONS.len()));

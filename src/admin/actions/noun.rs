@@ -7,39 +7,29 @@ use std::fmt;
 pub enum Noun {
     /// A delivery; a dead letter is one that failed for good.
     DeadLetter,
-    /// A source.
     Source,
-    /// A handler of events.
     Handler,
     /// An application that events are forwarded to.
     Destination,
     /// A rejected request that is kept.
     RejectedRequest,
-    /// A bulk action.
     Job,
-    /// An API key.
     ApiKey,
-    /// A user of the console.
     User,
 }
 
 /// How the items of a kind are identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdKind {
-    /// By a number.
     Number,
-    /// By a UUID.
     Uuid,
-    /// By a configured name.
     Name,
     /// By the public part of an API key.
     Key,
-    /// By the name of a user.
     User,
 }
 
 impl Noun {
-    /// The segment of its paths in the API.
     pub fn path(self) -> &'static str {
         match self {
             Self::DeadLetter => "dead-letters",
@@ -53,7 +43,7 @@ impl Noun {
         }
     }
 
-    /// The name of the path parameter for its id.
+    /// The name of the path parameter of its id.
     pub fn parameter(self) -> &'static str {
         match self {
             Self::DeadLetter => "delivery",
@@ -67,7 +57,7 @@ impl Noun {
         }
     }
 
-    /// What its id is, for users.
+    /// The kind of its id, and a description for users.
     pub fn id(self) -> (IdKind, &'static str) {
         match self {
             Self::DeadLetter => (IdKind::Number, "Delivery ID"),

@@ -18,8 +18,8 @@ pub(super) async fn discard(ask: Request<'_>) -> Result {
 
 async fn resolve(ask: &Request<'_>, action: Resolve) -> Result {
     let (reason, id) = (ask.reason()?, ask.id()?);
-    let letters = &ask.admin.dead_letters;
-    let batch = letters.act(ask.caller, action, id, reason, ask.option).await?;
+    let dead_letters = &ask.admin.dead_letters;
+    let batch = dead_letters.act(ask.caller, action, id, reason, ask.option).await?;
     if let Some((_, refused)) = batch.refused.first() {
         return Err(AdminError::Conflict(refused.to_string()));
     }

@@ -9,7 +9,6 @@ use crate::store::{AlertFilter, Store, TO};
 
 pub use model::{AlertRow, AlertState, Notification, Severity};
 
-/// Access to the alerts.
 #[derive(Clone)]
 pub struct Alerts {
     store: Store,
@@ -30,17 +29,13 @@ impl Alerts {
         Self { store, sources, destinations, has_channel }
     }
 
-    /// Whether an alert channel is configured: without one, alerts are only listed.
     pub fn has_channel(&self) -> bool {
         self.has_channel
     }
 
     /// Up to `limit` alerts after the position `after`, the most recently raised first; without
     /// `all`, only those that are open or pending. Texts and keys may quote untrusted input, so
-    /// they are left out for a caller without [`Scope::PayloadRead`].
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// they require [`Scope::PayloadRead`].
     pub async fn list(
         &self,
         caller: &Caller,

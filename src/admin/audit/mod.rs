@@ -16,18 +16,16 @@ use crate::store::{AuditFilter, Hash, Store};
 /// The number of entries checked at a time.
 const PAGE: i64 = 1000;
 /// The maximum number of entries of a page.
-pub const MOST: u32 = 500;
+pub const MAX_ENTRIES: u32 = 500;
 
 /// The first error of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Break {
-    /// An entry was changed.
     #[error("entry {0} was changed: its hash does not match its content")]
     Changed(i64),
     /// An entry does not follow the one before it.
     #[error("entry {0} is not linked to the previous entry")]
     Unlinked(i64),
-    /// Entries are missing.
     #[error("entry {0} is missing")]
     Missing(i64),
     /// No entry has the expected hash.
@@ -42,9 +40,6 @@ pub fn digest(bytes: &[u8]) -> Hash {
 
 /// Up to `limit` matching entries, newest first; the next page is `before` the last of them. A
 /// caller limited to a tenant sees the entries of that tenant's users and keys.
-///
-/// # Errors
-/// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::Store`].
 pub async fn list(
     store: &Store,
     caller: &Caller,
@@ -60,15 +55,11 @@ pub async fn list(
         }
         filter.tenant = Some(own.to_owned());
     }
-    Ok(store.audit_entries(&filter, before, i64::from(limit.min(MOST))).await?)
+    Ok(store.audit_entries(&filter, before, i64::from(limit.min(MAX_ENTRIES))).await?)
 }
 
 /// Verifies the chain from its beginning. With `expected`, one entry must have that hash: a head
 /// that was recorded earlier, elsewhere. `progress` receives the number of valid entries so far.
-///
-/// # Errors
-/// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::AllTenants`];
-/// [`AdminError::Store`].
 pub async fn verify(
     store: &Store,
     caller: &Caller,
@@ -95,7 +86,7 @@ pub async fn verify(
     }
 }
 
-/// A walk along the chain.
+/// The state of a verification.
 #[derive(Default)]
 struct Walk<'a> {
     expected: Option<&'a Hash>,

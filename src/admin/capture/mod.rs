@@ -21,9 +21,7 @@ const RECREATED: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
 /// Captures an event as a fixture. The fields in `keep` are not scrubbed.
 ///
 /// # Errors
-/// [`AdminError::Denied`] without `payload:read` and `events:replay`;
-/// [`AdminError::NotFound`]; [`AdminError::Invalid`] if a delivery is not finished or the payload
-/// cannot be scrubbed; [`AdminError::Store`].
+/// [`AdminError::Invalid`] if a delivery is not finished or the payload cannot be scrubbed.
 pub async fn capture(
     caller: &Caller,
     store: &Store,
@@ -46,7 +44,7 @@ pub async fn capture(
         }
     };
     let captured = fixture((&event, origin), &body, &store.delivery_outcomes(id).await?, keep)?;
-    payload_reads::note(store, caller, Read::Captured, &format!("event {id}"), now).await?;
+    payload_reads::record(store, caller, Read::Captured, &format!("event {id}"), now).await?;
     Ok(captured)
 }
 

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::Scrubbed;
 
-/// Texts that are longer are free text.
+/// Longer texts are free text.
 const FREE_TEXT: usize = 80;
 
-/// Parts of field names, and what stands under them.
+/// Parts of the names of fields with secrets.
 const SECRET: &[&str] = &["secret", "token", "password", "authorization", "api_key", "apikey"];
 const PERSONAL: &[&str] = &[
     "email",
@@ -31,7 +31,7 @@ const PERSONAL: &[&str] = &[
     "description",
     "message",
 ];
-/// Whole field names.
+/// Names of fields with personal data.
 const NAMES: &[&str] = &[
     "name",
     "first_name",
@@ -80,7 +80,7 @@ fn walk(value: &mut Value, field: &str, place: &str, keep: &[String], done: &mut
     }
 }
 
-/// What a text is replaced with, where it is.
+/// The replacement of a text, if the field requires one.
 fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
     let field = field.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| field.contains(part));
@@ -109,13 +109,13 @@ fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
     (text.chars().count() > FREE_TEXT && text.contains(' ')).then(|| ("free text", masked(text)))
 }
 
-/// Hexadecimal digits that stand for a text: always the same.
+/// Hexadecimal digits derived from a text.
 fn digits(text: &str, count: usize) -> String {
     let digest = hex::encode(Sha256::digest(text));
     digest.chars().cycle().take(count).collect()
 }
 
-/// A text of the same shape: letters for letters, digits for digits, and the same for the same.
+/// A text of the same shape, derived from the original: letters for letters, digits for digits.
 fn shaped(text: &str) -> String {
     let digest = Sha256::digest(text);
     let chance = digest.iter().copied().cycle();
@@ -129,7 +129,7 @@ fn shaped(text: &str) -> String {
     pairs.map(one).collect()
 }
 
-/// Free text with its letters and digits blotted out; its structure stays.
+/// Free text with its letters and digits masked; its structure stays.
 pub(super) fn masked(text: &str) -> String {
     let one = |character: char| match character {
         'A'..='Z' => 'X',
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_secret_or_personal_is_replaced_and_the_rest_stays() {
+    fn secrets_and_personal_data_are_replaced_and_the_rest_stays() {
         let mut value = json!({
             "id": "evt_1NG8Du2eZvKYlo2C", "type": "account.updated", "amount": 1200,
             "customer": { "email": "Ada@Example.org", "name": "Ada Lovelace", "phone": "+44 20 7946" },
@@ -157,10 +157,10 @@ mod tests {
         });
         let done = scrub(&mut value, &["currency".into()]);
         let text = value.to_string();
-        for gone in ["Ada", "Lovelace", "7946", "1NG8Du2eZvKYlo2C", "secret_123", "user:pw"] {
-            assert!(!text.contains(gone), "{gone}: {text}");
+        for removed in ["Ada", "Lovelace", "7946", "1NG8Du2eZvKYlo2C", "secret_123", "user:pw"] {
+            assert!(!text.contains(removed), "{removed}: {text}");
         }
-        assert_eq!(value["id"], value["again"]["id"], "references hold");
+        assert_eq!(value["id"], value["again"]["id"], "references stay intact");
         assert!(value["id"].as_str().unwrap().starts_with("evt_"));
         assert_eq!(value["type"], "account.updated");
         assert_eq!(value["created"], "2025-01-11T12:00:00.000Z");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_kept_is_kept() {
+    fn listed_fields_are_kept() {
         let mut value = json!({ "name": "Ada" });
         assert!(scrub(&mut value, &["name".into()]).is_empty());
         assert_eq!(value["name"], "Ada");

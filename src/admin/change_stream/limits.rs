@@ -1,14 +1,13 @@
-//! Limits the subscribers: in all, and per caller.
+//! Limits the number of subscribers, in total and per caller.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::admin::Caller;
 
-/// One caller may use one of this many parts of all slots.
+/// One caller may use this fraction of the slots.
 const SHARE: usize = 4;
 
-/// Why a subscription is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooManySubscribers {
     /// All slots are in use.
@@ -19,10 +18,8 @@ pub enum TooManySubscribers {
     Share,
 }
 
-/// The actor and the tenant of a caller.
 type CallerKey = (String, Option<String>);
 
-/// All slots.
 #[derive(Debug)]
 pub(super) struct SubscriberLimits {
     all: usize,
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_gets_a_quarter_of_the_slots_and_returns_them() {
+    fn caller_gets_a_quarter_of_the_slots_and_releases_them() {
         let limits = Arc::new(SubscriberLimits::new(32));
         let caller = |number: usize| Caller::local(format!("actor {number}"));
         let mut slots: Vec<SubscriberSlot> =
@@ -97,10 +94,10 @@ mod tests {
             Some(TooManySubscribers::Full)
         );
         drop(slots.remove(0));
-        assert!(SubscriberLimits::take(&limits, &caller(4)).is_ok(), "a returned slot");
+        assert!(SubscriberLimits::take(&limits, &caller(4)).is_ok(), "a released slot");
         assert!(
             SubscriberLimits::take(&limits, &caller(0)).is_ok(),
-            "its share is not used up either"
+            "its own share has slots left, too"
         );
         drop(slots);
         assert!(limits.taken().is_empty());

@@ -35,17 +35,15 @@ use crate::store::{Position, Store, StoreError};
 
 /// The maximum number of changes read at a time.
 const PAGE: i64 = 500;
-/// The number of pages buffered for slow subscriptions, in all.
+/// The number of pages buffered for slow subscriptions, in total.
 const BUFFER: usize = 32;
 /// The delay before reading again after a database error.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The settings of the stream.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeStreamSettings {
     /// The maximum number of subscriptions.
     pub clients: usize,
-    /// The time between heartbeats.
     pub heartbeat: Duration,
 }
 
@@ -57,13 +55,13 @@ pub struct ChangeStream(Arc<Shared>);
 struct Shared {
     store: Store,
     settings: ChangeStreamSettings,
-    /// Notified when there may be something new.
+    /// Notified when there may be new changes.
     notified: Arc<Notify>,
     tasks: TaskTracker,
     runtime: Handle,
     stop: CancellationToken,
     limits: Arc<SubscriberLimits>,
-    /// Only one subscription catches up at a time: most connections are for others.
+    /// Only one subscription catches up at a time, so that most connections stay free for others.
     catching_up: Semaphore,
     live: Mutex<Option<Live>>,
 }
@@ -73,21 +71,21 @@ struct Shared {
 struct Live {
     sender: broadcast::Sender<ReaderEvent>,
     /// Whether the reader knows its start position. A subscription that reads after that leaves no
-    /// gap to what the reader sends.
+    /// gap before the reader's changes.
     began: watch::Receiver<bool>,
 }
 
-/// What the reader sends.
+/// A message from the reader.
 #[derive(Debug, Clone)]
 enum ReaderEvent {
     Changes(Arc<[Change]>),
     Lag(Duration),
 }
 
-/// What a subscription receives.
+/// An item of a subscription.
 #[derive(Debug)]
 pub enum StreamItem {
-    /// Changes that the caller may see, in order. None lies between them and the previous ones.
+    /// Changes visible to the caller, in order and without gaps.
     Changes(Arc<[Change]>),
     /// How long an open transaction has been blocking changes that were committed after it began.
     Lag(Duration),
@@ -108,7 +106,7 @@ pub struct Subscription {
 
 impl ChangeStream {
     /// A stream whose reader runs on this runtime while there is a subscription, and ends with
-    /// `stop`. `notified` is notified when there may be something new.
+    /// `stop`. `notified` is notified when there may be new changes.
     pub fn new(
         store: Store,
         settings: ChangeStreamSettings,
@@ -129,7 +127,6 @@ impl ChangeStream {
         }))
     }
 
-    /// The settings.
     pub fn settings(&self) -> ChangeStreamSettings {
         self.0.settings
     }
@@ -139,26 +136,17 @@ impl ChangeStream {
         &self.0.stop
     }
 
-    /// The end of the stream.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The current end of the stream.
     pub async fn end(&self) -> Result<Position, StoreError> {
         self.0.store.stream_end().await
     }
 
     /// Whether all changes after a position are still stored.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn knows(&self, position: Position) -> Result<bool, StoreError> {
-        self.0.store.knows(position).await
+    pub async fn is_retained(&self, position: Position) -> Result<bool, StoreError> {
+        self.0.store.is_valid_position(position).await
     }
 
     /// Subscribes to the changes after a position.
-    ///
-    /// # Errors
-    /// [`TooManySubscribers`].
     pub fn subscribe(
         &self,
         after: Position,
@@ -235,7 +223,7 @@ impl Subscription {
                     Ok(None) => {}
                     Err(error) => {
                         debug!(%error, "stream subscription cannot read, retrying");
-                        tokio::time::sleep(AGAIN).await;
+                        tokio::time::sleep(RETRY_DELAY).await;
                         return StreamItem::Nothing;
                     }
                 }

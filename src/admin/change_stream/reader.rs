@@ -6,12 +6,12 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{AGAIN, ChangeStream, PAGE, ReaderEvent};
+use super::{ChangeStream, PAGE, RETRY_DELAY, ReaderEvent};
 use crate::store::{Horizon, Position, StoreError};
 
-/// How often the tables are read without a notification.
+/// The polling interval without a notification.
 const POLL: Duration = Duration::from_secs(1);
-/// The shortest time between two reads: notifications come by the thousand.
+/// The minimum time between two reads: notifications come by the thousand.
 const PACE: Duration = Duration::from_millis(20);
 /// A transaction that blocks the stream for this long is reported.
 const LAG: Duration = Duration::from_secs(5);
@@ -33,12 +33,12 @@ impl ChangeStream {
         let mut position = loop {
             match self.end().await {
                 Ok(position) => break position,
-                Err(error) => outage.note(&error),
+                Err(error) => outage.record(&error),
             }
             if self.end_if_unused(sender) {
                 return;
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         };
         began.send_replace(true);
         let mut blocked = Blocked::new(LAG.min(self.0.settings.heartbeat));
@@ -47,7 +47,7 @@ impl ChangeStream {
             match self.forward(sender, &mut position).await {
                 Ok(true) => continue,
                 Ok(false) => outage = Outage::default(),
-                Err(error) => outage.note(&error),
+                Err(error) => outage.record(&error),
             }
             if looked.elapsed() >= POLL {
                 looked = Instant::now();
@@ -88,7 +88,7 @@ struct Outage {
 }
 
 impl Outage {
-    fn note(&mut self, error: &StoreError) {
+    fn record(&mut self, error: &StoreError) {
         if !self.logged {
             warn!(error = error as &dyn std::error::Error, "cannot read the stream");
         }
@@ -148,17 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_long_blocking_transaction_is_reported() {
+    fn only_long_blocking_transactions_are_reported() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut blocked = Blocked::new(Duration::from_secs(5));
         assert_eq!(blocked.report(horizon(7, true), at(0)), None);
         assert_eq!(blocked.report(horizon(8, true), at(6)), None, "another one");
-        assert_eq!(blocked.report(horizon(8, true), at(10)), None, "not for long");
+        assert_eq!(blocked.report(horizon(8, true), at(10)), None, "not long enough");
         assert_eq!(blocked.report(horizon(8, true), at(12)), Some(Duration::from_secs(6)));
         assert_eq!(blocked.report(horizon(8, true), at(13)), None, "it was just reported");
         assert_eq!(blocked.report(horizon(8, true), at(17)), Some(Duration::from_secs(11)));
         assert_eq!(blocked.report(horizon(8, false), at(18)), None, "nothing is blocked");
-        assert_eq!(blocked.report(horizon(8, true), at(19)), None, "counted anew");
+        assert_eq!(blocked.report(horizon(8, true), at(19)), None, "counts from the beginning");
     }
 }

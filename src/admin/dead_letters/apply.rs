@@ -10,11 +10,10 @@ use super::{Action, DeadLetters, Refused};
 use crate::admin::wake_gateways;
 use crate::store::{AuditEntry, AuditMore, OperatorAction, StoreError, Tx};
 
-/// The result of an action.
 #[derive(Debug, Clone, Default)]
 pub struct ActionResult {
-    /// The deliveries that were replayed or discarded; or the ids of the rejected requests that were
-    /// accepted or discarded.
+    /// The deliveries that were replayed or discarded; or the ids of the rejected requests that
+    /// were accepted or discarded.
     pub resolved: Vec<i64>,
     /// The new deliveries; or the ids of the rejected requests that became new events.
     pub created: Vec<i64>,
@@ -22,12 +21,12 @@ pub struct ActionResult {
     pub refused: Vec<(i64, Refused)>,
 }
 
-/// An action to apply, and who requested it.
+/// An action to apply and its caller.
 pub(in crate::admin) struct ActionRequest<'a> {
     pub(in crate::admin) action: Action,
     pub(in crate::admin) force: bool,
-    /// Whether they were selected by id: then also resolved ones are reported as skipped.
-    pub(in crate::admin) named: bool,
+    /// Whether they were selected by id: resolved ones are then reported as skipped.
+    pub(in crate::admin) by_id: bool,
     pub(in crate::admin) tenant: Option<&'a str>,
     pub(in crate::admin) address: Option<IpAddr>,
     pub(in crate::admin) actor: &'a str,
@@ -38,7 +37,7 @@ pub(in crate::admin) struct ActionRequest<'a> {
 }
 
 impl DeadLetters {
-    /// Applies it, in a transaction that the caller commits.
+    /// Applies the action in a transaction that the caller commits.
     pub(in crate::admin) async fn apply(
         &self,
         tx: &mut Tx<'_>,
@@ -53,8 +52,8 @@ impl DeadLetters {
                     batch.resolved.push(delivery.id);
                     pairs.extend(handlers.into_iter().map(|handler| (delivery.id, handler)));
                 }
-                // It no longer matches: another user was quicker.
-                Err(Refused::Resolved(_)) if !request.named => {}
+                // No longer matches: another user resolved it first.
+                Err(Refused::Resolved(_)) if !request.by_id => {}
                 Err(refused) => batch.refused.push((delivery.id, refused)),
             }
         }
@@ -66,8 +65,12 @@ impl DeadLetters {
         batch.created = tx.insert_replays(&pairs, None, at).await?;
         tx.resolve(&batch.resolved, request.action.resolution(), at).await?;
         let discarded = if request.action == Action::Discard { &batch.resolved[..] } else { &[] };
-        tx.note(OperatorAction { at, actor, action, reason, job }, discarded, &batch.created)
-            .await?;
+        tx.record_action(
+            OperatorAction { at, actor, action, reason, job },
+            discarded,
+            &batch.created,
+        )
+        .await?;
         let entry = AuditEntry {
             at,
             actor,
@@ -82,8 +85,13 @@ impl DeadLetters {
         Ok(batch)
     }
 
-    /// Logs what was committed, and wakes gateways that wait for work.
-    pub(in crate::admin) async fn tell(&self, batch: &ActionResult, action: Action, actor: &str) {
+    /// Logs what was committed, and wakes idle gateways.
+    pub(in crate::admin) async fn announce(
+        &self,
+        batch: &ActionResult,
+        action: Action,
+        actor: &str,
+    ) {
         if batch.resolved.is_empty() {
             return;
         }

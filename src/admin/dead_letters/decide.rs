@@ -40,7 +40,6 @@ pub enum Refused {
     /// It is still in progress.
     #[error("not finished: {0}")]
     Unfinished(DeliveryState),
-    /// It was completed.
     #[error("already done")]
     Done,
     /// It was replayed or discarded before.
@@ -51,25 +50,19 @@ pub enum Refused {
     NoSource(String),
     /// The source has no such handler, or none for this event type.
     #[error("source `{from}` has no matching handler")]
-    NoHandler {
-        /// The source.
-        from: String,
-    },
-    /// The event was deleted.
+    NoHandler { from: String },
     #[error("the event no longer exists")]
     EventGone,
-    /// A rejected request that is not accepted either now.
+    /// A rejected request that is still not accepted.
     #[error("{0}")]
     RejectedRequest(String),
 }
 
 impl Action {
-    /// Parses it.
     pub fn of(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 
-    /// The word in the audit log.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -82,7 +75,7 @@ impl Action {
         }
     }
 
-    /// The handlers that get a new delivery; none when it is discarded.
+    /// The handlers that get a new delivery; none if it is discarded.
     pub(in crate::admin) fn decide(
         self,
         delivery: &LockedDelivery,
@@ -113,9 +106,9 @@ fn targets(delivery: &LockedDelivery, routing: &Routing) -> Result<Vec<String>, 
     let route = route.ok_or_else(|| Refused::NoSource(delivery.source.clone()))?;
     let event_type = delivery.event_type.as_deref().ok_or(Refused::EventGone)?;
     let handlers: Vec<&str> = match delivery.handler.as_str() {
-        // No handler has seen it. An event without a type goes to every handler.
+        // No handler has processed it. An event without a type goes to every handler.
         GATE if event_type == UNRECOGNISED => route.handlers.clone(),
-        GATE => (route.takers)(event_type),
+        GATE => (route.handlers_for)(event_type),
         same => route.handlers.iter().copied().filter(|handler| *handler == same).collect(),
     };
     if handlers.is_empty() {
@@ -132,8 +125,9 @@ mod tests {
 
     fn routing() -> Routing {
         let mut routing = Routing::default();
-        let takers = |event_type: &str| if event_type == "paid" { vec!["ledger"] } else { vec![] };
-        routing.add("billing", "default", vec!["ledger", "mail"], Arc::new(takers));
+        let handlers_for =
+            |event_type: &str| if event_type == "paid" { vec!["ledger"] } else { vec![] };
+        routing.add("billing", "default", vec!["ledger", "mail"], Arc::new(handlers_for));
         routing
     }
 
@@ -153,25 +147,25 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_goes_to_the_same_handler_or_from_the_gate_to_those_that_take_it_now() {
+    fn replay_goes_to_its_handler_and_from_quarantine_to_all_that_accept_it() {
         assert_eq!(replay(&dead("mail", "paid"), false).unwrap(), ["mail"]);
         assert_eq!(replay(&dead(GATE, "paid"), false).unwrap(), ["ledger"]);
         assert_eq!(replay(&dead(GATE, UNRECOGNISED), false).unwrap(), ["ledger", "mail"]);
     }
 
     #[test]
-    fn a_replay_that_nobody_would_work_on_is_refused_even_by_force() {
-        let elsewhere = LockedDelivery { source: "gone".into(), ..dead("mail", "paid") };
-        let gone = LockedDelivery { event_type: None, ..dead("mail", "paid") };
+    fn replay_without_source_or_handler_is_refused_even_with_force() {
+        let unknown_source = LockedDelivery { source: "gone".into(), ..dead("mail", "paid") };
+        let deleted = LockedDelivery { event_type: None, ..dead("mail", "paid") };
         let no_handler = Refused::NoHandler { from: "billing".into() };
-        assert_eq!(replay(&elsewhere, true), Err(Refused::NoSource("gone".into())));
+        assert_eq!(replay(&unknown_source, true), Err(Refused::NoSource("gone".into())));
         assert_eq!(replay(&dead("fax", "paid"), true), Err(no_handler.clone()));
         assert_eq!(replay(&dead(GATE, "voided"), true), Err(no_handler));
-        assert_eq!(replay(&gone, true), Err(Refused::EventGone));
+        assert_eq!(replay(&deleted, true), Err(Refused::EventGone));
     }
 
     #[test]
-    fn only_force_replays_what_is_done_or_dealt_with_and_nothing_replays_what_is_unfinished() {
+    fn force_replays_done_and_resolved_but_not_unfinished_deliveries() {
         let state = |state| LockedDelivery { state, ..dead("mail", "paid") };
         let resolution = Some(Resolution::Discarded);
         let resolved = LockedDelivery { resolution, ..dead("mail", "paid") };
@@ -185,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_cannot_be_discarded_by_any_force() {
+    fn done_deliveries_cannot_be_discarded_even_with_force() {
         let done = LockedDelivery { state: DeliveryState::Done, ..dead("mail", "paid") };
         assert_eq!(Action::Discard.decide(&done, &routing(), true), Err(Refused::Done));
     }

@@ -8,9 +8,9 @@ use crate::admin::timeline::timeline;
 use crate::admin::{AdminError, Caller, Scope};
 use crate::store::{EventPreview, PastAction, PastActionKind, Store};
 
-/// How many bytes of a body are shown.
+/// The maximum size of a body preview, in bytes.
 pub const PREVIEW: i32 = 64 * 1024;
-/// The maximum number of deliveries of one event that are shown.
+/// The maximum number of deliveries of one event in the details.
 const SIBLINGS: usize = 1000;
 
 pub(super) async fn show(
@@ -21,7 +21,7 @@ pub(super) async fn show(
 ) -> Result<DeliveryDetail, AdminError> {
     caller.needs(Scope::EventsRead)?;
     let mut siblings = store.sibling_ids(id).await?;
-    // If there are too many, this one is still among those that are shown.
+    // If there are too many, this one is still included.
     let place = siblings.iter().position(|sibling| *sibling == id).unwrap_or_default();
     siblings = siblings.into_iter().skip(place.saturating_sub(SIBLINGS - 1)).collect();
     siblings.truncate(SIBLINGS);
@@ -31,7 +31,7 @@ pub(super) async fn show(
     let payload = caller.may(Scope::PayloadRead);
     if payload {
         let target = format!("event {}, at delivery {id}", delivery.event);
-        payload_reads::note(store, caller, Read::Looked, &target, now).await?;
+        payload_reads::record(store, caller, Read::Viewed, &target, now).await?;
     }
     let preview = store.event_preview(delivery.event, if payload { PREVIEW } else { 0 }).await?;
     let mut attempts = store.attempts(&siblings).await?;
@@ -81,6 +81,6 @@ fn resolved_by(delivery: &Delivery, actions: &[PastAction]) -> Option<ResolvedBy
 /// Removes what requires `payload:read`.
 pub(in crate::admin) fn redact_payload(delivery: &mut Delivery) {
     delivery.error = None;
-    // Lanes are made of what the sender wrote, such as a path.
+    // Lanes are derived from the payload, such as a path.
     delivery.lane = None;
 }

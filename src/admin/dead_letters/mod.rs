@@ -24,9 +24,8 @@ use crate::clock::SharedClock;
 use crate::store::{DeadLetterFilter, Order, Page, Store, StoreError};
 
 /// The maximum number of rows of a page.
-const MOST: u32 = 10_000;
+const MAX_ROWS: u32 = 10_000;
 
-/// The service for dead letters and deliveries.
 #[derive(Clone)]
 pub struct DeadLetters {
     pub(super) store: Store,
@@ -37,18 +36,16 @@ pub struct DeadLetters {
 /// A part of a list that is sorted by id, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paging {
-    /// Only ids below this one: the next page.
+    /// Only ids below this one, for the next page.
     pub before: Option<i64>,
-    /// Only ids above this one: the previous page. Not with `before`.
+    /// Only ids above this one, for the previous page. Mutually exclusive with `before`.
     pub after: Option<i64>,
-    /// The maximum number of rows.
     pub limit: u32,
 }
 
 /// A page of the list of dead letters, newest first.
 #[derive(Debug, Clone)]
 pub struct DeadLetterPage {
-    /// The dead letters.
     pub items: Vec<Delivery>,
     /// [`Paging::before`] of the next page; `None` on the last page.
     pub older: Option<i64>,
@@ -57,22 +54,17 @@ pub struct DeadLetterPage {
 }
 
 impl Paging {
-    /// The first page.
     pub fn first(limit: u32) -> Self {
         Self { before: None, after: None, limit }
     }
 }
 
 impl DeadLetters {
-    /// The dead letters of `store`, replayed to the handlers that `routing` names.
+    /// Replays go to the handlers in `routing`.
     pub fn new(store: Store, clock: SharedClock, routing: Routing) -> Self {
         Self { store, clock, routing }
     }
 
-    /// How many dead letters match.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn count(&self, caller: &Caller, selection: &Selection) -> Result<u64, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let filter = self.resolve_filter(caller, selection).await?;
@@ -80,11 +72,7 @@ impl DeadLetters {
         Ok(count.unsigned_abs())
     }
 
-    /// A page of the dead letters that match, newest first. Error texts and lanes only for callers
-    /// with `payload:read`.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// A page of matching dead letters, newest first. Error texts and lanes require `payload:read`.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -93,14 +81,14 @@ impl DeadLetters {
     ) -> Result<DeadLetterPage, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let filter = self.resolve_filter(caller, selection).await?;
-        let limit = usize::try_from(paging.limit.clamp(1, MOST)).unwrap_or(1);
+        let limit = usize::try_from(paging.limit.clamp(1, MAX_ROWS)).unwrap_or(1);
         let page = Page {
             after: paging.after.unwrap_or(i64::MIN),
             before: paging.before.unwrap_or(i64::MAX),
             order: if paging.after.is_some() { Order::Up } else { Order::Down },
             limit: i64::try_from(limit + 1).unwrap_or(i64::MAX),
         };
-        // The extra row shows whether there are more.
+        // The extra row shows whether there is a next page.
         let mut ids = self.store.find_dead_letters(&filter, page).await?;
         let more = ids.len() > limit;
         ids.truncate(limit);
@@ -117,20 +105,15 @@ impl DeadLetters {
         Ok(DeadLetterPage { items, older, newer })
     }
 
-    /// A delivery in any state with its event and attempts, as far as the caller may see it.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
-    /// [`AdminError::Store`].
+    /// A delivery in any state with its event and attempts, redacted for the caller.
     pub async fn show(&self, caller: &Caller, id: i64) -> Result<DeliveryDetail, AdminError> {
         detail::show(&self.store, caller, id, self.clock.now()).await
     }
 
-    /// Replays or discards one delivery. `force` replays also what is done or resolved.
+    /// Replays or discards one delivery. `force` also replays one that is done or resolved.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsReplay`];
-    /// [`AdminError::Store`]: then nothing was done, unless it was the commit that failed.
+    /// [`AdminError::Store`]: nothing was done, unless the commit failed.
     pub async fn act(
         &self,
         caller: &Caller,
@@ -143,7 +126,7 @@ impl DeadLetters {
         let orders = ActionRequest {
             action,
             force,
-            named: true,
+            by_id: true,
             tenant: caller.tenant(),
             address: caller.address(),
             actor: caller.actor(),
@@ -158,20 +141,20 @@ impl DeadLetters {
             return Err(AdminError::NotFound(format!("delivery {id}")));
         }
         let batch = tx.commit(batch).await?.into_inner();
-        self.tell(&batch, action, caller.actor()).await;
+        self.announce(&batch, action, caller.actor()).await;
         Ok(batch)
     }
 
-    /// The filter of a selection. If it selects by group, dead letters that are not grouped yet are
-    /// grouped first: otherwise they would be left out.
+    /// The filter of a selection. Filtering by group would miss dead letters that are not grouped
+    /// yet, so those are grouped first.
     pub(super) async fn resolve_filter(
         &self,
         caller: &Caller,
         selection: &Selection,
     ) -> Result<DeadLetterFilter, StoreError> {
-        if selection.names_groups() {
+        if selection.selects_by_group() {
             Groups::new(self.store.clone(), Arc::clone(&self.clock)).catch_up().await?;
         }
-        Ok(selection.at(self.clock.now(), caller.tenant()))
+        Ok(selection.filter_at(self.clock.now(), caller.tenant()))
     }
 }

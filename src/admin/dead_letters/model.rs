@@ -193,7 +193,6 @@ impl Preview {
         self.shown_bytes < self.size_bytes
     }
 
-    /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
         match self.encoding {
             Encoding::Text => self.content.clone().into_bytes(),
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_character_does_not_make_text_binary() {
+    fn text_with_a_truncated_character_is_still_text() {
         let body = "né".as_bytes();
         let text = |body: &[u8], size| {
             let shown = Preview::new(&preview(body, size));
@@ -248,7 +247,7 @@ mod tests {
         };
         assert_eq!(text(&body[..2], 3).as_deref(), Some("n"));
         assert_eq!(text(body, 3).as_deref(), Some("né"));
-        assert_eq!(text(&body[..2], 2), None, "whole, and not text");
+        assert_eq!(text(&body[..2], 2), None, "complete, and not text");
         assert_eq!(text(b"\xffn", 3), None, "not cut within a character: not text");
     }
 

@@ -1,4 +1,4 @@
-//! Which dead letters, as an operator says it.
+//! The selection of dead letters by id or by filter.
 
 use std::fmt;
 use std::time::Duration;
@@ -62,14 +62,14 @@ pub struct Filter {
 }
 
 impl Selection {
-    /// Whether it is about groups, which are made a little after the deaths.
-    pub(super) fn names_groups(&self) -> bool {
+    /// Whether it selects by group; groups are assigned shortly after a dead letter.
+    pub(super) fn selects_by_group(&self) -> bool {
         let Self::Matching(filter) = self else { return false };
         filter.group.is_some() || filter.class.is_some()
     }
 
-    /// What it means at `now` for who sees only this tenant's.
-    pub(in crate::admin) fn at(
+    /// The filter at the time `now`, for a caller limited to `tenant`.
+    pub(in crate::admin) fn filter_at(
         &self,
         now: OffsetDateTime,
         tenant: Option<&str>,
@@ -79,7 +79,7 @@ impl Selection {
             time::Duration::try_from(age)
                 .ok()
                 .and_then(|age| now.checked_sub(age))
-                // Older than time itself: nothing is, and everything is younger.
+                // An age before all time: nothing is older.
                 .unwrap_or(OffsetDateTime::UNIX_EPOCH)
         };
         match self {
@@ -107,7 +107,7 @@ impl Selection {
 }
 
 impl fmt::Display for Selection {
-    /// In words, for the audit log.
+    /// For the audit log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filter = match self {
             Self::Ids(ids) => {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_selection_says_in_words_what_it_selects() {
+    fn selection_is_described_for_the_audit_log() {
         let filter = Filter {
             source: Some("billing".into()),
             death_reason: Some(DeathReason::Exhausted),
@@ -168,11 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn an_age_beyond_all_time_selects_nothing_older_and_everything_newer() {
+    fn age_before_all_time_selects_nothing_older_and_everything_newer() {
         let now = datetime!(2026-11-20 12:00 UTC);
         let age = Some(Duration::MAX);
         let filter = Filter { older_than: age, newer_than: age, ..Filter::default() };
-        let filter = Selection::Matching(filter).at(now, None);
+        let filter = Selection::Matching(filter).filter_at(now, None);
         assert_eq!(filter.died_before, Some(OffsetDateTime::UNIX_EPOCH));
         assert_eq!(filter.died_after, Some(OffsetDateTime::UNIX_EPOCH));
     }

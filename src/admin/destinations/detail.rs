@@ -1,4 +1,4 @@
-//! One destination: its results of the last day, its recent responses, and trying it.
+//! One destination: its statistics of the last day, its recent responses, retries and test events.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -8,24 +8,20 @@ use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason, Scope};
 use crate::store::{ACKNOWLEDGED_WITHIN, DestinationResponse, ResponseHour, Span};
 
-/// How many hours are shown.
+/// The number of hours shown.
 const HOURS: u32 = 24;
-/// The most waiting deliveries that are tried at once.
-const TRIED: i64 = 1000;
+/// The maximum number of waiting deliveries retried at once.
+const MAX_RETRIED: i64 = 1000;
 
 /// Sends test events.
 #[async_trait]
 pub trait SendTest: Send + Sync + 'static {
-    /// Sends one to the destination of this name; `None` if there is none.
+    /// Sends one to the destination of this name; `None` if it does not exist.
     async fn send_test(&self, name: &str) -> Option<DestinationResponse>;
 }
 
 impl Destinations {
-    /// One destination, as far as the caller may see it.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
-    /// [`AdminError::Store`].
+    /// One destination, redacted for the caller.
     pub async fn show(&self, caller: &Caller, name: &str) -> Result<DestinationDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut destination = self.find(caller, name).await?;
@@ -58,19 +54,18 @@ impl Destinations {
         Ok(DestinationDetail {
             next_try_at: next_try(&destination, due, now),
             success_percent: percent(delivered, failed),
-            p50_ms: within(&hours, 50),
-            p95_ms: within(&hours, 95),
+            p50_ms: percentile(&hours, 50),
+            p95_ms: percentile(&hours, 95),
             hours: hours.iter().map(hour).collect(),
             answers: responses.into_iter().map(answer).collect(),
             destination,
         })
     }
 
-    /// Retries its waiting deliveries now; returns how many deliveries became due.
+    /// Retries its waiting deliveries now; returns how many became due.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if it is paused or disabled;
-    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] if it is paused or disabled.
     pub async fn try_now(
         &self,
         caller: &Caller,
@@ -85,18 +80,17 @@ impl Destinations {
         }
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let (handler, at) = (destination.handler(), change.at);
-        let count = change.tx.try_destination(&handler, at, TRIED).await?;
+        let count = change.tx.retry_destination(&handler, at, MAX_RETRIED).await?;
         let (action, target) = ("try now", format!("destination {name}"));
         change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
     }
 
-    /// Sends it a test event, even if the destination is blocked. Without `payload:read` the text
-    /// of the response is left out.
+    /// Sends a test event, even if the destination is blocked. Without `payload:read` the text of
+    /// the response is left out.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] where it is not configured;
-    /// [`AdminError::Denied`] without [`Scope::SourcesWrite`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] if it is not configured.
     pub async fn send_test(
         &self,
         caller: &Caller,
@@ -118,7 +112,7 @@ impl Destinations {
         };
         let not_here = || AdminError::Conflict("the destination is not configured".to_owned());
         let answer = answer.ok_or_else(not_here)?;
-        self.store.answers().note(&destination.handler(), answer.clone());
+        self.store.responses().record(&destination.handler(), answer.clone());
         self.store.flush_responses(self.clock.now()).await?;
         Ok(DestinationAnswer::new(answer, caller.may(Scope::PayloadRead)))
     }
@@ -142,7 +136,7 @@ fn percent(delivered: u64, failed: u64) -> Option<f64> {
 }
 
 /// A percentile of the response times, in milliseconds.
-fn within(hours: &[(OffsetDateTime, ResponseHour)], percent: u64) -> Option<u32> {
+fn percentile(hours: &[(OffsetDateTime, ResponseHour)], percent: u64) -> Option<u32> {
     let all: u64 = hours.iter().flat_map(|(_, did)| did.within).sum();
     let mut seen = 0;
     for (place, bound) in ACKNOWLEDGED_WITHIN.into_iter().enumerate() {
@@ -161,14 +155,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_told_in_three_numbers() {
+    fn percentiles_of_a_day() {
         let mut did = ResponseHour { delivered: 2, failed: 1, ..ResponseHour::default() };
         did.within[0] = 1;
         did.within[3] = 1;
         did.within[12] = 1;
         let hours = [(datetime!(2026-11-20 12:00 UTC), did)];
         assert_eq!(percent(2, 1), Some(66.7));
-        assert_eq!((within(&hours, 50), within(&hours, 95)), (Some(10), None));
-        assert_eq!((percent(0, 0), within(&[], 50)), (None, None));
+        assert_eq!((percentile(&hours, 50), percentile(&hours, 95)), (Some(10), None));
+        assert_eq!((percent(0, 0), percentile(&[], 50)), (None, None));
     }
 }

@@ -144,7 +144,7 @@ pub struct DestinationAnswerHeader {
 }
 
 impl Destination {
-    /// A destination with this state in the database; without a URL it is not configured.
+    /// Builds it from the state in the database; without a URL it is not configured.
     pub(super) fn new(
         name: String,
         url: Option<String>,
@@ -179,19 +179,18 @@ impl Destination {
 }
 
 impl DestinationStatus {
-    /// The word for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether nothing is sent, whatever the destination responds.
+    /// Whether nothing is sent, regardless of its responses.
     pub fn is_off(self) -> bool {
         matches!(self, Self::Paused | Self::Disabled | Self::Unconfigured)
     }
 }
 
 impl DestinationAnswer {
-    /// The response, without what the destination wrote if the caller may not see it.
+    /// The response; its text only if the caller may see it.
     pub(super) fn new(stored: DestinationResponse, may_see: bool) -> Self {
         let header = |(name, value)| DestinationAnswerHeader { name, value };
         let without_text = |status: Option<u16>| match status {

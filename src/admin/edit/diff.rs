@@ -7,27 +7,26 @@ use similar::TextDiff;
 use crate::admin::pretty;
 
 /// The maximum length of the compared texts, in bytes; longer ones are truncated.
-const MOST: usize = 512 * 1024;
+const MAX_TEXT: usize = 512 * 1024;
 /// The maximum length of the diff, in bytes.
-const SHOWN: usize = 64 * 1024;
-/// The time limit of the comparison.
-const WITHIN: Duration = Duration::from_millis(500);
+const MAX_DIFF: usize = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The unified diff, and whether it is truncated. JSON is indented first.
 pub(super) fn diff(before: &str, after: &str) -> (String, bool) {
     let ((before, before_cut), (after, after_cut)) = (in_lines(before), in_lines(after));
     let mut is_partial = before_cut || after_cut;
-    let compared = TextDiff::configure().timeout(WITHIN).diff_lines(&*before, &*after);
+    let compared = TextDiff::configure().timeout(TIMEOUT).diff_lines(&*before, &*after);
     let text = compared.unified_diff().header("received", "edited").to_string();
-    is_partial |= text.len() > SHOWN;
-    (bounded(&text, SHOWN).to_owned(), is_partial)
+    is_partial |= text.len() > MAX_DIFF;
+    (bounded(&text, MAX_DIFF).to_owned(), is_partial)
 }
 
 /// The text in lines, and whether it is truncated. JSON is indented.
 fn in_lines(text: &str) -> (String, bool) {
-    let (mut lines, is_cut) = match pretty(text, MOST) {
+    let (mut lines, is_cut) = match pretty(text, MAX_TEXT) {
         Ok(lines) => (lines.text, lines.is_cut),
-        Err(_) => (bounded(text, MOST).to_owned(), text.len() > MOST),
+        Err(_) => (bounded(text, MAX_TEXT).to_owned(), text.len() > MAX_TEXT),
     };
     if !lines.ends_with('\n') {
         lines.push('\n');
@@ -44,21 +43,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_compared_by_its_fields() {
+    fn json_is_compared_field_by_field() {
         let (text, partial) = diff(r#"{"a":1,"b":{"c":"x"}}"#, r#"{"a":1,"b":{"c":"y"}}"#);
         assert!(text.contains("-    \"c\": \"x\"\n+    \"c\": \"y\"\n"), "{text}");
         assert!(text.starts_with("--- received\n+++ edited\n") && !partial);
     }
 
     #[test]
-    fn text_that_is_no_json_is_compared_as_it_is() {
+    fn other_text_is_compared_unchanged() {
         let (text, _) = diff("{\nhalf", "{\"whole\": true}");
         assert!(text.contains("-half\n") && text.contains("+  \"whole\": true\n"), "{text}");
     }
 
     #[test]
-    fn what_is_shown_is_bounded() {
+    fn diff_is_bounded() {
         let (text, partial) = diff(&"a\n".repeat(400_000), &"b\n".repeat(400_000));
-        assert!(text.len() <= SHOWN && partial);
+        assert!(text.len() <= MAX_DIFF && partial);
     }
 }

@@ -23,29 +23,28 @@ use crate::store::{
 use crate::verify::{self, enveloped};
 
 /// The maximum size of an edited body, in bytes.
-pub const MOST_EDITED: usize = 4 * 1024 * 1024;
+pub const MAX_EDITED: usize = 4 * 1024 * 1024;
 
 impl DeadLetters {
-    /// The body of a dead letter's event, for editing. JSON is indented, which changes neither its
-    /// numbers nor its texts.
+    /// The body of a dead letter's event, for editing. JSON is indented, without changes to numbers
+    /// or strings.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if the event was deleted;
-    /// [`AdminError::Invalid`] if it cannot be edited; [`AdminError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] if the event was deleted; [`AdminError::Invalid`] if it cannot be
+    /// edited.
     pub async fn to_edit(&self, caller: &Caller, delivery: i64) -> Result<String, AdminError> {
         caller.needs(Scope::PayloadRead)?;
         caller.needs(Scope::EventsEdit)?;
         let original = self.original(caller, delivery).await?;
         let target = format!("event {}, at delivery {delivery}", original.id);
-        payload_reads::note(&self.store, caller, Read::Looked, &target, self.clock.now()).await?;
+        payload_reads::record(&self.store, caller, Read::Viewed, &target, self.clock.now()).await?;
         let text = String::from_utf8_lossy(&original.shown_body()).into_owned();
         // Files are edited as they are.
         if original.envelope.is_some() {
             return Ok(text);
         }
-        Ok(match pretty(&text, MOST_EDITED) {
-            Ok(lines) if !lines.is_cut && lines.text.len() <= MOST_EDITED => lines.text,
+        Ok(match pretty(&text, MAX_EDITED) {
+            Ok(lines) if !lines.is_cut && lines.text.len() <= MAX_EDITED => lines.text,
             _ => text,
         })
     }
@@ -81,10 +80,8 @@ impl DeadLetters {
     /// replay would go to.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] if the delivery cannot be replayed;
-    /// [`AdminError::Invalid`] if the body is invalid, the original cannot be edited, or without a
-    /// reason; [`AdminError::Denied`] without
-    /// [`Scope::PayloadRead`] and [`Scope::EventsEdit`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] if the delivery cannot be replayed; [`AdminError::Invalid`] if the
+    /// body is invalid, the original cannot be edited, or without a reason.
     pub async fn edit(
         &self,
         caller: &Caller,
@@ -111,7 +108,8 @@ impl DeadLetters {
         let created = tx.insert_replays(&pairs, Some(event), at).await?;
         tx.resolve(&[delivery], Resolution::Replayed, at).await?;
         let action = Action::Replay.as_str();
-        tx.note(OperatorAction { at, actor, action, reason, job: None }, &[], &created).await?;
+        tx.record_action(OperatorAction { at, actor, action, reason, job: None }, &[], &created)
+            .await?;
         let entry = AuditEntry {
             at,
             actor,
@@ -138,7 +136,7 @@ impl DeadLetters {
         let original = self.store.event(dead.event).await?;
         let original = original
             .ok_or_else(|| AdminError::Conflict("the event no longer exists".to_owned()))?;
-        if original.body.len() > MOST_EDITED {
+        if original.body.len() > MAX_EDITED {
             return Err(too_long());
         }
         if std::str::from_utf8(&original.body).is_err() {
@@ -157,7 +155,7 @@ impl DeadLetters {
         body: &Bytes,
     ) -> Result<(StoredEvent, Option<Vec<u8>>), AdminError> {
         let original = self.original(caller, delivery).await?;
-        if body.len() > MOST_EDITED {
+        if body.len() > MAX_EDITED {
             return Err(too_long());
         }
         // A file may contain anything. All other bodies are JSON.
@@ -201,7 +199,7 @@ fn are_alike(one: &[u8], other: &[u8]) -> bool {
 }
 
 fn too_long() -> AdminError {
-    AdminError::Invalid(format!("an edited body must have at most {MOST_EDITED} bytes"))
+    AdminError::Invalid(format!("an edited body must have at most {MAX_EDITED} bytes"))
 }
 
 fn no_envelope() -> AdminError {

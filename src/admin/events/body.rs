@@ -10,23 +10,16 @@ use crate::store::EventId;
 /// The maximum size of a slice, in bytes.
 pub const SLICE: u32 = 1024 * 1024;
 
-/// A slice of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodySlice {
-    /// The size of the whole body, in bytes.
     pub size: u64,
-    /// Where the slice begins.
     pub from: u64,
-    /// Its bytes: fewer than requested at the end of the body, none beyond it.
+    /// Fewer than requested at the end of the body, none beyond it.
     pub bytes: Bytes,
 }
 
 impl Monitoring {
     /// Up to `most` bytes of a body, at most [`SLICE`], from the byte at offset `from`.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::PayloadRead`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn body(
         &self,
         caller: &Caller,
@@ -35,14 +28,19 @@ impl Monitoring {
         most: u32,
     ) -> Result<BodySlice, AdminError> {
         let slice = self.slice(caller, event, from, most).await?;
-        self.note(caller, Read::Looked, event).await?;
+        self.record_read(caller, Read::Viewed, event).await?;
         Ok(slice)
     }
 
     /// Records in the audit log that a body is read.
-    async fn note(&self, caller: &Caller, read: Read, event: EventId) -> Result<(), AdminError> {
+    async fn record_read(
+        &self,
+        caller: &Caller,
+        read: Read,
+        event: EventId,
+    ) -> Result<(), AdminError> {
         let target = format!("event {event}");
-        payload_reads::note(&self.store, caller, read, &target, self.clock.now()).await
+        payload_reads::record(&self.store, caller, read, &target, self.clock.now()).await
     }
 
     async fn slice(
@@ -68,17 +66,14 @@ impl Monitoring {
         Ok(BodySlice { size: whole.len() as u64, from, bytes: whole.slice(begin..end) })
     }
 
-    /// A whole body, slice by slice, and its size.
-    ///
-    /// # Errors
-    /// As [`Monitoring::body`]; later slices may fail too.
+    /// A whole body, slice by slice, and its size. A later slice may fail too.
     pub async fn download(
         &self,
         caller: &Caller,
         event: EventId,
     ) -> Result<(u64, impl Stream<Item = Result<Bytes, AdminError>> + use<>), AdminError> {
         let first = self.slice(caller, event, 0, SLICE).await?;
-        self.note(caller, Read::Downloaded, event).await?;
+        self.record_read(caller, Read::Downloaded, event).await?;
         let size = first.size;
         let (monitoring, caller) = (self.clone(), caller.clone());
         let slices = stream::try_unfold(Some(first), move |slice| {

@@ -15,10 +15,6 @@ const RELATED: i64 = 20;
 
 impl Monitoring {
     /// The details of an event, without its body.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn event(&self, caller: &Caller, id: EventId) -> Result<EventDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let not_found = || AdminError::NotFound(format!("event {id}"));

@@ -13,4 +13,4 @@ pub use model::{
     DeliveryCounts, EditMade, EventDetail, EventPage, EventPayload, EventProof, EventSummary,
     RelatedEvents,
 };
-pub use search::{EventFacets, EventMatches, MOST_EVENTS, Search};
+pub use search::{EventFacets, EventMatches, MAX_EVENTS, Search};

@@ -1,5 +1,3 @@
-//! Searching events.
-
 use time::OffsetDateTime;
 
 use crate::admin::{AdminError, Caller, EventPage, EventSummary, Monitoring, Scope};
@@ -7,16 +5,13 @@ use crate::store::{Counter, DeliveryState, EventFilter, EventId, IdRange, KeyDig
 use crate::verify::{EventKey, Quarantine, Strength};
 
 /// The maximum number of events per page.
-pub const MOST_EVENTS: u32 = 500;
-/// The longest search text, in bytes.
-const MOST_TEXT: usize = 1024;
+pub const MAX_EVENTS: u32 = 500;
+const MAX_TEXT: usize = 1024;
 
 /// A search. All given parts must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
-    /// The source.
     pub source: Option<String>,
-    /// The provider.
     pub provider: Option<String>,
     /// The event type; a trailing `*` is a wildcard.
     pub event_type: Option<String>,
@@ -30,7 +25,6 @@ pub struct Search {
     pub id: Option<String>,
     /// The deduplication key: the sender's event id, or the SHA-256 of the body in hexadecimal.
     pub key: Option<String>,
-    /// The strength of the proof.
     pub strength: Option<Strength>,
     /// A text in the first 64 KiB of the body, byte for byte.
     pub text: Option<String>,
@@ -39,7 +33,6 @@ pub struct Search {
 /// The events on one page of a search.
 #[derive(Debug, Clone)]
 pub struct EventMatches {
-    /// The events, newest first.
     pub events: Vec<EventSummary>,
     /// The `before` of the next page; `None` on the last page.
     pub next: Option<EventId>,
@@ -77,9 +70,7 @@ impl Monitoring {
     /// Up to `limit` matching events, newest first, before the event `before`.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`], or for a text without
-    /// [`Scope::PayloadRead`]; [`AdminError::Invalid`] for a malformed id or a text that is too
-    /// long; [`AdminError::Store`].
+    /// [`AdminError::Invalid`] for a malformed id or a text that is too long.
     pub async fn events(
         &self,
         caller: &Caller,
@@ -99,23 +90,20 @@ impl Monitoring {
         if let Some(EventId(before)) = before {
             range.below = range.below.min(before);
         }
-        let limit = i64::from(limit.clamp(1, MOST_EVENTS));
+        let limit = i64::from(limit.clamp(1, MAX_EVENTS));
         if let Some(key) = &search.key {
             return self.with_key(caller, key.trim(), &filter, range).await;
         }
         let found = self.store.search_events(&filter, range, limit).await?;
         Ok(EventMatches {
             complete: found.reached.is_none(),
-            looked_back_to: found.reached.map(EventId::made_at),
+            looked_back_to: found.reached.map(EventId::assigned_at),
             next: found.reached,
             events: found.events,
         })
     }
 
     /// Values to filter by.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn facets(&self, caller: &Caller) -> Result<EventFacets, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let now = self.clock.now();
@@ -126,7 +114,7 @@ impl Monitoring {
             let of = counted.iter().filter(|one| one.source == source && new.contains(&one.what));
             of.map(|one| one.count).sum()
         };
-        let sources = self.topology.seen_by(caller.tenant());
+        let sources = self.topology.visible_to(caller.tenant());
         let event_types = self.store.recent_types(caller.tenant()).await?;
         Ok(EventFacets {
             sources: sources.map(|source| (source.name.clone(), events(&source.name))).collect(),
@@ -149,7 +137,7 @@ impl Monitoring {
             keys.push(EventKey::BodyDigest(digest));
             keys.push(EventKey::Signed(digest.to_vec()));
         }
-        let sources: Vec<_> = self.topology.seen_by(caller.tenant()).collect();
+        let sources: Vec<_> = self.topology.visible_to(caller.tenant()).collect();
         let mut digests: Vec<KeyDigest> = Vec::new();
         for source in &sources {
             let (tenant, name) = (&source.tenant, &source.name);
@@ -162,7 +150,7 @@ impl Monitoring {
             }
         }
         let mut events = Vec::new();
-        for event in self.store.events_under(&digests).await? {
+        for event in self.store.events_with_keys(&digests).await? {
             let only = range.and(IdRange::of(event));
             events.extend(self.store.search_events(filter, only, 1).await?.events);
         }
@@ -174,9 +162,9 @@ fn filter(caller: &Caller, search: &Search) -> Result<EventFilter, AdminError> {
     let text = search.text.as_ref().filter(|text| !text.is_empty());
     if let Some(text) = text {
         caller.needs(Scope::PayloadRead)?;
-        if text.len() > MOST_TEXT {
+        if text.len() > MAX_TEXT {
             return Err(AdminError::Invalid(format!(
-                "the search text must have at most {MOST_TEXT} bytes"
+                "the search text must have at most {MAX_TEXT} bytes"
             )));
         }
     }

@@ -1,7 +1,7 @@
-//! Explains to operators why a source rejects a request.
+//! Explains why a source rejects a request.
 //!
-//! - [`Verifiers`] are the verifiers of the configured sources, with the retired secrets, which only
-//!   explain.
+//! - [`Verifiers`] are the verifiers of the configured sources, with their retired secrets, which
+//!   are used for explanations only.
 //! - A [`RecordedRequest`] is read from HTTP or JSON.
 //! - [`explain`] checks one against a source. It changes and stores nothing.
 
@@ -17,13 +17,11 @@ use super::{AdminError, Caller, RecordedRequest, Scope};
 use crate::verify::diagnose::{Case, explain as explain_case};
 use crate::verify::{RequestHead, Secret, SenderInfo, Verifier};
 
-/// How the requests of each source are verified.
 #[derive(Clone, Default)]
 pub struct Verifiers {
     sources: HashMap<String, SourceVerifier>,
 }
 
-/// How the requests of one source are verified.
 #[derive(Clone)]
 pub(super) struct SourceVerifier {
     pub(super) tenant: String,
@@ -32,16 +30,13 @@ pub(super) struct SourceVerifier {
 }
 
 impl Verifiers {
-    /// Adds a source; `retired` secrets only explain.
+    /// Adds a source; `retired` secrets are used for explanations only.
     pub fn add(&mut self, source: &str, tenant: &str, verifier: Verifier, retired: Vec<Secret>) {
         let tenant = tenant.to_owned();
         self.sources.insert(source.to_owned(), SourceVerifier { tenant, verifier, retired });
     }
 
-    /// The names of the sources that the caller may check a request against.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without `secrets:write`.
+    /// The sources visible to the caller.
     pub fn names(&self, caller: &Caller) -> Result<Vec<String>, AdminError> {
         caller.needs(Scope::SecretsWrite)?;
         let visible = self.sources.iter().filter(|(_, source)| source.is_visible(caller));
@@ -50,7 +45,7 @@ impl Verifiers {
         Ok(names)
     }
 
-    /// The verifier of a source that the caller may see.
+    /// The verifier of a source visible to the caller.
     pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceVerifier, AdminError> {
         let found = self.sources.get(source);
         found
@@ -79,7 +74,7 @@ impl SourceVerifier {
                 head.headers.push(known, Bytes::copy_from_slice(value));
             }
         }
-        // Kept with the event that a rejected request becomes.
+        // Kept with the event if the rejected request is accepted later.
         let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         head.along = SenderInfo::kept(all);
         head
@@ -99,12 +94,8 @@ impl SourceVerifier {
     }
 }
 
-/// Explains how a source judges a request that arrived at `at`, unless the request has a time of its
-/// own. `offered` secrets, which the source does not have, are tried too.
-///
-/// # Errors
-/// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`] where there is no
-/// such source.
+/// Explains how a source judges a request that arrived at `at`, unless the request has a time of
+/// its own. `offered` are additional secrets to try.
 pub fn explain(
     caller: &Caller,
     verifiers: &Verifiers,

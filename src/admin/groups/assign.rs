@@ -12,20 +12,17 @@ use crate::store::{GroupUpdate, StoreError, Tx, UngroupedDeadLetter};
 
 /// The maximum number of dead letters of one transaction.
 const BATCH: i64 = 1000;
-/// How often ungrouped dead letters are looked for.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often to look for ungrouped dead letters.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// The maximum number of groups of one tenant, source, handler and reason. Beyond it, dead letters
 /// join a group without a message: otherwise a handler whose errors contain variable words would
 /// create a group for each.
-const MOST_ALIKE: i64 = 500;
-/// How many batches a reader of the groups waits for.
-const WAITED_FOR: usize = 3;
+const MAX_SIMILAR: i64 = 500;
+/// The maximum number of batches that a reader of the groups waits for.
+const MAX_CATCH_UP: usize = 3;
 
 impl Groups {
-    /// Groups a batch of dead letters that are not grouped yet; returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nothing was done.
+    /// Groups a batch of ungrouped dead letters; returns their number.
     pub async fn step(&self) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
         let ungrouped = tx.lock_ungrouped(BATCH).await?;
@@ -34,14 +31,14 @@ impl Groups {
         }
         let growths = merged(ungrouped.iter());
         let growths = bounded(&mut tx, growths).await?;
-        tx.grow_groups(&growths).await?;
-        tx.forget_group_hours(self.clock.now()).await?;
+        tx.add_to_groups(&growths).await?;
+        tx.delete_old_group_hours(self.clock.now()).await?;
         Ok(tx.commit(ungrouped.len()).await?.into_inner())
     }
 
-    /// Groups the newest dead letters before the groups are read; if there are very many, a part.
+    /// Groups the newest dead letters before the groups are read; with a large backlog only a part.
     pub(in crate::admin) async fn catch_up(&self) -> Result<(), StoreError> {
-        for _ in 0..WAITED_FOR {
+        for _ in 0..MAX_CATCH_UP {
             if self.step().await? == 0 {
                 break;
             }
@@ -60,7 +57,7 @@ impl Groups {
                     warn!(error = &error as &dyn std::error::Error, "cannot group dead letters");
                 }
             }
-            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
                 return;
             }
         }
@@ -103,7 +100,7 @@ fn add(growths: &mut BTreeMap<[u8; 32], GroupUpdate>, new: GroupUpdate) {
     }
 }
 
-/// Beyond [`MOST_ALIKE`] similar groups, the rest joins the one without a message.
+/// Beyond [`MAX_SIMILAR`] similar groups, the rest joins the one without a message.
 async fn bounded(
     tx: &mut Tx<'_>,
     growths: BTreeMap<[u8; 32], GroupUpdate>,
@@ -118,10 +115,10 @@ async fn bounded(
             let like = (names, new.death_reason.as_str());
             let count = match alike.get(&like) {
                 Some(count) => *count,
-                None => tx.groups_like(&new).await?,
+                None => tx.count_similar_groups(&new).await?,
             };
             alike.insert(like, count + 1);
-            if count >= MOST_ALIKE {
+            if count >= MAX_SIMILAR {
                 new.message.clear();
                 new.fingerprint = fingerprint(&new);
             }
@@ -131,7 +128,7 @@ async fn bounded(
     Ok(within.into_values().collect())
 }
 
-/// The digest of what the members of a group have in common. Lengths keep its parts apart.
+/// The digest of what the members of a group have in common. Each part is preceded by its length.
 fn fingerprint(new: &GroupUpdate) -> [u8; 32] {
     let mut digest = Sha256::new();
     let reason = new.death_reason.as_str();
@@ -139,7 +136,7 @@ fn fingerprint(new: &GroupUpdate) -> [u8; 32] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    // Equal texts may be of different classes.
+    // Equal texts may be in different classes.
     digest.update(new.class.as_str());
     digest.finalize().into()
 }

@@ -21,14 +21,13 @@ pub use normalize::normalize;
 use super::{AdminError, Caller, Scope};
 use crate::clock::SharedClock;
 pub use crate::store::UnknownClass;
-use crate::store::{GroupFilter, GroupPlace, GroupRow, Store};
+use crate::store::{GroupFilter, GroupPosition, GroupRow, Store};
 
 /// The number of hours of a trend.
 const TREND: usize = 24;
 /// The maximum number of groups of a page.
-const MOST: u32 = 1000;
+const MAX_GROUPS: u32 = 1000;
 
-/// The service for groups of dead letters.
 #[derive(Clone)]
 pub struct Groups {
     store: Store,
@@ -38,11 +37,8 @@ pub struct Groups {
 /// A filter for groups; all given fields must match.
 #[derive(Debug, Clone, Default)]
 pub struct GroupSelection {
-    /// Only this source.
     pub source: Option<String>,
-    /// Only this handler.
     pub handler: Option<String>,
-    /// Only this class.
     pub class: Option<Class>,
     /// Whether groups without open dead letters are included.
     pub resolved: bool,
@@ -50,7 +46,7 @@ pub struct GroupSelection {
 
 /// A position in the list of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupCursor(GroupPlace);
+pub struct GroupCursor(GroupPosition);
 
 /// A page of the list of groups.
 #[derive(Debug, Clone)]
@@ -62,15 +58,11 @@ pub struct GroupPage {
 }
 
 impl Groups {
-    /// The groups of `store`.
     pub fn new(store: Store, clock: SharedClock) -> Self {
         Self { store, clock }
     }
 
-    /// A page of the groups. Dead letters that are not grouped yet are grouped first.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// A page of the groups. Ungrouped dead letters are grouped first.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -87,22 +79,18 @@ impl Groups {
             class: selection.class,
             resolved: selection.resolved,
         };
-        let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(1);
+        let limit = usize::try_from(limit.clamp(1, MAX_GROUPS)).unwrap_or(1);
         let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         let mut rows = self.store.groups(&filter, after.map(|after| after.0), one_more).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let place =
-            |row: &GroupRow| GroupPlace { open: row.open, last_at: row.last_at, id: row.id };
+            |row: &GroupRow| GroupPosition { open: row.open, last_at: row.last_at, id: row.id };
         let next = rows.last().filter(|_| more).map(|row| GroupCursor(place(row)));
         Ok(GroupPage { items: self.shown(caller, rows).await?, next })
     }
 
-    /// One group. Dead letters that are not grouped yet are grouped first.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
-    /// [`AdminError::Store`].
+    /// One group. Ungrouped dead letters are grouped first.
     pub async fn show(&self, caller: &Caller, id: i64) -> Result<Group, AdminError> {
         caller.needs(Scope::EventsRead)?;
         self.catch_up().await?;
@@ -111,10 +99,7 @@ impl Groups {
         shown.ok_or_else(|| AdminError::NotFound(format!("group {id}")))
     }
 
-    /// Number of open dead letters by class, without classes that have none.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// The number of open dead letters by class, without classes that have none.
     pub async fn by_class(&self, caller: &Caller) -> Result<Vec<(Class, u64)>, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let counts = self.store.open_by_class(caller.tenant()).await?;
@@ -147,10 +132,9 @@ impl Groups {
 impl GroupCursor {
     /// The position after a group.
     pub fn behind(open: i64, last_at: OffsetDateTime, id: i64) -> Self {
-        Self(GroupPlace { open, last_at, id })
+        Self(GroupPosition { open, last_at, id })
     }
 
-    /// The arguments of [`GroupCursor::behind`].
     pub fn parts(self) -> (i64, OffsetDateTime, i64) {
         (self.0.open, self.0.last_at, self.0.id)
     }
@@ -158,7 +142,7 @@ impl GroupCursor {
 
 impl fmt::Display for GroupCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let GroupPlace { open, last_at, id } = self.0;
+        let GroupPosition { open, last_at, id } = self.0;
         write!(f, "{open}.{}.{id}", last_at.unix_timestamp_nanos() / 1000)
     }
 }
@@ -174,7 +158,7 @@ impl FromStr for GroupCursor {
             let id = parts.next()?.parse().ok()?;
             let nanos = micros.checked_mul(1000)?;
             let last_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
-            parts.next().is_none().then_some(Self(GroupPlace { open, last_at, id }))
+            parts.next().is_none().then_some(Self(GroupPosition { open, last_at, id }))
         };
         read().ok_or_else(|| AdminError::Invalid("invalid cursor: start without one".to_owned()))
     }
@@ -187,9 +171,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_the_list_is_read_back_from_its_text() {
+    fn cursor_round_trips() {
         let place =
-            GroupPlace { open: 3, last_at: datetime!(2026-11-20 12:00:00.123_456 UTC), id: 7 };
+            GroupPosition { open: 3, last_at: datetime!(2026-11-20 12:00:00.123_456 UTC), id: 7 };
         let text = GroupCursor(place).to_string();
         assert_eq!(text.parse::<GroupCursor>().unwrap(), GroupCursor(place));
         for wrong in ["", "1.2", "1.2.3.4", "a.1.1", "1.99999999999999999999999999.1"] {

@@ -1,10 +1,9 @@
-//! The key of an error text: the text without what varies from one event to the next. Pure, and
-//! bounded.
+//! Normalises an error text: removes what varies from one event to the next. Pure, and bounded.
 //!
 //! Values vary: numbers, ids, addresses, paths, quoted texts. Names do not: a field, a constraint,
-//! a type, a status code or an SQLSTATE says which fault it is, so those stay. In backticks stands a
-//! name, unless the words before say that a value does; in other quotes stands a value, unless the
-//! words around say that a name does.
+//! a type, a status code or an SQLSTATE identifies the error, so those stay. Text in backticks is a
+//! name unless the words before announce a value; text in other quotes is a value unless the words
+//! around it announce a name.
 
 mod words;
 
@@ -13,14 +12,14 @@ mod tests;
 
 use words::{Last, Word, is_path, word};
 
-/// The longest key, in characters.
-const MOST: usize = 300;
-/// How much of a text is looked at, in characters.
-const LOOKED_AT: usize = 2000;
-/// The longest name in quotes, in bytes.
+/// The maximum length of a normalised text, in characters.
+const MAX_KEY: usize = 300;
+/// The maximum length of the text that is read, in characters.
+const MAX_READ: usize = 2000;
+/// The maximum length of a quoted name, in bytes.
 const NAME: usize = 100;
 
-/// What comes before a value in backticks; a few of them are how serde writes what it has found.
+/// Words before a value in backticks; some are what serde writes before the unexpected value.
 const BEFORE_VALUES: &[&str] = &[
     "boolean",
     "character",
@@ -33,7 +32,7 @@ const BEFORE_VALUES: &[&str] = &[
     "value",
     "variant",
 ];
-/// What comes before a name in quotes.
+/// Words before a quoted name.
 const BEFORE_NAMES: &[&str] = &[
     "attribute",
     "column",
@@ -53,7 +52,7 @@ const BEFORE_NAMES: &[&str] = &[
     "type",
     "variable",
 ];
-/// What comes after a name in quotes.
+/// Words after a quoted name.
 const AFTER_NAMES: &[&str] = &[" is required", " is a required", " is missing", " is not allowed"];
 
 /// The first line of an error text, without the values in it.
@@ -66,7 +65,7 @@ const AFTER_NAMES: &[&str] = &[" is required", " is a required", " is missing", 
 /// assert_eq!(normalize(text), text);
 /// ```
 pub fn normalize(text: &str) -> String {
-    let bound = text.char_indices().nth(LOOKED_AT).map_or(text.len(), |(end, _)| end);
+    let bound = text.char_indices().nth(MAX_READ).map_or(text.len(), |(end, _)| end);
     let mut rest = text.get(..bound).unwrap_or_default().trim_start();
     let mut key = String::new();
     let mut length = 0;
@@ -84,13 +83,13 @@ pub fn normalize(text: &str) -> String {
             },
             _ => {
                 let (found, after) = split(rest, |c| !c.is_whitespace() && !is_quote(c));
-                let Word { text, last: said } = word(found, after, last);
-                last = said;
+                let Word { text, last: next } = word(found, after, last);
+                last = next;
                 (text, after)
             }
         };
         length += piece.chars().count();
-        if length > MOST {
+        if length > MAX_KEY {
             break;
         }
         key.push_str(&piece);
@@ -107,14 +106,14 @@ fn is_quote(c: char) -> bool {
     matches!(c, '\'' | '"' | '`')
 }
 
-/// A text in two: as long as `is` holds, and the rest.
+/// Splits a text after the prefix for which `is` holds.
 fn split(text: &str, is: impl Fn(char) -> bool) -> (&str, &str) {
     let rest = text.trim_start_matches(is);
     (text.strip_suffix(rest).unwrap_or_default(), rest)
 }
 
-/// What stands in quotes at the beginning of `text`, and what comes after; none where the sign is
-/// an apostrophe.
+/// The quoted text at the beginning of `text`, normalised, and the rest; `None` if the quote is an
+/// apostrophe.
 fn quoted<'a>(text: &'a str, quote: char, last: &mut Last, key: &str) -> Option<(String, &'a str)> {
     // As in `doesn't`.
     if quote == '\'' && key.ends_with(char::is_alphanumeric) {
@@ -122,7 +121,7 @@ fn quoted<'a>(text: &'a str, quote: char, last: &mut Last, key: &str) -> Option<
     }
     let inner = text.strip_prefix(quote)?;
     let Some((inside, after)) = ended(inner, quote) else {
-        // Cut off within a value, perhaps by ourselves. An apostrophe ends nothing.
+        // Truncated within a value, perhaps by us. An apostrophe ends nothing.
         return (quote == '"').then(|| ("<text>".to_owned(), ""));
     };
     let is_name = if quote == '`' {
@@ -131,12 +130,12 @@ fn quoted<'a>(text: &'a str, quote: char, last: &mut Last, key: &str) -> Option<
         last.is_one_of(BEFORE_NAMES) || AFTER_NAMES.iter().any(|next| after.starts_with(next))
     };
     let piece = if is_name && may_be_name(inside) {
-        let Word { text, last: said } = if is_file(inside) {
+        let Word { text, last: next } = if is_file(inside) {
             Word { text: "<path>".to_owned(), last: Last::default() }
         } else {
             words::name(inside)
         };
-        *last = said;
+        *last = next;
         format!("{quote}{text}{quote}")
     } else {
         *last = Last::default();
@@ -145,7 +144,7 @@ fn quoted<'a>(text: &'a str, quote: char, last: &mut Last, key: &str) -> Option<
     Some((piece, after))
 }
 
-/// What stands before the closing quote, and what comes after it.
+/// The text before the closing quote, and the rest.
 fn ended(inner: &str, quote: char) -> Option<(&str, &str)> {
     let mut escaped = false;
     for (place, c) in inner.char_indices() {
@@ -160,7 +159,7 @@ fn ended(inner: &str, quote: char) -> Option<(&str, &str)> {
         }
         escaped = c == '\\' && !escaped && quote != '`';
     }
-    // Ruby writes a name `so'.
+    // Ruby quotes a name `so'.
     if quote == '`' {
         let (inside, after) = inner.split_once('\'')?;
         return may_be_name(inside).then_some((inside, after));
@@ -168,14 +167,14 @@ fn ended(inner: &str, quote: char) -> Option<(&str, &str)> {
     None
 }
 
-/// Whether it can be a name, a path of fields, or a type.
+/// Whether it may be a name, a path of fields, or a type.
 fn may_be_name(inside: &str) -> bool {
     (1..=NAME).contains(&inside.len())
         && inside.chars().all(|c| c.is_alphanumeric() || "_-./:$[]<>*#=".contains(c))
         && inside.contains(char::is_alphabetic)
 }
 
-/// Whether it is the path of a file, rather than one of fields such as `/data/object`.
+/// Whether it is a file path, not a path of fields such as `/data/object`.
 fn is_file(inside: &str) -> bool {
     let (_, last) = inside.rsplit_once('/').unwrap_or_default();
     is_path(inside) && (!inside.starts_with('/') || last.contains('.'))

@@ -1,4 +1,4 @@
-//! What a job does, and the scope that it requires.
+//! The action of a job, and the scope it requires.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -34,7 +34,6 @@ pub enum RejectedAction {
 }
 
 impl RejectedAction {
-    /// The word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -59,7 +58,6 @@ impl From<RejectedAction> for JobAction {
 }
 
 impl JobAction {
-    /// The verb, for users.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Replay => "replay",
@@ -68,7 +66,7 @@ impl JobAction {
         }
     }
 
-    /// Whether it is about rejected requests.
+    /// Whether it applies to rejected requests.
     pub fn is_about_rejected(self) -> bool {
         matches!(self, Self::ReprocessRejected | Self::DiscardRejected)
     }

@@ -39,10 +39,10 @@ use crate::store::{Alert, DeadLetterFilter, JobRow, NewJob, Order, Page, Severit
 
 /// How long a plan can be started.
 pub const PLAN_LASTS: Duration = Duration::minutes(15);
-/// How many of the matches a plan shows.
+/// The number of matches that a plan shows.
 pub const SAMPLE: u16 = 10;
-/// The most deliveries that are listed by id.
-const MOST_IDS: usize = 10_000;
+/// The maximum number of deliveries listed by id.
+const MAX_IDS: usize = 10_000;
 /// A job on more items raises an alert.
 const ALERT_BEYOND: u64 = 100;
 
@@ -51,11 +51,9 @@ struct Resolved {
     filter: DeadLetterFilter,
     matched: i64,
     up_to: i64,
-    /// The ids of the sample.
     ids: Vec<i64>,
 }
 
-/// Plans, starts, lists and cancels jobs.
 #[derive(Clone)]
 pub struct Jobs {
     dead_letters: DeadLetters,
@@ -65,7 +63,6 @@ pub struct Jobs {
     started: Arc<Notify>,
 }
 
-/// The limits of a job, as they are stored.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     cap: Option<i64>,
@@ -83,21 +80,16 @@ impl Limits {
 }
 
 impl Jobs {
-    /// Jobs on dead letters.
     pub fn new(dead_letters: DeadLetters) -> Self {
         Self { dead_letters, rejected_requests: None, started: Arc::default() }
     }
 
-    /// The same, also for jobs on rejected requests.
     #[must_use]
     pub fn with_rejected_requests(self, rejected_requests: RejectedRequests) -> Self {
         Self { rejected_requests: Some(rejected_requests), ..self }
     }
 
     /// What a job would process now. Nothing is recorded.
-    ///
-    /// # Errors
-    /// As [`Jobs::plan`].
     pub async fn preview(
         &self,
         caller: &Caller,
@@ -111,9 +103,8 @@ impl Jobs {
     /// Plans a job. Nothing is changed until it is started.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] when nothing matches; [`AdminError::Invalid`] without a
-    /// reason, with a cap or rate of nothing, or with too many ids; [`AdminError::Denied`]
-    /// without [`Scope::EventsReplay`]; [`AdminError::Store`].
+    /// [`AdminError::NotFound`] when nothing matches; [`AdminError::Invalid`] without a reason,
+    /// with a cap or rate of zero, or with too many ids.
     pub async fn plan(
         &self,
         caller: &Caller,
@@ -177,9 +168,9 @@ impl Jobs {
         Reason::new(&request.reason)?;
         Limits::new(request.cap, request.rate)?;
         if let Selection::Ids(ids) = &request.selection
-            && ids.len() > MOST_IDS
+            && ids.len() > MAX_IDS
         {
-            let text = format!("at most {MOST_IDS} ids are allowed");
+            let text = format!("at most {MAX_IDS} ids are allowed");
             return Err(AdminError::Invalid(text));
         }
         let store = &self.dead_letters.store;
@@ -202,9 +193,7 @@ impl Jobs {
     /// Starts a plan; a gateway executes it.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when it was started or
-    /// cancelled, or has expired; [`AdminError::Denied`] without [`Scope::EventsReplay`];
-    /// [`AdminError::Store`].
+    /// [`AdminError::Conflict`] when it was started or cancelled, or has expired.
     pub async fn start(&self, caller: &Caller, id: i64) -> Result<Job, AdminError> {
         let started = self.begin(caller, id, None).await?;
         self.started.notify_one();
@@ -212,9 +201,6 @@ impl Jobs {
     }
 
     /// Starts a plan, and returns the only worker that executes it.
-    ///
-    /// # Errors
-    /// As [`Jobs::start`].
     pub async fn start_here(&self, caller: &Caller, id: i64) -> Result<Worker, AdminError> {
         let token = uuid::Uuid::new_v4();
         self.begin(caller, id, Some(token)).await?;
@@ -266,8 +252,7 @@ impl Jobs {
     /// Cancels a job or a plan, after the current batch. Completed work is not undone.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Conflict`] when it has ended;
-    /// [`AdminError::Denied`] without [`Scope::EventsReplay`]; [`AdminError::Store`].
+    /// [`AdminError::Conflict`] when it has ended.
     pub async fn cancel(
         &self,
         caller: &Caller,
@@ -286,19 +271,12 @@ impl Jobs {
     }
 
     /// A job with a sample and its outcome.
-    ///
-    /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Denied`] without [`Scope::EventsRead`];
-    /// [`AdminError::Store`].
     pub async fn show(&self, caller: &Caller, id: i64) -> Result<JobDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         self.detail(caller, id).await
     }
 
     /// Up to `limit` jobs with a lower id than `before`, newest first.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn list(
         &self,
         caller: &Caller,

@@ -194,7 +194,7 @@ impl Job {
         }
     }
 
-    /// Whether it processes nothing more.
+    /// Whether it has stopped processing.
     pub fn has_ended(&self) -> bool {
         !matches!(self.state, JobState::Planned | JobState::Running)
     }

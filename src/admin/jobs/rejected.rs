@@ -17,14 +17,14 @@ use crate::store::{JobLease, JobProgress, JobRow, NewJob, RejectedRequestSelecti
 /// The most rejected requests of one batch.
 const BATCH: i64 = 25;
 /// How long a job waits when a request could not be recorded.
-const BUSY: Duration = Duration::SECOND;
+const BUSY_DELAY: Duration = Duration::SECOND;
 
 impl Jobs {
     /// Plans a job on rejected requests: a dry run that counts the matches and, for reprocessing,
     /// those that would be accepted now.
     ///
     /// # Errors
-    /// As [`Jobs::plan`], with [`Scope::SecretsWrite`].
+    /// As [`Jobs::plan`].
     pub async fn plan_rejected(
         &self,
         caller: &Caller,
@@ -76,7 +76,6 @@ impl Jobs {
         self.record_plan(caller, &new).await
     }
 
-    /// The service for rejected requests.
     pub(super) fn rejected_requests(&self) -> Result<&RejectedRequests, AdminError> {
         let none = || AdminError::Conflict("rejected requests are not available here".to_owned());
         self.rejected_requests.as_ref().ok_or_else(none)
@@ -128,7 +127,7 @@ impl Jobs {
             }
         };
         let resolved = count(&batch.resolved);
-        let waits = batch.busy.is_some().then(|| now + BUSY);
+        let waits = batch.busy.is_some().then(|| now + BUSY_DELAY);
         let batch_done = ActionResult {
             resolved: batch.resolved,
             created: batch.created,

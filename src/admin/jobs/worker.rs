@@ -12,13 +12,13 @@ use crate::admin::dead_letters::ActionRequest;
 use crate::admin::{Action, ActionResult};
 use crate::store::{DeadLetterFilter, JobLease, JobProgress, JobRow, Order, Page, StoreError};
 
-/// The most deliveries of one batch, which is one transaction.
+/// The maximum number of deliveries of one batch, which is one transaction.
 pub const BATCH: u16 = 500;
-/// How long a worker may be silent before another takes over its job.
+/// After this time without a sign of life, another worker takes over the job.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// How often to look for jobs without a notification.
+/// The polling interval for jobs without a notification.
 const POLL: Duration = Duration::from_secs(1);
-/// How many skipped items are recorded with their reasons.
+/// The maximum number of skipped items recorded with their reasons.
 const SKIPPED_ITEMS: usize = 100;
 
 /// Executes jobs, one batch at a time.
@@ -29,21 +29,15 @@ pub struct Worker {
     lease: Option<JobLease>,
 }
 
-/// What a worker did.
 #[derive(Debug)]
 pub enum Step {
     /// There is no job to execute.
     Idle,
     /// A batch, committed.
-    Did {
-        /// The job.
-        job: i64,
-        /// The result.
-        batch: ActionResult,
-    },
-    /// Nothing: the job's rate allows the next batch at this time.
+    Did { job: i64, batch: ActionResult },
+    /// The job's rate limit allows the next batch at this time.
     Paced(OffsetDateTime),
-    /// The job has ended, or another worker has it now.
+    /// The job has ended, or another worker has taken it over.
     Ended,
 }
 
@@ -86,12 +80,12 @@ impl Worker {
         Self { jobs, only: Some(job), lease: Some(JobLease { job, token }) }
     }
 
-    /// Executes the next batch of its job, or takes a job. If it is dropped in between, the batch is
+    /// Executes the next batch of its job, or takes a job. If the future is dropped, the batch is
     /// rolled back, and another worker can take the job once the lease has expired.
     ///
     /// # Errors
-    /// [`StoreError`]: the batch is rolled back, unless the commit failed. An error that would occur
-    /// again ends the job as failed.
+    /// The batch is rolled back, unless the commit failed. An error that would occur again ends the
+    /// job as failed.
     pub async fn step(&mut self) -> Result<Step, StoreError> {
         let store = &self.jobs.dead_letters.store;
         let now = self.jobs.dead_letters.clock.now();
@@ -119,7 +113,7 @@ impl Worker {
         worked
     }
 
-    /// Gives up its job, so that another worker can continue it at once.
+    /// Releases its job, so that another worker can continue it at once.
     pub async fn release(&mut self) {
         let Some(lease) = self.lease.take() else { return };
         if let Err(error) = self.jobs.dead_letters.store.release_job(lease).await {
@@ -171,7 +165,7 @@ impl Jobs {
         let orders = ActionRequest {
             action,
             force: job.force,
-            named: filter.ids.is_some(),
+            by_id: filter.ids.is_some(),
             tenant: job.tenant.as_deref(),
             address: None,
             actor,
@@ -195,7 +189,7 @@ impl Jobs {
         )
         .await?;
         let batch = tx.commit(batch).await?.into_inner();
-        self.dead_letters.tell(&batch, action, actor).await;
+        self.dead_letters.announce(&batch, action, actor).await;
         Ok(Step::Did { job: job.id, batch })
     }
 }

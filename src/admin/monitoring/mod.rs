@@ -9,6 +9,7 @@
 //! - [`Monitoring::sources`] reports how sources are set up and which secrets are used.
 
 mod alarms;
+mod dispatch_problems;
 mod inactivity;
 mod model;
 mod overview;
@@ -17,11 +18,11 @@ mod reading;
 mod sources;
 mod topology;
 mod totals;
-mod troubles;
 mod watch;
 
 use std::sync::Arc;
 
+pub use dispatch_problems::DispatchProblems;
 pub use inactivity::Baseline;
 pub use model::{
     Alarm, AlarmKind, Counts, Link, Overview, Point, ReasonCount, Series, Setting, Source,
@@ -29,34 +30,32 @@ pub use model::{
 };
 pub use proxies::{Listener, UnlistedProxies, is_internal};
 pub use topology::{SourceFacts, Topology};
-pub use troubles::DispatchTroubles;
 
 use crate::clock::SharedClock;
 use crate::store::Store;
 
-/// Received events and outcomes, for those who look.
 #[derive(Clone)]
 pub struct Monitoring {
     pub(in crate::admin) store: Store,
     pub(in crate::admin) clock: SharedClock,
     pub(in crate::admin) topology: Arc<Topology>,
     proxies: UnlistedProxies,
-    troubles: DispatchTroubles,
+    dispatch_problems: DispatchProblems,
 }
 
 impl Monitoring {
-    /// What is in `store`, of the sources that are configured.
     pub fn new(store: Store, clock: SharedClock, topology: Topology) -> Self {
-        let (proxies, troubles) = (UnlistedProxies::default(), DispatchTroubles::default());
-        Self { store, clock, topology: Arc::new(topology), proxies, troubles }
+        let (proxies, dispatch_problems) =
+            (UnlistedProxies::default(), DispatchProblems::default());
+        Self { store, clock, topology: Arc::new(topology), proxies, dispatch_problems }
     }
 
-    /// What dispatch in this process cannot do.
-    pub fn troubles(&self) -> &DispatchTroubles {
-        &self.troubles
+    /// Current problems of dispatch in this process.
+    pub fn dispatch_problems(&self) -> &DispatchProblems {
+        &self.dispatch_problems
     }
 
-    /// The proxies that this gateway's listeners have met and do not trust.
+    /// The unlisted proxies in front of this gateway's listeners.
     pub fn proxies(&self) -> &UnlistedProxies {
         &self.proxies
     }

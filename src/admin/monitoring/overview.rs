@@ -10,15 +10,12 @@ use crate::admin::{AdminError, Caller, Scope};
 use crate::store::{Counted, Span};
 
 impl Monitoring {
-    /// The overview, of the sources that the caller sees.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// The overview of the sources visible to the caller.
     pub async fn overview(&self, caller: &Caller) -> Result<Overview, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let read = self.read().await?;
         let now = read.now;
-        let seen: Vec<&SourceFacts> = self.topology.seen_by(caller.tenant()).collect();
+        let seen: Vec<&SourceFacts> = self.topology.visible_to(caller.tenant()).collect();
         let among = |counted: &&Counted| seen.iter().any(|source| source.name == counted.source);
         let series = |span, count, counted: &[Counted]| {
             let counted: Vec<&Counted> = counted.iter().filter(among).collect();

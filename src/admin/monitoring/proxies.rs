@@ -1,5 +1,5 @@
-//! Proxies that are in front of a listener and not listed: their clients look like one, so that the
-//! operator has to know.
+//! Unlisted proxies in front of a listener. All their clients share one address, so the operator
+//! has to list them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,17 +13,13 @@ use tracing::warn;
 use super::model::{Alarm, AlarmKind, Link};
 use crate::store::Severity;
 
-/// The most proxies that are remembered and told of.
-const MOST: usize = 16;
+const MAX_PROXIES: usize = 16;
 /// How long after its last request a proxy is still an alarm.
-const LASTS: Duration = Duration::from_hours(1);
+const LIFETIME: Duration = Duration::from_hours(1);
 
-/// One of the two listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Listener {
-    /// That for webhooks.
     Ingest,
-    /// That for operators.
     Operator,
 }
 
@@ -37,29 +33,29 @@ impl Listener {
     }
 }
 
-/// The proxies that are not listed, since the gateway was started.
+/// The unlisted proxies seen since the gateway was started.
 #[derive(Debug, Clone, Default)]
 pub struct UnlistedProxies(Arc<Mutex<Known>>);
 
-type Known = BTreeMap<(Listener, IpAddr), Met>;
+type Known = BTreeMap<(Listener, IpAddr), SeenProxy>;
 
-/// What is known of one proxy.
+/// An unlisted proxy.
 #[derive(Debug)]
-struct Met {
-    /// The line that the configuration lacks.
+struct SeenProxy {
+    /// The missing line of the configuration.
     line: String,
     last: Instant,
 }
 
 impl UnlistedProxies {
-    /// Notes that requests come from an address that speaks as a proxy does. Told once for each.
-    pub fn note(&self, listener: Listener, address: IpAddr, trusted: &[IpNet]) {
+    /// Records that an address sends forwarding headers. Logged once per address.
+    pub fn record(&self, listener: Listener, address: IpAddr, trusted: &[IpNet]) {
         let mut known = self.known();
-        if let Some(met) = known.get_mut(&(listener, address)) {
-            met.last = Instant::now();
+        if let Some(seen) = known.get_mut(&(listener, address)) {
+            seen.last = Instant::now();
             return;
         }
-        if known.len() >= MOST {
+        if known.len() >= MAX_PROXIES {
             return;
         }
         let line = line(address, trusted);
@@ -72,17 +68,17 @@ impl UnlistedProxies {
             "requests come through an untrusted proxy, so all its clients share one address; \
              {advice}"
         );
-        known.insert((listener, address), Met { line, last: Instant::now() });
+        known.insert((listener, address), SeenProxy { line, last: Instant::now() });
     }
 
-    /// An alarm for each that is likely to be the operator's own: in the machine or its network.
-    /// Anybody else can write what a proxy writes.
+    /// An alarm for each proxy on this machine or in a private network. Any other client can send
+    /// forwarding headers itself.
     pub(super) fn alarms(&self) -> Vec<Alarm> {
         let known = self.known();
         let own = known
             .iter()
-            .filter(|((_, address), met)| is_internal(*address) && met.last.elapsed() < LASTS);
-        own.map(|((listener, address), Met { line, .. })| {
+            .filter(|((_, address), seen)| is_internal(*address) && seen.last.elapsed() < LIFETIME);
+        own.map(|((listener, address), SeenProxy { line, .. })| {
             let section = listener.section();
             Alarm {
                 kind: AlarmKind::Proxy,
@@ -106,14 +102,14 @@ impl UnlistedProxies {
     }
 }
 
-/// The line that has to stand in the listener's section.
+/// The line for the listener's section of the configuration.
 fn line(address: IpAddr, trusted: &[IpNet]) -> String {
     let networks = trusted.iter().copied().chain([IpNet::from(address)]);
     let networks: Vec<String> = networks.map(|network| format!("\"{network}\"")).collect();
     format!("trusted_proxies = [{}]", networks.join(", "))
 }
 
-/// Whether an address is one that only a network of one's own has.
+/// Whether an address belongs to a private network.
 pub fn is_internal(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -133,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_keeps_what_is_trusted_already_and_can_be_read_again() {
+    fn suggested_line_keeps_the_trusted_proxies_and_parses() {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let line = line(address("127.0.0.1"), &trusted);
         assert_eq!(line, "trusted_proxies = [\"10.0.0.0/8\", \"127.0.0.1/32\"]");
@@ -143,17 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_likely_to_be_a_proxy_of_ones_own_is_an_alarm() {
+    fn only_proxies_in_private_networks_are_an_alarm() {
         let proxies = UnlistedProxies::default();
         for (place, own) in [("127.0.0.1", 1), ("203.0.113.9", 1), ("::1", 2), ("10.2.3.4", 3)] {
             for _ in 0..3 {
-                proxies.note(Listener::Ingest, address(place), &[]);
+                proxies.record(Listener::Ingest, address(place), &[]);
             }
             assert_eq!(proxies.alarms().len(), own, "{place}");
         }
         for last in 0..100 {
-            proxies.note(Listener::Operator, IpAddr::from([10, 0, 0, last]), &[]);
+            proxies.record(Listener::Operator, IpAddr::from([10, 0, 0, last]), &[]);
         }
-        assert!(proxies.alarms().len() <= MOST);
+        assert!(proxies.alarms().len() <= MAX_PROXIES);
     }
 }

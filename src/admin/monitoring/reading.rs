@@ -5,53 +5,50 @@ use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 
 use super::Monitoring;
-use super::alarms::{self, PATIENCE, SourceStats};
+use super::alarms::{self, GRACE, SourceStats};
 use super::inactivity::Baseline;
 use super::model::{Alarm, AlarmKind, SourceRow};
 use super::topology::{SourceFacts, Topology};
 use super::totals::Totals;
-use crate::dispatch::Trouble;
+use crate::dispatch::DispatchProblem;
 use crate::store::{
     Backlog, Counted, DEAD_LETTER, DatabaseState, FailingDestination, LateTransfers, OpenAlert,
     OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget, SecretUsage, Span, StoreError,
 };
 
-/// How many spans of five minutes are an hour.
+/// The number of five-minute spans in an hour.
 pub(super) const HOUR: u32 = 12;
-/// How many spans of an hour are a day.
+/// The number of hour spans in a day.
 pub(super) const DAY: u32 = 24;
-/// From how many days a source's habits are learnt.
+/// The number of days in the baseline of a source.
 const WEEK: i64 = 7;
-/// More alerts than can go on: so many are kept in all.
-const MOST_ALERTS: i64 = 10_000;
-/// What a gateway raises about itself it raises at every look; after so many seconds of silence that
-/// is over.
-const FORGOTTEN_AFTER: f64 = 60.0;
-/// So many alerts are shown one by one among what is wrong.
+/// More than the number of alerts that can be open at once.
+const MAX_ALERTS: i64 = 10_000;
+/// A gateway raises its own alerts at every check; after so many seconds of silence they are stale.
+const STALE_AFTER: f64 = 60.0;
+/// The maximum number of alerts listed individually among the alarms.
 const SHOWN_ALERTS: usize = 20;
 
-/// What is read, for all sources.
+/// The state of all sources.
 pub(super) struct Read {
     pub(super) now: OffsetDateTime,
     pub(super) hour: Vec<Counted>,
     pub(super) day: Vec<Counted>,
-    habits: HashMap<String, Baseline>,
+    baselines: HashMap<String, Baseline>,
     usage: Vec<SecretUsage>,
     waiting: Vec<Backlog>,
     late: Vec<LateTransfers>,
     pauses: Vec<Pause>,
     /// Open dead letters, by source, handler and reason.
-    pub(super) deaths: Vec<OpenDeadLetterCounts>,
+    pub(super) dead_letters: Vec<OpenDeadLetterCounts>,
     destinations: Vec<FailingDestination>,
-    /// The alerts that go on.
     pub(super) alerts: Vec<OpenAlert>,
-    /// The state of the database.
     pub(super) database: DatabaseState,
     transaction: Option<OpenTransaction>,
-    /// The proxies that this gateway does not trust.
+    /// The unlisted proxies of this gateway.
     proxies: Vec<Alarm>,
-    /// What dispatch in this gateway cannot do.
-    troubles: Vec<Trouble>,
+    /// The problems of dispatch in this gateway.
+    dispatch_problems: Vec<DispatchProblem>,
 }
 
 impl Monitoring {
@@ -69,24 +66,24 @@ impl Monitoring {
             now,
             hour: store.counted(Span::Fine, begin(Span::Fine, HOUR), None).await?,
             day: store.counted(Span::Coarse, begin(Span::Coarse, DAY), None).await?,
-            habits: habits(&by_hour, now),
+            baselines: baselines(&by_hour, now),
             usage: store.secret_usage().await?,
-            waiting: store.waiting(&names, &handlers, now, PATIENCE.unsigned_abs()).await?,
+            waiting: store.backlogs(&names, &handlers, now, GRACE.unsigned_abs()).await?,
             late: store.late_transfers(now, idle, total).await?,
             pauses: store.pauses().await?,
-            deaths: store.open_dead_letter_counts().await?,
+            dead_letters: store.open_dead_letter_counts().await?,
             destinations: store.failing_destinations(&handlers, now).await?,
-            alerts: store.open_alerts(MOST_ALERTS).await?,
+            alerts: store.open_alerts(MAX_ALERTS).await?,
             database: store.database_state().await?,
             transaction: store.oldest_transaction(now).await?,
             proxies: self.proxies.alarms(),
-            troubles: self.troubles.now(),
+            dispatch_problems: self.dispatch_problems.now(),
         })
     }
 }
 
 impl Read {
-    /// The alarms that a caller of this tenant sees, or all.
+    /// The alarms visible to a caller of this tenant, or all.
     pub(super) fn alarms(
         &self,
         topology: &Topology,
@@ -94,15 +91,15 @@ impl Read {
         may_see: bool,
     ) -> Vec<Alarm> {
         let mut alarms = Vec::new();
-        for source in topology.seen_by(tenant) {
+        for source in topology.visible_to(tenant) {
             alarms.extend(self.of_source(source));
         }
-        for troubled in &self.destinations {
-            let configured = topology.destination(&troubled.handler);
+        for destination in &self.destinations {
+            let configured = topology.destination(&destination.handler);
             let theirs = configured.and_then(|configured| configured.tenant.as_deref());
             if tenant.is_none() || tenant == theirs {
                 let configured = configured.is_some();
-                alarms.extend(alarms::of_destination(troubled, configured, self.now));
+                alarms.extend(alarms::of_destination(destination, configured, self.now));
             }
         }
         let own = |name: &str| topology.source(name, tenant).is_some();
@@ -114,12 +111,12 @@ impl Read {
             PauseTarget::Handler => tenant.is_none(),
         });
         alarms.extend(pauses.map(|pause| alarms::of_pause(pause, self.now)));
-        // All tenants share the gateway: everybody is told what is wrong with it.
+        // All tenants share the gateway, so all callers see its problems.
         if let Some(alarm) = alarms::of_clocks(self.now, self.database.now) {
             alarms.push(alarm);
         } else {
             let of_clocks = |alert: &&OpenAlert| kind_of(alert) == Some(AlarmKind::Clock);
-            let other = self.alerts.iter().find(of_clocks).filter(|one| !is_forgotten(one));
+            let other = self.alerts.iter().find(of_clocks).filter(|one| !is_stale(one));
             alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
         }
         alarms.extend(alarms::of_database(self.database));
@@ -129,25 +126,24 @@ impl Read {
             alarms.extend(self.of_proxies());
             alarms.extend(alarms::of_transaction(self.transaction.as_ref(), self.now));
             alarms.extend(alarms::of_wrong_paths(&self.totals("").0.counts));
-            alarms.extend(self.of_strays(topology));
+            alarms.extend(self.of_unconfigured(topology));
         }
         alarms
     }
 
-    /// Proxies that are not trusted: those that this gateway has met, and those of others.
+    /// Unlisted proxies of this gateway and, by their alerts, of others.
     fn of_proxies(&self) -> Vec<Alarm> {
         self.with_others(AlarmKind::Proxy, self.proxies.clone())
     }
 
-    /// What dispatch cannot do, in this gateway and in others.
+    /// Problems of dispatch in this gateway and, by their alerts, in others.
     fn of_dispatch(&self) -> Vec<Alarm> {
-        let own = self.troubles.iter();
-        let own = own.filter_map(|trouble| alarms::of_trouble(trouble, self.now));
+        let own = self.dispatch_problems.iter();
+        let own = own.filter_map(|problem| alarms::of_problem(problem, self.now));
         self.with_others(AlarmKind::Stuck, own.collect())
     }
 
-    /// What this gateway says of itself, and after it what others say of themselves: they have
-    /// raised alerts.
+    /// This gateway's own alarms, followed by those that other gateways have raised alerts for.
     fn with_others(&self, kind: AlarmKind, own: Vec<Alarm>) -> Vec<Alarm> {
         let is_own = |alert: &OpenAlert| {
             let source = Some(&alert.source).filter(|source| !source.is_empty());
@@ -158,29 +154,33 @@ impl Read {
         let others = self.alerts.iter().filter(|alert| {
             kind_of(alert) == Some(kind)
                 && kind.is_local(&alert.key)
-                && !is_forgotten(alert)
+                && !is_stale(alert)
                 && !is_own(alert)
         });
         let others: Vec<Alarm> = others.map(|alert| alarms::of_alert(alert, true)).collect();
         own.into_iter().chain(others).collect()
     }
 
-    /// Dead letters of sources that are not configured any more.
-    fn of_strays(&self, topology: &Topology) -> Vec<Alarm> {
+    /// Dead letters of sources that are no longer configured.
+    fn of_unconfigured(&self, topology: &Topology) -> Vec<Alarm> {
         let unknown = |name: &str| topology.source(name, None).is_none();
-        let strays: Vec<&OpenDeadLetterCounts> =
-            self.deaths.iter().filter(|deaths| unknown(&deaths.source)).collect();
-        let mut names: Vec<&str> = strays.iter().map(|deaths| deaths.source.as_str()).collect();
+        let unconfigured: Vec<&OpenDeadLetterCounts> =
+            self.dead_letters.iter().filter(|dead_letters| unknown(&dead_letters.source)).collect();
+        let mut names: Vec<&str> =
+            unconfigured.iter().map(|dead_letters| dead_letters.source.as_str()).collect();
         names.dedup();
         let of = |name: &str| {
-            let own: Vec<&OpenDeadLetterCounts> =
-                strays.iter().copied().filter(|deaths| deaths.source == name).collect();
-            alarms::of_deaths(name, &own)
+            let own: Vec<&OpenDeadLetterCounts> = unconfigured
+                .iter()
+                .copied()
+                .filter(|dead_letters| dead_letters.source == name)
+                .collect();
+            alarms::of_dead_letters(name, &own)
         };
         names.into_iter().filter_map(of).collect()
     }
 
-    /// The last hour and the last day of a source.
+    /// The totals of a source for the last hour and the last day.
     pub(super) fn totals(&self, source: &str) -> (Totals, Totals) {
         let of = |counted: &[Counted]| {
             Totals::of(counted.iter().filter(|counted| counted.source == source))
@@ -188,7 +188,7 @@ impl Read {
         (of(&self.hour), of(&self.day))
     }
 
-    /// How a source's secrets are used, the one that was used last first.
+    /// The use of a source's secrets, the most recently used first.
     fn usage<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a SecretUsage> {
         self.usage.iter().filter(move |usage| usage.source == source)
     }
@@ -200,18 +200,18 @@ impl Read {
     fn of_source(&self, source: &SourceFacts) -> Vec<Alarm> {
         let name = &source.name;
         let (hour, _) = self.totals(name);
-        let deaths: Vec<&OpenDeadLetterCounts> =
-            self.deaths.iter().filter(|deaths| deaths.source == *name).collect();
-        let facts = SourceStats {
+        let dead_letters: Vec<&OpenDeadLetterCounts> =
+            self.dead_letters.iter().filter(|dead_letters| dead_letters.source == *name).collect();
+        let stats = SourceStats {
             source,
             hour: &hour,
-            habit: self.habits.get(name).copied().unwrap_or_default(),
+            baseline: self.baselines.get(name).copied().unwrap_or_default(),
             last_event: self.usage(name).map(|usage| usage.last_at).max(),
             waiting: self.waiting(name),
             late: self.late.iter().find(|late| late.source == *name),
-            deaths: &deaths,
+            dead_letters: &dead_letters,
         };
-        alarms::of_source(&facts, self.now)
+        alarms::of_source(&stats, self.now)
     }
 
     pub(super) fn row(&self, source: &SourceFacts) -> SourceRow {
@@ -258,22 +258,21 @@ pub(super) fn kind_of(alert: &OpenAlert) -> Option<AlarmKind> {
     alert.kind.parse().ok()
 }
 
-/// Whether the gateway that raised it about itself has stopped raising it.
-pub(super) fn is_forgotten(alert: &OpenAlert) -> bool {
-    alert.quiet_seconds > FORGOTTEN_AFTER
+/// Whether a gateway's alert about itself is stale.
+pub(super) fn is_stale(alert: &OpenAlert) -> bool {
+    alert.quiet_seconds > STALE_AFTER
 }
 
-/// Whether it was raised by a provider or about what an operator did: what is raised here shows as
-/// what it is about.
+/// Whether it was raised by a provider or about an operator's action. Alerts raised here are shown
+/// as their alarm.
 fn is_of_others(alert: &OpenAlert) -> bool {
     alert.kind != DEAD_LETTER && kind_of(alert).is_none()
 }
 
-/// What was counted of a source at each hour of the day, and when it was counted first.
+/// The counts at each hour of the day, and the time of the first count.
 type Hours = (Vec<(u8, u64)>, OffsetDateTime);
 
-/// What each source usually sends, of the days since it was first counted.
-fn habits(
+fn baselines(
     by_hour: &[(String, u8, u64, OffsetDateTime)],
     now: OffsetDateTime,
 ) -> HashMap<String, Baseline> {
@@ -283,10 +282,10 @@ fn habits(
         known.0.push((*hour, *count));
         known.1 = known.1.min(*first);
     }
-    let habit = |(source, (hours, first)): (&str, Hours)| {
+    let baseline = |(source, (hours, first)): (&str, Hours)| {
         let days = ((now - first).whole_hours() + 23) / 24;
         let days = u32::try_from(days.clamp(1, WEEK)).unwrap_or(1);
         (source.to_owned(), Baseline::of(&hours, days))
     };
-    sources.into_iter().map(habit).collect()
+    sources.into_iter().map(baseline).collect()
 }

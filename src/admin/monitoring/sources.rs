@@ -1,4 +1,4 @@
-//! Sources: how they are set up, and which of their secrets are used.
+//! Sources: their configuration, and the use of their secrets.
 
 use time::{Duration, OffsetDateTime};
 
@@ -9,26 +9,17 @@ use super::totals::Totals;
 use crate::admin::{AdminError, Caller, Scope};
 use crate::store::{Counted, Pause, PauseTarget, SecretUsage, Span, StoreError};
 
-/// A secret that was replaced this long ago can be removed: no sender repeats old requests for
-/// longer.
+/// A secret replaced this long ago can be removed: no sender retries for longer.
 const UNUSED_FOR: Duration = Duration::days(7);
 
 impl Monitoring {
-    /// Every source that the caller sees, in configured order.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
+    /// The sources visible to the caller, in configured order.
     pub async fn sources(&self, caller: &Caller) -> Result<Vec<Source>, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let seen = self.topology.seen_by(caller.tenant()).collect();
-        self.source_views(seen).await
+        let visible = self.topology.visible_to(caller.tenant()).collect();
+        self.source_views(visible).await
     }
 
-    /// One source.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn source(&self, caller: &Caller, name: &str) -> Result<Source, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let not_found = || AdminError::NotFound(format!("source `{name}`"));
@@ -36,17 +27,16 @@ impl Monitoring {
         self.source_views(vec![source]).await?.pop().ok_or_else(not_found)
     }
 
-    /// The effective configuration, key by key, without secrets. It belongs to no tenant: a caller
-    /// of one tenant must not see the sources of the others.
+    /// The effective configuration, key by key, without secrets. It covers all tenants, so a caller
+    /// limited to one must not see it.
     ///
     /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::Admin`]; [`AdminError::AllTenants`].
+    /// [`AdminError::AllTenants`].
     pub fn settings(&self, caller: &Caller) -> Result<&[Setting], AdminError> {
         caller.needs_over_all(Scope::Admin)?;
         Ok(&self.topology.settings)
     }
 
-    /// The sources that are paused.
     async fn paused_sources(&self) -> Result<Vec<Pause>, StoreError> {
         let mut pauses = self.store.pauses().await?;
         pauses.retain(|pause| pause.target == PauseTarget::Source);

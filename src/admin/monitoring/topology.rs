@@ -1,4 +1,4 @@
-//! The configuration as plain data, as monitoring needs it.
+//! The configuration as plain data, for monitoring.
 
 use time::Duration;
 
@@ -6,7 +6,7 @@ use super::model::Setting;
 use crate::admin::ConfiguredDestination;
 use crate::store::TO;
 
-/// The configuration, as far as users may see it. It contains no secret.
+/// The configuration as shown to users. It contains no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
     /// The sources, in configured order.
@@ -17,56 +17,47 @@ pub struct Topology {
     pub is_public: bool,
     /// The destinations, each with the only tenant whose events it takes.
     pub destinations: Vec<ConfiguredDestination>,
-    /// Whether alerts are sent: a channel is configured.
     pub alerts_are_sent: bool,
-    /// How long a transfer waits for its next chunk.
     pub transfer_idle: Duration,
-    /// How long a transfer may take in all.
     pub transfer_total: Duration,
-    /// The configuration in effect, key by key.
+    /// The effective configuration, key by key.
     pub settings: Vec<Setting>,
 }
 
-/// One source, as configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFacts {
-    /// Its name.
     pub name: String,
-    /// Its provider.
     pub provider: String,
-    /// Its tenant.
     pub tenant: String,
-    /// Whether it is enabled.
     pub enabled: bool,
-    /// The paths that lead to it, its own first. `{action}` stands for a word of `actions`.
+    /// Its paths, its own first. `{action}` stands for one of `actions`.
     pub paths: Vec<String>,
-    /// The actions that may follow the path; none where the path ends with the source.
+    /// The actions that may follow the path; empty if the path ends with the source.
     pub actions: Vec<String>,
-    /// The headers that carry the proof and what it covers.
+    /// The headers with the proof and the signed values.
     pub headers: Vec<String>,
-    /// The largest body, in bytes.
+    /// The body limit, in bytes.
     pub max_body: u64,
-    /// How old a signature may be, in seconds.
+    /// The maximum age of a signature, in seconds.
     pub max_age: i64,
-    /// How far in the future it may lie, in seconds.
+    /// The tolerated clock skew, in seconds.
     pub max_future: i64,
-    /// How many authentic requests it may send in a second.
+    /// The rate limit of authentic requests, per second.
     pub per_second: u32,
-    /// How many at once.
     pub burst: u32,
-    /// How long rejected requests are kept; `None` where they are not.
+    /// The retention of rejected requests; `None` if they are not kept.
     pub keep_rejected: Option<Duration>,
-    /// Whether a dead letter holds the deliveries behind it in its lane.
+    /// Whether a dead letter blocks its lane.
     pub lane_blocks: bool,
     /// The fingerprints of its secrets, in configured order.
     pub secrets: Vec<String>,
-    /// The stored names of its handlers, destinations among them.
+    /// The stored names of its handlers, including destinations.
     pub handlers: Vec<String>,
 }
 
 impl Topology {
     /// The sources of this tenant, or all.
-    pub(in crate::admin) fn seen_by<'a>(
+    pub(in crate::admin) fn visible_to<'a>(
         &'a self,
         tenant: Option<&'a str>,
     ) -> impl Iterator<Item = &'a SourceFacts> {

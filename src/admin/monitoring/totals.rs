@@ -1,4 +1,4 @@
-//! Counters added up, and series of them.
+//! Sums and series of counters.
 
 use time::{Duration, OffsetDateTime};
 
@@ -8,7 +8,6 @@ use crate::store::{ACKNOWLEDGED_WITHIN, Counted, Counter, Span, TOO_LARGE};
 /// The counters of a period, added up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Totals {
-    /// What users see of it.
     pub(super) counts: Counts,
     /// Quarantined and rejected requests that exceeded the body limit of their source.
     pub(super) oversize: u64,
@@ -69,7 +68,7 @@ impl Totals {
         if counted.what.is_verified() || counted.what == Counter::Refused {
             counts.received += count;
         }
-        // No handler has seen them, but they are dead letters.
+        // Dead letters that no handler has processed.
         if matches!(counted.what, Counter::Quarantined | Counter::Expired) {
             counts.dead += count;
         }
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_added_up_under_its_name() {
+    fn counters_are_added_up_by_name() {
         let all = [
             counted(Counter::Accepted, "", 3),
             counted(Counter::Duplicate, "", 2),
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_too_large_is_counted_whether_it_was_authentic_or_not() {
+    fn oversize_requests_count_whether_authentic_or_not() {
         let all = [
             counted(Counter::Quarantined, "", 7),
             counted(Counter::Quarantined, TOO_LARGE, 2),
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_lies_between_the_bounds_of_its_part() {
+    fn percentile_is_between_the_bounds_of_its_bucket() {
         let of = |parts: &[(&str, u64)]| {
             let all: Vec<Counted> = parts
                 .iter()
@@ -185,6 +184,6 @@ mod tests {
         assert_eq!(of(&[("10", 100)]), Some(Duration::microseconds(9_750)));
         assert_eq!(of(&[("1", 95), ("200", 5)]), Some(Duration::milliseconds(1)));
         assert_eq!(of(&[("1", 90), ("200", 10)]), Some(Duration::milliseconds(150)));
-        assert_eq!(of(&[("more", 7)]), Some(Duration::seconds(5)), "the last bound there is");
+        assert_eq!(of(&[("more", 7)]), Some(Duration::seconds(5)), "the last bound");
     }
 }

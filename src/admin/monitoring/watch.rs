@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::Monitoring;
 use super::model::{Alarm, AlarmKind};
-use super::reading::{Read, is_forgotten, kind_of};
+use super::reading::{Read, is_stale, kind_of};
 use crate::store::Tx;
 use crate::store::{
     Alert, AlertResolution, DEAD_LETTER, GATE, OpenAlert, OpenDeadLetterCounts, Severity,
@@ -20,11 +20,8 @@ const GAUGE: &str = "sealpost_alarms";
 type Identity<'a> = (&'a str, &'a str, &'a str);
 
 impl Monitoring {
-    /// Raises an alert for every alarm that has begun, updates those that go on, and ends those
-    /// that are over. To be called every few seconds; returns how many began or ended.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Raises an alert for every alarm that has begun, updates those that continue, and resolves
+    /// those that are over; returns how many began or ended. Call it every few seconds.
     pub async fn raise_alarms(&self) -> Result<u64, StoreError> {
         let read = match self.read().await {
             Ok(read) => read,
@@ -50,10 +47,7 @@ impl Monitoring {
 
 impl Monitoring {
     /// Raises an alert that the alarms cannot be read: a table is locked, or the database is too
-    /// slow. [`Monitoring::raise_alarms`] ends it.
-    ///
-    /// # Errors
-    /// [`StoreError`], where the database takes no alert either.
+    /// slow. [`Monitoring::raise_alarms`] resolves it.
     pub async fn raise_blindness(&self) -> Result<(), StoreError> {
         gauge(AlarmKind::Database, Severity::Critical, 1);
         let mut tx = self.store.begin().await?;
@@ -66,13 +60,12 @@ impl Monitoring {
                    too slow",
             passing: false,
         };
-        tx.alert_stands(&alert, 1).await?;
+        tx.alert_with_count(&alert, 1).await?;
         tx.commit(()).await?;
         Ok(())
     }
 }
 
-/// Sets the gauges.
 fn measure(alarms: &[Alarm]) {
     for &kind in AlarmKind::VARIANTS {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
@@ -98,10 +91,10 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
         if notified.iter().any(|alarm| identity(alarm) == identity_of(known)) {
             continue;
         }
-        if kind.is_local(&known.key) && !is_forgotten(known) {
+        if kind.is_local(&known.key) && !is_stale(known) {
             continue;
         }
-        let over = kind.over(&known.source, &known.key);
+        let over = kind.resolved_text(&known.source, &known.key);
         changed += end(tx, known, kind.as_str(), &over).await?;
     }
     for alarm in notified {
@@ -121,7 +114,7 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
             text: &alarm.text,
             passing: false,
         };
-        tx.alert_stands(&alert, 1).await?;
+        tx.alert_with_count(&alert, 1).await?;
         if known.is_none() {
             warn!(kind, source.name = source, about = key, text = alarm.text, "alarm raised");
             changed += 1;
@@ -130,41 +123,44 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
     Ok(changed)
 }
 
-/// Dead letters have alerts by handler and reason, raised with each that a handler leaves. Those
-/// that no handler has seen, and those whose alert is missing, get theirs here; and here they end.
+/// Dead letters have alerts by handler and reason, raised when a handler fails for good. Dead
+/// letters that no handler has processed, and those without an alert, get one here; this is also
+/// where all of them are resolved.
 async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     let mut changed = 0;
-    let is = |known: &OpenAlert, deaths: &OpenDeadLetterCounts| {
-        known.kind == DEAD_LETTER && known.source == deaths.source && known.key == key(deaths)
+    let is = |known: &OpenAlert, dead_letters: &OpenDeadLetterCounts| {
+        known.kind == DEAD_LETTER
+            && known.source == dead_letters.source
+            && known.key == key(dead_letters)
     };
     for known in read.alerts.iter().filter(|known| known.kind == DEAD_LETTER) {
-        if !read.deaths.iter().any(|deaths| is(known, deaths)) {
+        if !read.dead_letters.iter().any(|dead_letters| is(known, dead_letters)) {
             let (source, key) = (&known.source, &known.key);
             let text = format!("no open dead letter of {source} any more: {key}");
             changed += end(tx, known, DEAD_LETTER, &text).await?;
         }
     }
-    for deaths in &read.deaths {
-        let known = read.alerts.iter().find(|known| is(known, deaths));
-        let current =
-            known.is_some_and(|known| deaths.handler != GATE || known.count == deaths.open);
+    for dead_letters in &read.dead_letters {
+        let known = read.alerts.iter().find(|known| is(known, dead_letters));
+        let current = known
+            .is_some_and(|known| dead_letters.handler != GATE || known.count == dead_letters.open);
         if current {
             continue;
         }
-        let text = if deaths.handler == GATE {
-            format!("authentic requests quarantined: {}", deaths.death_reason)
+        let text = if dead_letters.handler == GATE {
+            format!("authentic requests quarantined: {}", dead_letters.death_reason)
         } else {
-            key(deaths)
+            key(dead_letters)
         };
         let alert = Alert {
             kind: DEAD_LETTER,
-            key: &key(deaths),
+            key: &key(dead_letters),
             severity: Severity::Warning,
-            source: &deaths.source,
+            source: &dead_letters.source,
             text: &text,
             passing: false,
         };
-        tx.alert_stands(&alert, deaths.open).await?;
+        tx.alert_with_count(&alert, dead_letters.open).await?;
         changed += u64::from(known.is_none());
     }
     Ok(changed)
@@ -189,6 +185,6 @@ fn identity_of(known: &OpenAlert) -> Identity<'_> {
     (&known.source, &known.kind, &known.key)
 }
 
-fn key(deaths: &OpenDeadLetterCounts) -> String {
-    format!("{} {}", deaths.handler, deaths.death_reason)
+fn key(dead_letters: &OpenDeadLetterCounts) -> String {
+    format!("{} {}", dead_letters.handler, dead_letters.death_reason)
 }

@@ -9,8 +9,8 @@ use crate::admin::{AdminError, Caller, RecordedRequest, RejectedAction};
 use crate::store::{AuditEntry, AuditMore, JobRow, RejectedRequestSelection, StoreError, Tx};
 use crate::verify::{RawRequest, Refusal, RefusalReason, RequestHead};
 
-/// How many requests a plan verifies.
-const TRIED: i64 = 10_000;
+/// The maximum number of requests verified for a plan.
+const MAX_VERIFIED: i64 = 10_000;
 
 /// The result of a batch of rejected requests, by their numbers.
 #[derive(Debug, Default)]
@@ -28,7 +28,8 @@ pub(in crate::admin) struct RejectedBatch {
 }
 
 impl RejectedRequests {
-    /// How many of those up to this number would be accepted now, among the oldest [`TRIED`].
+    /// The number of requests up to this id that would be accepted now, among the oldest
+    /// [`MAX_VERIFIED`].
     pub(in crate::admin) async fn verifiable(
         &self,
         caller: &Caller,
@@ -36,7 +37,7 @@ impl RejectedRequests {
         up_to: i64,
     ) -> Result<i64, AdminError> {
         let mut verifiable = 0;
-        for (_, id) in self.store.find_rejected(selection, (i64::MIN, up_to), TRIED).await? {
+        for (_, id) in self.store.find_rejected(selection, (i64::MIN, up_to), MAX_VERIFIED).await? {
             let (request, payload) = match self.open(caller, id).await {
                 Ok(opened) => opened,
                 // Discarded in the meantime, or sealed with a key that is not available.
@@ -75,7 +76,7 @@ impl RejectedRequests {
         tx.audit_with(&entry, AuditMore { tenant: caller.tenant(), ..AuditMore::default() }).await
     }
 
-    /// Deletes them.
+    /// Deletes rejected requests.
     pub(in crate::admin) async fn discard_batch(
         &self,
         tx: &mut Tx<'_>,
@@ -92,8 +93,8 @@ impl RejectedRequests {
         Ok(batch)
     }
 
-    /// Reprocesses them one after another, and accepts those that verify. Stops before the first one
-    /// that verifies but cannot be recorded now.
+    /// Reprocesses them one after another, and accepts those that verify. Stops before the first
+    /// one that verifies but cannot be recorded now.
     pub(in crate::admin) async fn reprocess_batch(
         &self,
         caller: &Caller,
@@ -158,7 +159,7 @@ impl RejectedRequests {
 enum NotAccepted {
     /// It is rejected again, or can never be recorded.
     Skipped(String),
-    /// It has to be tried again.
+    /// Temporary: it has to be tried again.
     Busy(String),
 }
 

@@ -1,10 +1,10 @@
-//! Rejected requests: kept sealed for a while, so that an operator can learn why they were rejected
-//! and reprocess them once the cause is fixed.
+//! Rejected requests: kept sealed for a while, so that users can see why they were rejected and
+//! reprocess them once the cause is fixed.
 //!
 //! - [`RejectedRequestWriter`] takes them from the listener.
-//! - [`RejectedRequests`] is the service for operators. A rejected request reaches a handler only
-//!   after it was *reprocessed*: verified again by the current verifier of its source, as of its
-//!   time of arrival, and then ingested like any other request ([`Reprocess`]). Bulk actions are a
+//! - [`RejectedRequests`] is the service for users. A rejected request reaches a handler only after
+//!   it was *reprocessed*: verified again by the current verifier of its source, as of its time of
+//!   arrival, and then ingested like any other request ([`Reprocess`]). Bulk actions are a
 //!   [`Job`](super::Job).
 
 mod bulk;
@@ -40,9 +40,6 @@ const MAX_PAGE: u32 = 1000;
 #[async_trait]
 pub trait Reprocess: Send + Sync + 'static {
     /// Verifies it as of its time of arrival, and commits it as an event.
-    ///
-    /// # Errors
-    /// [`ReprocessError`].
     async fn reprocess(
         &self,
         source: &str,
@@ -55,7 +52,6 @@ pub trait Reprocess: Send + Sync + 'static {
 /// The event that a rejected request became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reprocessed {
-    /// The event.
     pub event: EventId,
     /// Whether the event already existed.
     pub duplicate: bool,
@@ -78,7 +74,6 @@ pub enum ReprocessError {
     Busy(String),
 }
 
-/// The service for rejected requests.
 #[derive(Clone)]
 pub struct RejectedRequests {
     store: Store,
@@ -91,15 +86,14 @@ pub struct RejectedRequests {
 /// The result of verifying a request again.
 #[derive(Debug, Clone)]
 pub enum Verified {
-    /// It is an event now.
+    /// It is now an event.
     Admitted(Reprocessed),
     /// It is rejected again.
     Refused(Box<Explanation>),
 }
 
 impl RejectedRequests {
-    /// The rejected requests of `store`, which `vault` opens. `verifiers` explain them, and
-    /// `reprocess` ingests them.
+    /// `vault` opens the rejected requests, `verifiers` explain them, and `reprocess` ingests them.
     pub fn new(
         store: Store,
         clock: SharedClock,
@@ -111,9 +105,6 @@ impl RejectedRequests {
     }
 
     /// Up to `limit` rejected requests of `source` that are older than `before`, newest first.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::Store`].
     pub async fn list(
         &self,
         caller: &Caller,
@@ -130,12 +121,8 @@ impl RejectedRequests {
         Ok(self.store.rejected_requests(&filter, i64::from(limit.min(MAX_PAGE))).await?)
     }
 
-    /// A rejected request, and why the current secrets reject it. The payload is only for callers
-    /// with `payload:read`.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`];
-    /// [`AdminError::Vault`]; [`AdminError::Store`].
+    /// A rejected request, and why the current secrets reject it. The payload requires
+    /// `payload:read`.
     pub async fn show(
         &self,
         caller: &Caller,
@@ -149,7 +136,7 @@ impl RejectedRequests {
         let payload = payload.filter(|_| caller.may(Scope::PayloadRead));
         if payload.is_some() {
             let now = self.clock.now();
-            payload_reads::note(&self.store, caller, Read::Looked, &target(id), now).await?;
+            payload_reads::record(&self.store, caller, Read::Viewed, &target(id), now).await?;
         }
         let payload = payload.map(RejectedRequestPayload::from);
         Ok(RejectedRequestDetail { request, payload, explanation })
@@ -158,7 +145,7 @@ impl RejectedRequests {
     /// Whether the current secrets accept it, and why not.
     ///
     /// # Errors
-    /// As [`RejectedRequests::show`]; [`AdminError::Conflict`] if it is already an event.
+    /// [`AdminError::Conflict`] if it is already an event.
     pub async fn explain(&self, caller: &Caller, id: Uuid) -> Result<Explanation, AdminError> {
         let (request, payload) = self.open(caller, id).await?;
         let payload = payload.ok_or_else(|| is_event(&request))?;
@@ -179,11 +166,12 @@ impl RejectedRequests {
         let payload = payload.ok_or_else(|| is_event(&request))?;
         self.verifiers.of(caller, &request.source)?;
         // Before it is accepted, so that no event arrives this way without an audit entry.
-        self.note(caller, id, "reprocess rejected request", reason).await?;
+        self.audit(caller, id, "reprocess rejected request", reason).await?;
         match self.accept(caller, &request, &payload).await? {
             Ok(reprocessed) => Ok(Verified::Admitted(reprocessed)),
             Err(ReprocessError::Refused) => {
-                self.note(caller, id, "reprocess rejected request, rejected again", reason).await?;
+                self.audit(caller, id, "reprocess rejected request, rejected again", reason)
+                    .await?;
                 let explanation = self.explanation(caller, &request, &payload).await?;
                 Ok(Verified::Refused(Box::new(explanation)))
             }
@@ -212,10 +200,6 @@ impl RejectedRequests {
     }
 
     /// Deletes it before the end of its retention.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without `secrets:write`; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn discard(
         &self,
         caller: &Caller,
@@ -271,8 +255,7 @@ impl RejectedRequests {
         explanation.await.map_err(broken)?
     }
 
-    /// Writes an audit entry.
-    async fn note(
+    async fn audit(
         &self,
         caller: &Caller,
         id: Uuid,

@@ -68,7 +68,6 @@ impl From<RecordedRequest> for RejectedRequestPayload {
 }
 
 impl RejectedRequestPayload {
-    /// The bytes of the body.
     pub fn bytes(&self) -> Vec<u8> {
         match self.encoding {
             Encoding::Text => self.body.clone().into_bytes(),

@@ -21,7 +21,6 @@ struct Head {
     headers: Vec<(String, Vec<u8>)>,
 }
 
-/// Seals a request.
 pub(super) fn seal(
     vault: &Vault,
     (tenant, source, id): (&str, &str, Uuid),

@@ -18,38 +18,30 @@ use crate::store::{EventId, NewRejectedRequest, RejectedRequestLimits, Store};
 use crate::vault::Vault;
 use crate::verify::{Refusal, RefusalReason, RequestHead};
 
-/// How many rejected requests may wait to be written.
+/// The maximum number of queued requests.
 const QUEUE: usize = 256;
-/// How many bytes of their bodies may.
+/// The maximum size of their bodies, in bytes.
 const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Takes rejected requests to be kept.
+/// Queues rejected requests for storage.
 #[derive(Clone)]
 pub struct RejectedRequestWriter {
     queue: mpsc::Sender<NewlyRejected>,
     waiting: Arc<AtomicUsize>,
 }
 
-/// A request that was just rejected.
 #[derive(Debug)]
 pub struct NewlyRejected {
-    /// The source.
     pub source: Arc<str>,
-    /// The tenant of the source.
     pub tenant: String,
-    /// The provider of the source.
     pub provider: &'static str,
-    /// Why it was rejected.
     pub reason: RefusalReason,
-    /// Its head, as the provider saw it.
+    /// Its head, as seen by the provider.
     pub head: RequestHead,
-    /// Its body.
     pub body: Bytes,
-    /// The client address.
     pub peer: Option<IpAddr>,
-    /// When it arrived.
     pub received_at: OffsetDateTime,
-    /// How long it is kept.
+    /// The retention.
     pub keep: Duration,
 }
 
@@ -78,7 +70,7 @@ impl RejectedRequestWriter {
 
     /// Whether a request that is rejected for this reason may be kept: it has a signature, which is
     /// not valid. A request without a signature is not kept.
-    pub fn takes(refusal: &Refusal) -> bool {
+    pub fn keeps(refusal: &Refusal) -> bool {
         matches!(
             refusal,
             Refusal::Mismatch

@@ -12,7 +12,7 @@ use super::{AdminError, Caller, Monitoring, Scope};
 use crate::store::{StoreError, TransferRow};
 
 /// The maximum number of open transfers per page.
-pub const MOST_TRANSFERS: u32 = 200;
+pub const MAX_TRANSFERS: u32 = 200;
 /// The number of closed transfers shown.
 const CLOSED: i64 = 50;
 /// The maximum number of other transfers of the same payload shown.
@@ -31,9 +31,6 @@ pub struct Transfers {
 
 impl Monitoring {
     /// Up to `limit` open transfers with an id below `before`, and the most recently closed ones.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::Store`].
     pub async fn transfers(
         &self,
         caller: &Caller,
@@ -41,7 +38,7 @@ impl Monitoring {
         limit: u32,
     ) -> Result<Transfers, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let limit = i64::from(limit.clamp(1, MOST_TRANSFERS));
+        let limit = i64::from(limit.clamp(1, MAX_TRANSFERS));
         let before = before.unwrap_or(i64::MAX);
         let open = self.store.open_transfers(caller.tenant(), before, limit).await?;
         let full = open.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -53,11 +50,6 @@ impl Monitoring {
         })
     }
 
-    /// One transfer.
-    ///
-    /// # Errors
-    /// [`AdminError::Denied`] without [`Scope::EventsRead`]; [`AdminError::NotFound`];
-    /// [`AdminError::Store`].
     pub async fn transfer(&self, caller: &Caller, id: i64) -> Result<TransferDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let transfer = self.store.transfer(Some(id), None).await?;

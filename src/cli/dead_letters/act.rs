@@ -1,13 +1,16 @@
 //! `sealpost dead-letters replay | discard`.
 
-use serde_json::json;
+use serde::Serialize;
 
-use super::done::Done;
+use super::WhichArgs;
 use super::table::table;
-use super::{WhichArgs, progress};
-use crate::admin::{Action, Admin, AdminError, BulkRequest, Caller, Jobs, Reason};
+use crate::admin::actions::{Noun, find_action};
+use crate::admin::{Action, BulkPreview, BulkRequest, Job};
+use crate::cli::actions::{ActionArgs, perform};
+use crate::cli::backend::{self, Backend};
+use crate::cli::globals::GlobalArgs;
 use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit};
+use crate::cli::{self, Exit, jobs};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
@@ -44,23 +47,35 @@ pub(in crate::cli) struct Act {
     format: Format,
 }
 
+/// A preview, as one JSON document.
+#[derive(Serialize)]
+struct Output<'a> {
+    action: Action,
+    dry_run: bool,
+    #[serde(flatten)]
+    preview: &'a BulkPreview,
+}
+
 impl Act {
     pub(super) async fn run(
         &self,
-        admin: &Admin,
-        caller: &Caller,
+        backend: &Backend,
+        globals: &GlobalArgs,
         action: Action,
         force: bool,
     ) -> anyhow::Result<Exit> {
-        if let [id] = self.which.ids[..] {
-            let dead_letters = &admin.dead_letters;
-            let reason = Reason::new(&self.reason)?;
-            let batch = dead_letters.act(caller, action, id, &reason, force).await?;
-            let done = Done::default().with(batch);
-            done.print(action, self.format)?;
-            return Ok(done.exit());
+        if let ([id], Some(action)) =
+            (&self.which.ids[..], find_action(Noun::DeadLetter, action.as_str()))
+        {
+            let args = ActionArgs {
+                id: id.to_string(),
+                reason: Some(self.reason.clone()),
+                option: force,
+                actor: self.actor.clone(),
+                format: self.format,
+            };
+            return perform(backend, action, &args, globals).await;
         }
-        let jobs = &admin.jobs;
         let request = BulkRequest {
             action,
             selection: self.which.selection(),
@@ -70,50 +85,55 @@ impl Act {
             force,
         };
         if !self.yes {
-            return self.show(jobs, caller, &request).await;
+            return self.preview(backend, &request).await;
         }
-        let plan = match jobs.plan(caller, &request).await {
-            Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
-            plan => plan?,
+        let Some(plan) = backend::found(backend.plan(&request).await)? else {
+            return Ok(Exit::NothingMatched);
         };
-        let worker = jobs.start_here(caller, plan.job.id).await?;
-        let (done, ended) = progress::work(jobs, caller, &plan.job, worker).await;
+        let (job, ended) = jobs::run_here(backend, &plan.job).await?;
         // Print partial results if it failed.
-        done.print(action, self.format)?;
+        output::print_as(self.format, &done(action, &job), &job)?;
         ended?;
-        for id in self.which.ids.iter().filter(|id| !done.knows(**id)) {
-            cli::talk(&format!("delivery {id} not found"));
-        }
-        Ok(done.exit())
+        self.mention_missing(&job);
+        Ok(if job.skipped == 0 { Exit::Ok } else { Exit::Failed })
     }
 
     /// Prints a preview. Nothing is changed or recorded.
-    async fn show(
-        &self,
-        jobs: &Jobs,
-        caller: &Caller,
-        request: &BulkRequest,
-    ) -> anyhow::Result<Exit> {
-        let preview = match jobs.preview(caller, request).await {
-            Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
-            preview => preview?,
+    async fn preview(&self, backend: &Backend, request: &BulkRequest) -> anyhow::Result<Exit> {
+        let Some(preview) = backend::found(backend.preview(request).await)? else {
+            return Ok(Exit::NothingMatched);
         };
-        let (matched, action) = (preview.matched, request.action.as_str());
-        let goal = self.cap.map_or(matched, |cap| matched.min(cap.into()));
-        match self.format {
-            Format::Text => output::print(&format!(
-                "would {action} {goal}: {}\n{}",
-                output::line(&request.selection.to_string()),
-                table(&preview.sample),
-            ))?,
-            Format::Json => output::print(&output::json(&json!({
-                "action": action,
-                "dry_run": true,
-                "matched": matched,
-                "sample": preview.sample,
-            })))?,
-        }
+        let action = request.action;
+        let goal = self.cap.map_or(preview.matched, |cap| preview.matched.min(cap.into()));
+        let text = format!(
+            "would {action} {goal}: {}\n{}",
+            output::line(&request.selection.to_string()),
+            table(&preview.sample),
+        );
+        let dry_run = Output { action, dry_run: true, preview: &preview };
+        output::print_as(self.format, &text, &dry_run)?;
         cli::talk("nothing changed; pass --yes to apply");
         Ok(Exit::Ok)
     }
+
+    /// Mentions that some of the given IDs do not exist.
+    fn mention_missing(&self, job: &Job) {
+        let given: std::collections::BTreeSet<i64> = self.which.ids.iter().copied().collect();
+        let missing = u64::try_from(given.len()).unwrap_or_default().saturating_sub(job.matched);
+        if missing > 0 {
+            cli::talk(&format!("{missing} of {} deliveries not found", given.len()));
+        }
+    }
+}
+
+/// What a job did, in words.
+fn done(action: Action, job: &Job) -> String {
+    let mut text = format!("{} {} of {}", action.resolution(), job.resolved, job.goal);
+    if action == Action::Replay {
+        let new = format!("; new deliveries: {}", job.created);
+        text.push_str(&new);
+    }
+    text.push('\n');
+    text.push_str(&jobs::skipped(job, "skipped"));
+    text
 }

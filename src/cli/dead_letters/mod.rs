@@ -1,13 +1,10 @@
 //! `sealpost dead-letters`: list, replay and discard dead letters.
 
 mod act;
-pub(super) mod done;
 mod one;
-pub(super) mod progress;
 mod table;
 mod which;
 
-use std::path::Path;
 use std::time::Duration;
 
 use act::{Act, Replay};
@@ -15,9 +12,10 @@ pub(super) use table::table;
 pub(super) use which::WhichArgs;
 
 use super::actions::{OnDeadLetter, Perform};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database, delivery_detail};
-use crate::admin::{Action, Class, Filter, Need, Paging, Selection};
+use super::{Exit, backend, delivery_detail};
+use crate::admin::{Action, Class, Filter, Need, Paging};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
@@ -111,25 +109,25 @@ pub(super) struct FilterArgs {
     newer_than: Option<Duration>,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let (action, args, force) = match command {
-        Command::List(list) => return list.run(config),
-        Command::Show(show) => return show.run(config),
-        Command::Edit(edit) => return edit.run(config),
-        Command::Act(action) => return action.run(config),
+        Command::List(list) => return list.run(globals),
+        Command::Show(show) => return show.run(globals),
+        Command::Edit(edit) => return edit.run(globals),
+        Command::Act(action) => return action.run(globals),
         Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
         Command::Discard(args) => (Action::Discard, args, false),
     };
     let needs = if action == Action::Replay { Need::Sources } else { Need::Names };
-    database::with_admin(config, needs, args.actor.as_deref(), async |admin, caller| {
-        args.run(admin, caller, action, force).await
+    backend::with(globals, needs, args.actor.as_deref(), async |backend| {
+        args.run(backend, globals, action, force).await
     })
 }
 
 impl Deliveries {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         let Self::Show(show) = self;
-        show.run(config)
+        show.run(globals)
     }
 }
 
@@ -150,30 +148,23 @@ impl FilterArgs {
 }
 
 impl List {
-    fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
-            let selection = Selection::Matching(self.filter.filter(self.all));
+    fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
             let paging = Paging { before: self.before, after: self.after, limit: self.limit };
-            let page = admin.dead_letters.list(caller, &selection, paging).await?;
-            if page.items.is_empty() {
-                return Ok(Exit::NothingMatched);
-            }
-            output::print(&match self.format {
-                Format::Text => table(&page.items),
-                Format::Json => page.items.iter().map(output::json).collect(),
-            })?;
+            let page = backend.dead_letters(&self.filter.filter(self.all), paging).await?;
+            let exit = output::list(self.format, &page.items, table)?;
             if let Some(older) = page.older {
                 super::talk(&format!("more results: --before {older}"));
             }
-            Ok(Exit::Ok)
+            Ok(exit)
         })
     }
 }
 
 impl Show {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
-        database::with_admin(config, Need::Names, None, async |admin, caller| {
-            let detail = admin.dead_letters.show(caller, self.id).await?;
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
+        backend::with(globals, Need::Names, None, async |backend| {
+            let detail = backend.delivery(self.id).await?;
             output::print_as(self.format, &delivery_detail::text(&detail), &detail)?;
             Ok(Exit::Ok)
         })

@@ -1,13 +1,15 @@
 //! `sealpost dead-letters edit`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 
-use crate::admin::{Caller, DeadLetters, Need};
+use crate::admin::Need;
+use crate::cli::backend::{self, Backend};
+use crate::cli::globals::GlobalArgs;
 use crate::cli::output::{self, Format};
-use crate::cli::{self, Exit, database};
+use crate::cli::{self, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Edit {
@@ -33,25 +35,20 @@ pub(in crate::cli) struct Edit {
 }
 
 impl Edit {
-    pub(super) fn run(&self, config: &Path) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         let body = std::fs::read(&self.body);
         let body = Bytes::from(body.with_context(|| format!("{}", self.body.display()))?);
-        database::with_admin(config, Need::Sources, self.actor.as_deref(), async |admin, caller| {
+        backend::with(globals, Need::Sources, self.actor.as_deref(), async |backend| {
             if self.yes {
-                self.edit(&admin.dead_letters, caller, &body).await
+                self.edit(backend, &body).await
             } else {
-                self.preview(&admin.dead_letters, caller, &body).await
+                self.preview(backend, &body).await
             }
         })
     }
 
-    async fn preview(
-        &self,
-        dead_letters: &DeadLetters,
-        caller: &Caller,
-        body: &Bytes,
-    ) -> anyhow::Result<Exit> {
-        let preview = dead_letters.preview_edit(caller, self.id, body).await?;
+    async fn preview(&self, backend: &Backend, body: &Bytes) -> anyhow::Result<Exit> {
+        let preview = backend.preview_edit(self.id, body).await?;
         output::print_as(self.format, &output::lines(&preview.diff), &preview)?;
         if preview.is_partial {
             cli::talk("the diff is truncated");
@@ -63,14 +60,9 @@ impl Edit {
         Ok(Exit::Ok)
     }
 
-    async fn edit(
-        &self,
-        dead_letters: &DeadLetters,
-        caller: &Caller,
-        body: &Bytes,
-    ) -> anyhow::Result<Exit> {
+    async fn edit(&self, backend: &Backend, body: &Bytes) -> anyhow::Result<Exit> {
         let reason = self.reason.as_deref().unwrap_or_default();
-        let edited = dead_letters.edit(caller, self.id, body, reason).await?;
+        let edited = backend.edit(self.id, body, reason).await?;
         let created: Vec<String> = edited.created.iter().map(i64::to_string).collect();
         let text = format!("event {}; new: {}\n", edited.event, created.join(", "));
         output::print_as(self.format, &text, &edited)?;

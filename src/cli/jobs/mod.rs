@@ -1,15 +1,18 @@
 //! `sealpost jobs`: bulk replays and discards. `sealpost dead-letters replay | discard` plans a job
-//! and runs it itself; a job that is started here is run by a gateway.
+//! and waits for its end; a job that is started here is run by a gateway.
 
 mod plan;
+mod progress;
 mod shown;
 
-use std::path::Path;
-
+use super::Exit;
 use super::actions::{OnJob, Perform};
+use super::backend::{self, Backend};
+use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, database};
-use crate::admin::{Caller, Jobs, Need};
+use crate::admin::Need;
+pub(super) use progress::run_here;
+pub(super) use shown::skipped;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -46,39 +49,33 @@ pub(super) struct Show {
     format: Format,
 }
 
-pub(super) fn run(config: &Path, command: &Command) -> anyhow::Result<Exit> {
+pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let actor = match command {
-        Command::Act(action) => return action.run(config),
+        Command::Act(action) => return action.run(globals),
         Command::Plan(plan) => plan.actor.as_deref(),
         Command::List(_) | Command::Show(_) => None,
     };
-    database::with_admin(config, Need::Names, actor, async |admin, caller| match command {
-        Command::Plan(plan) => plan.run(&admin.jobs, caller).await,
-        Command::List(list) => list.run(&admin.jobs, caller).await,
-        Command::Show(show) => show.run(&admin.jobs, caller).await,
+    backend::with(globals, Need::Names, actor, async |backend| match command {
+        Command::Plan(plan) => plan.run(backend).await,
+        Command::List(list) => list.run(backend).await,
+        Command::Show(show) => show.run(backend).await,
         // Run by itself.
         Command::Act(_) => Ok(Exit::Ok),
     })
 }
 
 impl List {
-    async fn run(&self, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
-        let found = jobs.list(caller, self.before, self.limit).await?;
-        let Some(last) = found.last() else { return Ok(Exit::NothingMatched) };
-        output::print(&match self.format {
-            Format::Text => shown::table(&found),
-            Format::Json => found.iter().map(output::json).collect(),
-        })?;
-        if found.len() == self.limit as usize {
-            super::talk(&format!("there may be more results: --before {}", last.id));
-        }
-        Ok(Exit::Ok)
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let found = backend.jobs(self.before, self.limit).await?;
+        let exit = output::list(self.format, &found, shown::table)?;
+        super::mention_more(&found, self.limit, |last| last.id);
+        Ok(exit)
     }
 }
 
 impl Show {
-    async fn run(&self, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
-        let detail = jobs.show(caller, self.id).await?;
+    async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
+        let detail = backend.job(self.id).await?;
         output::print_as(self.format, &shown::text(&detail), &detail)?;
         Ok(Exit::Ok)
     }

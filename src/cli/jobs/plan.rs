@@ -1,7 +1,8 @@
 //! `sealpost jobs plan`.
 
 use super::shown;
-use crate::admin::{Action, BulkRequest, Caller, Jobs};
+use crate::admin::{Action, BulkRequest};
+use crate::cli::backend::Backend;
 use crate::cli::dead_letters::WhichArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
@@ -43,7 +44,7 @@ enum BulkVerb {
 }
 
 impl Plan {
-    pub(super) async fn run(&self, jobs: &Jobs, caller: &Caller) -> anyhow::Result<Exit> {
+    pub(super) async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let request = BulkRequest {
             action: match self.action {
                 BulkVerb::Replay => Action::Replay,
@@ -55,7 +56,7 @@ impl Plan {
             reason: self.reason.clone(),
             force: self.force,
         };
-        let plan = jobs.plan(caller, &request).await?;
+        let plan = backend.plan(&request).await?;
         output::print_as(self.format, &shown::text(&plan), &plan)?;
         let id = plan.job.id;
         cli::talk(&format!("nothing changed; start the job with `sealpost jobs start {id}`"));

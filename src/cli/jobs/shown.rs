@@ -28,6 +28,21 @@ pub(super) fn table(jobs: &[Job]) -> String {
     output::table(&head, &rows)
 }
 
+/// The skipped items, one on each line.
+pub(in crate::cli) fn skipped(job: &Job, label: &str) -> String {
+    let mut text = String::new();
+    for item in &job.skipped_items {
+        let line = format!("{label} {}: {}\n", item.id(), output::line(&item.why));
+        text.push_str(&line);
+    }
+    let listed = u64::try_from(job.skipped_items.len()).unwrap_or_default();
+    if job.skipped > listed {
+        let more = format!("{} more skipped\n", job.skipped - listed);
+        text.push_str(&more);
+    }
+    text
+}
+
 pub(super) fn text(detail: &JobDetail) -> String {
     let (job, outcomes) = (&detail.job, &detail.delivery_outcomes);
     let mut text = format!("Job {}\n", job.id);

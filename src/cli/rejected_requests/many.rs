@@ -1,8 +1,9 @@
 //! Bulk actions on rejected requests: plans a job and runs it.
 
 use super::table;
-use crate::admin::{AdminError, Caller, JobDetail, Jobs, RejectedAction, RejectedBulkRequest};
-use crate::cli::dead_letters::progress;
+use crate::admin::{JobDetail, RejectedAction, RejectedBulkRequest};
+use crate::cli::backend::{self, Backend};
+use crate::cli::jobs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
 
@@ -30,7 +31,7 @@ impl Many {
         action: RejectedAction,
         reason: &str,
         format: Format,
-        (jobs, caller): (&Jobs, &Caller),
+        backend: &Backend,
     ) -> anyhow::Result<Exit> {
         let request = RejectedBulkRequest {
             action,
@@ -39,18 +40,15 @@ impl Many {
             rate: self.rate,
             reason: reason.to_owned(),
         };
-        let plan = match jobs.plan_rejected(caller, &request).await {
-            Err(AdminError::NotFound(_)) => return Ok(Exit::NothingMatched),
-            plan => plan?,
+        let Some(plan) = backend::found(backend.plan_rejected(&request).await)? else {
+            return Ok(Exit::NothingMatched);
         };
         if !self.yes {
             output::print_as(format, &preview(&plan), &plan)?;
             cli::talk("nothing changed; pass --yes to apply");
             return Ok(Exit::Ok);
         }
-        let worker = jobs.start_here(caller, plan.job.id).await?;
-        let (done, ended) = progress::work(jobs, caller, &plan.job, worker).await;
-        let job = jobs.show(caller, plan.job.id).await?.job;
+        let (job, ended) = jobs::run_here(backend, &plan.job).await?;
         let verb = if action == RejectedAction::Reprocess { "accepted" } else { "discarded" };
         let mut text = format!("{verb} {} of {}", job.resolved, job.goal);
         if action == RejectedAction::Reprocess {
@@ -58,13 +56,10 @@ impl Many {
             text = format!("{text}; new events: {}, duplicates: {duplicates}", job.created);
         }
         text.push('\n');
-        for item in &job.skipped_items {
-            let line = format!("skipped, number {}: {}\n", item.id(), output::line(&item.why));
-            text.push_str(&line);
-        }
+        text.push_str(&jobs::skipped(&job, "skipped, number"));
         output::print_as(format, &text, &job)?;
         ended?;
-        Ok(if done.seen() > 0 && job.skipped == 0 { Exit::Ok } else { Exit::Failed })
+        Ok(if job.resolved > 0 && job.skipped == 0 { Exit::Ok } else { Exit::Failed })
     }
 }
 

@@ -32,7 +32,8 @@ impl Contexts {
     /// Reads the file; none is empty. One that others can read is refused: its keys are not secret.
     pub(in crate::cli) fn load(path: &Path) -> Result<Self, ApiError> {
         let shown = path.display();
-        let failed = |error: std::io::Error| ApiError::Usage(format!("cannot read {shown}: {error}"));
+        let failed =
+            |error: std::io::Error| ApiError::Usage(format!("cannot read {shown}: {error}"));
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
@@ -60,7 +61,8 @@ impl Contexts {
     pub(in crate::cli) fn take(mut self, name: &str) -> Result<Context, ApiError> {
         self.contexts.remove(name).ok_or_else(|| {
             let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
+            let known =
+                if known.is_empty() { "none are saved".to_owned() } else { known.join(", ") };
             ApiError::Usage(format!("unknown context `{name}`; known contexts: {known}"))
         })
     }

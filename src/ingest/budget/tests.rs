@@ -1,21 +1,19 @@
-//! Tests of the file above.
-
 use super::*;
 
 const MIB: usize = 1024 * 1024;
 
-#[expect(clippy::unnecessary_wraps, reason = "as the budget takes it")]
+#[expect(clippy::unnecessary_wraps, reason = "the type that `open` expects")]
 fn peer(last: u8) -> Option<Peer> {
     Some(std::net::IpAddr::from([192, 0, 2, last]).into())
 }
 
-/// 16 MiB: 2 for small bodies, 8 for large ones, of which a peer has 4.
+/// 16 MiB: 2 for small bodies, 8 for large ones, of which one peer can use 4.
 fn budget() -> ByteBudget {
     ByteBudget::new(16 * MIB)
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_large_bodies_hold_a_small_one_has_room_at_once() {
+async fn small_bodies_fit_at_once_beside_large_ones() {
     let budget = budget();
     let mut held = Vec::new();
     for last in 0..4 {
@@ -33,75 +31,75 @@ async fn whatever_large_bodies_hold_a_small_one_has_room_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stands_still_gives_way_and_one_that_moves_does_not() {
+async fn stalled_body_is_evicted_and_a_progressing_one_is_not() {
     let budget = budget();
-    let (mut still, mut moving) = (budget.open(peer(1)), budget.open(peer(2)));
-    still.grow(4 * MIB).await.unwrap();
+    let (mut stalled, mut moving) = (budget.open(peer(1)), budget.open(peer(2)));
+    stalled.grow(4 * MIB).await.unwrap();
     moving.grow(3 * MIB).await.unwrap();
     let mut next = budget.open(peer(3));
     let began = Instant::now();
-    let (moved, asked, grown) = tokio::join!(
+    let (progressing, evicted, grown) = tokio::join!(
         async {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_millis(200)).await;
-                moving.grow(STEP).await.unwrap();
+                moving.grow(MIN_PROGRESS).await.unwrap();
             }
-            tokio::time::timeout(Duration::from_millis(1), moving.give_way()).await
+            tokio::time::timeout(Duration::from_millis(1), moving.evicted()).await
         },
         async {
-            still.give_way().await;
-            drop(still);
+            stalled.evicted().await;
+            drop(stalled);
             began.elapsed()
         },
         next.grow(2 * MIB),
     );
-    assert!(moved.is_err(), "one that moves was asked");
-    assert!((STILL..LARGE_PATIENCE).contains(&asked), "{asked:?}");
+    assert!(progressing.is_err(), "a progressing body was evicted");
+    assert!((STALLED_AFTER..LARGE_TIMEOUT).contains(&evicted), "{evicted:?}");
     assert_eq!(grown, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trickle_is_no_movement_and_a_whole_body_needs_none() {
+async fn trickling_body_is_evicted_and_a_complete_one_is_not() {
     let budget = budget();
     let (mut trickle, mut whole) = (budget.open(peer(1)), budget.open(peer(2)));
     trickle.grow(4 * MIB).await.unwrap();
     whole.grow(4 * MIB).await.unwrap();
-    whole.whole();
+    whole.complete();
     let mut next = budget.open(peer(3));
-    let (asked, grown, ()) = tokio::join!(
+    let (evicted, grown, ()) = tokio::join!(
         async {
             let trickling = async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    // What comes of it is read before there is room for it.
+                    // The bytes are read before there is memory for them.
                     let _full = trickle.try_grow(1);
                 }
             };
             tokio::select! {
                 () = trickling => unreachable!(),
-                () = trickle.give_way() => drop(trickle),
+                () = trickle.evicted() => drop(trickle),
             }
         },
         next.grow(MIB),
         async {
-            let asked = tokio::time::timeout(2 * LARGE_PATIENCE, whole.give_way()).await;
-            assert!(asked.is_err(), "a whole body was asked");
+            let evicted = tokio::time::timeout(2 * LARGE_TIMEOUT, whole.evicted()).await;
+            assert!(evicted.is_err(), "a complete body was evicted");
         },
     );
-    assert_eq!((asked, grown), ((), Ok(())));
+    assert_eq!((evicted, grown), ((), Ok(())));
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_peer_may_have_all_of_the_room_until_another_waits() {
+async fn one_peer_can_use_all_memory_until_another_waits() {
     let budget = budget();
     let (mut first, mut other) = (budget.open(peer(1)), budget.open(peer(2)));
     first.grow(5 * MIB).await.unwrap();
-    first.whole();
+    first.complete();
     let mut second = budget.open(peer(1));
     second.grow(MIB).await.unwrap();
     let (grown, ()) = tokio::join!(other.grow(4 * MIB), async {
         tokio::task::yield_now().await;
-        assert!(matches!(second.try_grow(MIB), Err(Full::Share)), "there is room, for others");
+        assert!(matches!(second.try_grow(MIB), Err(Exhausted::Share)), "the rest is for others");
         drop(first);
         second.grow(MIB).await.unwrap();
     });
@@ -109,7 +107,7 @@ async fn one_peer_may_have_all_of_the_room_until_another_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_more_than_its_share_gives_way_also_where_it_came_first() {
+async fn peer_beyond_its_share_is_evicted_even_if_it_came_first() {
     let budget = budget();
     let (mut first, mut other) = (budget.open(peer(1)), budget.open(peer(2)));
     first.grow(7 * MIB).await.unwrap();
@@ -121,45 +119,45 @@ async fn who_has_more_than_its_share_gives_way_also_where_it_came_first() {
         },
         other.grow(2 * MIB),
     );
-    assert_eq!((refused, grown), (Err(NoRoom), Ok(())));
+    assert_eq!((refused, grown), (Err(BudgetExhausted), Ok(())));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_waits_for_a_while_and_one_that_never_fits_is_refused() {
+async fn body_waits_and_one_that_never_fits_is_rejected() {
     let budget = budget();
     let mut whole = budget.open(peer(1));
     whole.grow(8 * MIB).await.unwrap();
-    whole.whole();
+    whole.complete();
     let began = Instant::now();
-    assert_eq!(budget.open(peer(2)).grow(MIB).await, Err(NoRoom));
-    assert_eq!(began.elapsed(), LARGE_PATIENCE);
+    assert_eq!(budget.open(peer(2)).grow(MIB).await, Err(BudgetExhausted));
+    assert_eq!(began.elapsed(), LARGE_TIMEOUT);
     drop(whole);
     assert_eq!(budget.open(peer(1)).grow(8 * MIB).await, Ok(()));
-    assert_eq!(budget.open(peer(1)).grow(9 * MIB).await, Err(NoRoom));
+    assert_eq!(budget.open(peer(1)).grow(9 * MIB).await, Err(BudgetExhausted));
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_bodies_that_stand_still_give_way_to_others_of_the_same_peer() {
+async fn stalled_small_bodies_are_evicted_for_others_of_their_peer() {
     let budget = budget();
-    let mut still = Vec::new();
+    let mut stalled = Vec::new();
     for _ in 0..300 {
         let body = budget.open(peer(1));
         if body.try_grow(SMALL).is_err() {
             break;
         }
-        still.push(body);
+        stalled.push(body);
     }
     let mut good = budget.open(peer(1));
-    let first = still.swap_remove(0);
+    let first = stalled.swap_remove(0);
     let (grown, ()) = tokio::join!(good.grow(3_000), async {
-        first.give_way().await;
+        first.evicted().await;
         drop(first);
     });
     assert_eq!(grown, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_that_wait_for_each_other_the_earlier_one_is_taken() {
+async fn earlier_of_two_mutually_waiting_bodies_wins() {
     let budget = budget();
     let (mut first, mut second) = (budget.open(peer(1)), budget.open(peer(2)));
     first.grow(4 * MIB).await.unwrap();
@@ -169,11 +167,11 @@ async fn of_two_that_wait_for_each_other_the_earlier_one_is_taken() {
         drop(second);
         refused
     });
-    assert_eq!((grown, refused), (Ok(()), Err(NoRoom)));
+    assert_eq!((grown, refused), (Ok(()), Err(BudgetExhausted)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_is_given_back() {
+async fn all_memory_is_released() {
     let budget = budget();
     for size in [0, 1, SMALL, SMALL + 1, 5 * MIB] {
         let mut body = budget.open(peer(1));
@@ -189,14 +187,14 @@ async fn everything_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn copies_of_large_bodies_wait_for_one_another() {
-    // Six MiB are left for copies.
+async fn copies_of_large_bodies_wait_for_each_other() {
+    // 6 MiB are for copies.
     let budget = budget();
     let body = budget.open(peer(1));
-    let first = body.work(2 * MIB).await.unwrap();
+    let first = body.copies(2 * MIB).await.unwrap();
     let began = Instant::now();
-    assert_eq!(body.work(2 * MIB).await.err(), Some(NoRoom));
-    assert_eq!(began.elapsed(), WORK_PATIENCE);
+    assert_eq!(body.copies(2 * MIB).await.err(), Some(BudgetExhausted));
+    assert_eq!(began.elapsed(), COPY_TIMEOUT);
     drop(first);
-    assert!(body.work(100 * MIB).await.is_ok(), "one that is too large goes alone");
+    assert!(body.copies(100 * MIB).await.is_ok(), "an oversized one proceeds alone");
 }

@@ -4,12 +4,12 @@ fn guard(allow: &[&str]) -> Guard {
     Guard::new(&allow.iter().map(|net| net.parse().unwrap()).collect::<Vec<_>>())
 }
 
-/// What becomes of a URL as somebody wrote it; `None` where it is no URL at all.
-fn judged(guard: &Guard, text: &str) -> Option<Result<Need, Refusal>> {
+/// The result for a URL; `None` if the text is not a URL.
+fn check(guard: &Guard, text: &str) -> Option<Result<Need, Refusal>> {
     Url::parse(text).ok().map(|url| guard.check(&url))
 }
 
-/// Hosts that are this machine, its network, its cloud, or nobody.
+/// Hosts on this machine, its network or its cloud, and invalid ones.
 const CLOSED: &[&str] = &[
     "127.0.0.1",
     "127.0.0.1.",
@@ -79,7 +79,7 @@ const CLOSED: &[&str] = &[
 ];
 
 #[test]
-fn no_spelling_of_an_address_that_is_not_public_passes() {
+fn private_addresses_are_refused_in_every_spelling() {
     let nothing_listed = guard(&[]);
     for host in CLOSED {
         for url in [
@@ -90,15 +90,15 @@ fn no_spelling_of_an_address_that_is_not_public_passes() {
             format!("http://{host}:8080/x"),
             format!("HTTPS:\\\\{host}/"),
         ] {
-            let judged = judged(&nothing_listed, &url);
-            let refused = judged.as_ref().is_some_and(Result::is_err);
-            assert!(refused, "{url:?}: {judged:?}");
+            let result = check(&nothing_listed, &url);
+            let refused = result.as_ref().is_some_and(Result::is_err);
+            assert!(refused, "{url:?}: {result:?}");
         }
     }
 }
 
 #[test]
-fn what_is_no_url_to_begin_with_cannot_be_asked_for() {
+fn invalid_urls_do_not_parse() {
     for text in [
         "https://[fe80::1%25eth0]/",
         "https://[fe80::1%eth0]/",
@@ -119,7 +119,7 @@ fn what_is_no_url_to_begin_with_cannot_be_asked_for() {
 }
 
 #[test]
-fn only_https_on_a_usual_port_leaves_for_the_public() {
+fn public_addresses_need_https_on_a_usual_port() {
     let nothing_listed = guard(&[]);
     for url in [
         "https://example.com/hooks",
@@ -130,18 +130,18 @@ fn only_https_on_a_usual_port_leaves_for_the_public() {
         "https://localhost.example.com/",
         "https://notlocalhost.example/",
     ] {
-        assert_eq!(judged(&nothing_listed, url), Some(Ok(Need::Public)), "{url}");
+        assert_eq!(check(&nothing_listed, url), Some(Ok(Need::Public)), "{url}");
     }
     for name in ["notlocalhost", "relay.internal", "printer.local."] {
-        let judged = judged(&nothing_listed, &format!("https://{name}/"));
-        assert_eq!(judged, Some(Err(Refusal::PrivateName(name.to_owned()))));
+        let result = check(&nothing_listed, &format!("https://{name}/"));
+        assert_eq!(result, Some(Err(Refusal::PrivateName(name.to_owned()))));
     }
     for url in ["http://example.com/", "http://example.com:443/", "http://8.8.8.8/"] {
-        assert_eq!(judged(&nothing_listed, url), Some(Err(Refusal::Unlisted)), "{url}");
+        assert_eq!(check(&nothing_listed, url), Some(Err(Refusal::Unlisted)), "{url}");
     }
     for port in [0, 21, 22, 25, 80, 3306, 5432, 6379, 9200, 11211, 65535] {
         let url = format!("https://example.com:{port}/");
-        assert_eq!(judged(&nothing_listed, &url), Some(Err(Refusal::Unlisted)), "{url}");
+        assert_eq!(check(&nothing_listed, &url), Some(Err(Refusal::Unlisted)), "{url}");
     }
     for url in [
         "gopher://example.com/",
@@ -153,8 +153,8 @@ fn only_https_on_a_usual_port_leaves_for_the_public() {
         "ws://example.com/",
         "javascript:alert(1)",
     ] {
-        let judged = judged(&guard(&["0.0.0.0/0", "::/0"]), url);
-        assert!(matches!(judged, Some(Err(Refusal::Scheme(_)))), "{url}: {judged:?}");
+        let result = check(&guard(&["0.0.0.0/0", "::/0"]), url);
+        assert!(matches!(result, Some(Err(Refusal::Scheme(_)))), "{url}: {result:?}");
     }
 }
 
@@ -168,12 +168,12 @@ fn credentials_in_a_url_are_refused() {
         "https://127.0.0.1:443@example.com/",
         "https://example.com%40@10.0.0.1/",
     ] {
-        assert_eq!(judged(&guard(&[]), url), Some(Err(Refusal::Credentials)), "{url}");
+        assert_eq!(check(&guard(&[]), url), Some(Err(Refusal::Credentials)), "{url}");
     }
 }
 
 #[test]
-fn a_listed_network_is_reached_in_every_spelling_and_with_every_port() {
+fn listed_network_is_allowed_in_every_spelling_and_on_every_port() {
     let loopback = guard(&["127.0.0.0/8"]);
     for url in [
         "http://127.0.0.1:4000/",
@@ -183,20 +183,20 @@ fn a_listed_network_is_reached_in_every_spelling_and_with_every_port() {
         "http://[::ffff:127.0.0.1]/",
         "https://[64:ff9b::7f00:1]:444/",
     ] {
-        assert_eq!(judged(&loopback, url), Some(Ok(Need::Listed)), "{url}");
+        assert_eq!(check(&loopback, url), Some(Ok(Need::Listed)), "{url}");
     }
     let address = |text: &str| Some(Err(Refusal::Address(text.parse().unwrap())));
-    assert_eq!(judged(&loopback, "https://[::1]/"), address("::1"));
-    assert_eq!(judged(&loopback, "http://10.0.0.1/"), address("10.0.0.1"));
+    assert_eq!(check(&loopback, "https://[::1]/"), address("::1"));
+    assert_eq!(check(&loopback, "http://10.0.0.1/"), address("10.0.0.1"));
     assert_eq!(
-        judged(&loopback, "http://8.8.8.8/"),
+        check(&loopback, "http://8.8.8.8/"),
         Some(Err(Refusal::UnlistedAddress("8.8.8.8".parse().unwrap()))),
     );
     let one = guard(&["203.0.113.7/32", "fd00:1::/64"]);
-    assert_eq!(judged(&one, "http://203.0.113.7:81/"), Some(Ok(Need::Listed)));
-    assert_eq!(judged(&one, "http://[fd00:1::9]/"), Some(Ok(Need::Listed)));
-    assert_eq!(judged(&one, "http://203.0.113.8/"), address("203.0.113.8"));
-    assert_eq!(judged(&one, "https://[fd00:2::9]/"), address("fd00:2::9"));
+    assert_eq!(check(&one, "http://203.0.113.7:81/"), Some(Ok(Need::Listed)));
+    assert_eq!(check(&one, "http://[fd00:1::9]/"), Some(Ok(Need::Listed)));
+    assert_eq!(check(&one, "http://203.0.113.8/"), address("203.0.113.8"));
+    assert_eq!(check(&one, "https://[fd00:2::9]/"), address("fd00:2::9"));
 }
 
 async fn resolved(
@@ -218,7 +218,7 @@ async fn resolved(
 }
 
 #[tokio::test]
-async fn a_name_is_reached_only_if_all_its_addresses_may_be() {
+async fn name_is_allowed_only_if_all_its_addresses_are() {
     let refused = |text: &str| Err(Some(Refusal::Address(text.parse().unwrap())));
     let public = ["1.1.1.1", "2606:4700:4700::1111"];
     assert_eq!(

@@ -1,5 +1,5 @@
-//! What users are told about runs. Failures of one guild and actor are one thing that goes on,
-//! until one of its runs succeeds.
+//! Alerts about runs. The failures of one guild and actor are one alert, resolved by the next
+//! success.
 
 use super::payload::Event;
 use super::tables::Run;
@@ -8,7 +8,7 @@ use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 const FAILED: &str = "run_failed";
 const EXPIRED: &str = "runs_expired";
 
-/// Tells that a run has failed, or been aborted, or timed out.
+/// Raises an alert for a failed, aborted or timed-out run.
 pub(super) async fn failed(
     tx: &mut Tx<'_>,
     source: &str,
@@ -29,7 +29,7 @@ pub(super) async fn failed(
         .await
 }
 
-/// Tells, where runs have failed, that they succeed again.
+/// Resolves the alert for failed runs.
 pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Result<(), StoreError> {
     let text = format!("runs of {} for guild {} succeed again", actor(run), run.guild_id);
     let key = key(run);
@@ -37,7 +37,7 @@ pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Resul
     Ok(())
 }
 
-/// Tells that runs were given up.
+/// Raises an alert for expired runs.
 pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<(), StoreError> {
     let text = format!("{runs} runs were not heard from in time and expired");
     let severity = Severity::Warning;

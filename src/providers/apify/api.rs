@@ -8,10 +8,8 @@ use super::start::{Document, How, Request, StartError, Starter, With};
 use crate::provider_endpoint::{Call, Described, Fault, Made, ProviderEndpoint, Reply};
 use crate::verify::parse;
 
-/// The one call's resource.
 const RESOURCE: &str = "runs";
 
-/// What the call says about itself.
 pub(super) fn described() -> Described {
     let (request, reply) = ("ApifyRunRequest", "ApifyRun");
     let mut schemas =
@@ -30,7 +28,6 @@ pub(super) fn described() -> Described {
     }
 }
 
-/// Runs, for the application that starts them.
 pub(super) struct Runs(pub(super) Starter);
 
 #[async_trait]
@@ -50,7 +47,7 @@ impl ProviderEndpoint for Runs {
         let started = self.0.start(with, &request).await?;
         let made = match started.how {
             How::New => Made::New,
-            How::RetryUntil => Made::RetryUntil,
+            How::Repeated => Made::RetryUntil,
             How::Known => Made::Known,
         };
         Ok(Reply { made, body: started.json(&self.0) })

@@ -1,4 +1,4 @@
-//! Applying one event to its run, in the transaction that settles its delivery.
+//! Applies one event to its run, in the transaction that settles its delivery.
 
 use std::time::Duration;
 
@@ -9,75 +9,75 @@ use super::Purpose;
 use super::alerts;
 use super::lifecycle::{Change, Status};
 use super::payload::Event;
-use super::results::{Finding, Found, Profile, Results, look};
-use super::tables::{self, Run, Standing, Verification};
+use super::results::{Finding, Found, Profile, Results, find_code};
+use super::tables::{self, PostStatus, Run, Verification};
 use super::token::Claims;
 use crate::store::{DeathReason, EffectError, EventId, Outcome, StoreError, Tx, Write};
 
-/// Applies one event to its run.
-pub(super) struct Settle {
+pub(super) struct ApplyEvent {
     pub(super) id: EventId,
     pub(super) source: String,
     pub(super) purpose: Purpose,
     pub(super) claims: Option<Claims>,
     pub(super) event: Event,
     pub(super) change: Change,
-    /// What the run brought, where it succeeded and that is to be known.
+    /// The results of a successful run, if they are available.
     pub(super) results: Option<Results>,
     pub(super) late: bool,
-    /// When the attempt began.
+    /// When the attempt started.
     pub(super) at: OffsetDateTime,
-    /// For how long to wait for an unknown run.
+    /// The delay if the run is unknown.
     pub(super) wait: Option<Duration>,
 }
 
 #[async_trait]
-impl Write for Settle {
+impl Write for ApplyEvent {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Some(mut run) = self.find(tx).await? else {
             let detail = "no such run is registered".to_owned();
             return Err(match self.wait {
-                Some(retry_after) => EffectError::NotYet { detail, retry_after, awaits: None },
+                Some(retry_after) => EffectError::NotYet { detail, retry_after, awaiting: None },
                 None => unknown(detail),
             });
         };
         self.check(&run)?;
-        let mut named = false;
+        let mut newly_identified = false;
         if let (None, Some(id)) = (&run.actor_run_id, &self.event.subject) {
             if tables::is_taken(tx, &self.source, run.key, id).await? {
                 return Err(unknown(format!("Apify run {id} is registered under another key")));
             }
             run.actor_run_id = Some(id.clone());
             run.actor_id = run.actor_id.take().or_else(|| self.event.actor_id.clone());
-            named = true;
+            newly_identified = true;
         }
         let changed = run.state.after(self.change, self.late);
-        // A duplicate of the success may bring results that the first one did not.
+        // A repeated success may bring results that the first one lacked.
         let repeated =
             changed.is_none() && self.results.is_some() && run.state.succeeded_with(self.change);
         run.state = changed.unwrap_or(run.state);
-        if changed.is_some() || named {
+        if changed.is_some() || newly_identified {
             tables::update(tx, &self.source, &run, self.id).await?;
         }
         if changed.is_some() {
             let by = (self.id, self.at);
-            tables::mark_posts(tx, &self.source, run.key, standing(run.state.status), by).await?;
+            tables::mark_posts(tx, &self.source, run.key, post_status(run.state.status), by)
+                .await?;
         }
         if changed.is_some() || repeated {
             self.write_results(tx, &run).await?;
         }
-        // Last, since what users are told about is locked until the commit.
+        // Last, since the alert's row stays locked until the commit.
         match changed.map(|state| state.status) {
             Some(Status::Failed) => alerts::failed(tx, &self.source, &run, &self.event).await?,
             Some(Status::Succeeded) => alerts::succeeded(tx, &self.source, &run).await?,
             _ => {}
         }
-        let handled = named || changed.is_some() || repeated;
+        let handled = newly_identified || changed.is_some() || repeated;
         Ok(if handled { Outcome::Handled } else { Outcome::Unchanged })
     }
 }
 
-impl Settle {
+impl ApplyEvent {
     async fn find(&self, tx: &mut Tx<'_>) -> Result<Option<Run>, EffectError> {
         let run = match (&self.claims, &self.event.subject) {
             (Some(claims), _) => tables::lock_by_key(tx, &self.source, claims.run_key).await?,
@@ -87,29 +87,30 @@ impl Settle {
         Ok(run)
     }
 
-    /// What was found, and what that says about the code that was looked for.
+    /// Writes the results, and whether they contain the code of a verification.
     async fn write_results(&self, tx: &mut Tx<'_>, run: &Run) -> Result<(), StoreError> {
         let mut texts: &[String] = &[];
         if let Some(results) = &self.results {
-            let Results { found, origin, items, left_off } = results;
-            tables::note_items(tx, &self.source, run.key, *items, *left_off).await?;
+            let Results { found, origin, items, truncated } = results;
+            tables::record_items(tx, &self.source, run.key, *items, *truncated).await?;
             match found {
                 Found::Metrics(metrics) => {
-                    let placed = metrics.iter().cloned().map(|metric| metric.placed(run.platform));
+                    let metrics =
+                        metrics.iter().cloned().map(|metric| metric.with_platform(run.platform));
                     let by = (self.id, *origin);
-                    tables::insert_metrics(tx, &self.source, run, placed, by).await?;
+                    tables::insert_metrics(tx, &self.source, run, metrics, by).await?;
                 }
                 Found::Profiles(found) => texts = found,
             }
         }
-        let Some(sought) = tables::verification(tx, &self.source, run.key).await? else {
+        let Some(verification) = tables::verification(tx, &self.source, run.key).await? else {
             return Ok(());
         };
-        let result = verdict(run, &sought, texts);
+        let result = verification_result(run, &verification, texts);
         tables::settle_verification(tx, &self.source, run.key, result, self.id).await
     }
 
-    /// Everything that the event says of its run must be what the register says.
+    /// Checks that the event's statements about its run match the stored run.
     fn check(&self, run: &Run) -> Result<(), EffectError> {
         if run.purpose != self.purpose.as_str() {
             return Err(unknown(format!("the run is registered for `{}`", run.purpose)));
@@ -134,27 +135,27 @@ fn unknown(detail: impl Into<String>) -> EffectError {
     EffectError::Rejected { reason: DeathReason::UnknownRun, detail: detail.into() }
 }
 
-fn standing(status: Status) -> Standing {
+fn post_status(status: Status) -> PostStatus {
     match status {
-        Status::Initiated => Standing::Pending,
-        Status::Succeeded => Standing::Collected,
-        Status::Failed | Status::Expired => Standing::Failed,
+        Status::Initiated => PostStatus::Pending,
+        Status::Succeeded => PostStatus::Collected,
+        Status::Failed | Status::Expired => PostStatus::Failed,
     }
 }
 
-/// What is known of a code now, and since when; `None` where it is awaited again.
-fn verdict(
+/// The result of a verification and its time; `None` while it is pending.
+fn verification_result(
     run: &Run,
-    sought: &Verification,
+    verification: &Verification,
     texts: &[String],
 ) -> Option<(&'static str, OffsetDateTime)> {
     let ended = run.state.finished_at?;
-    if ended > sought.expires_at {
+    if ended > verification.expires_at {
         return Some(("expired", ended));
     }
     let finding = if run.state.status == Status::Succeeded {
-        let profiles = texts.iter().filter_map(|text| Profile::read(text, sought.platform));
-        look(&profiles.collect::<Vec<_>>(), &sought.handle, &sought.code)
+        let profiles = texts.iter().filter_map(|text| Profile::read(text, verification.platform));
+        find_code(&profiles.collect::<Vec<_>>(), &verification.handle, &verification.code)
     } else {
         Finding::Unreachable
     };

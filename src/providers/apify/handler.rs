@@ -1,10 +1,10 @@
-//! What is done about Apify's webhooks: the register of runs is kept up to date, and of a run that
-//! succeeded the results are got, before any transaction is open. A run counts as succeeded once
-//! its results are here: where they cannot be got the delivery is retried, or is a dead letter.
+//! Processes Apify's webhooks: updates the run and, after a success, collects its results before
+//! any transaction is open. A run counts as succeeded once its results are stored: if they cannot
+//! be fetched, the delivery is retried or becomes a dead letter.
 //!
-//! A vouched body names nobody by itself: which run and which guild it is about comes from the
-//! token's claims, and the body must not contradict what the register holds. Only a body without
-//! claims, which is then signed or came with the shared secret, is matched by Apify's run id.
+//! A vouched body identifies nothing by itself: run and guild come from the token's claims, and the
+//! body must not contradict the stored run. Only a body without claims, which is signed or came
+//! with the shared secret, is matched by Apify's run id.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::alerts;
-use super::apply::Settle;
+use super::apply::ApplyEvent;
 use super::lifecycle::Change;
 use super::payload;
 use super::results::Collector;
@@ -24,12 +24,11 @@ use crate::dispatch::{Attempt, Failure, Handler};
 use crate::store::{DeathReason, Effects, ExpectedTokens, StoreError, StoredEvent, Tx};
 use crate::verify::Quarantine;
 
-/// Keeps the register of runs.
 pub(super) struct Runs {
     pub(super) purpose: Purpose,
-    /// A webhook may arrive before the application has entered its run: for so long it is retried.
+    /// A webhook may arrive before the application has registered its run: it is retried for this
+    /// long.
     pub(super) registration_grace: Duration,
-    /// Gets results.
     pub(super) collector: Collector,
 }
 
@@ -46,14 +45,14 @@ impl Handler for Runs {
         let Some(change) = Change::of(&read, event.received_at) else {
             return Ok(Effects::ignored());
         };
-        let claims = event.claims.as_ref().map(read_claims).transpose()?;
+        let claims = event.claims.as_ref().map(parse_claims).transpose()?;
         let results = match change {
             Change::Succeeded(at) => {
                 self.collector.collect(&event.body, &read, at, attempt.started_at).await?
             }
             _ => None,
         };
-        Ok(Effects::write(Settle {
+        Ok(Effects::write(ApplyEvent {
             id: event.id,
             source: event.source.clone(),
             purpose: self.purpose,
@@ -69,16 +68,16 @@ impl Handler for Runs {
 }
 
 impl Runs {
-    /// For how long to wait until an unknown run is looked up again; `None` once that is no use.
-    /// Not left to chance: the delays have to add up to the grace before the attempts are used up.
+    /// The delay before an unknown run is looked up again; `None` once the grace is over. It is
+    /// deterministic, so that the grace ends before the attempts are used up.
     fn wait(&self, event: &StoredEvent, attempt: Attempt) -> Option<Duration> {
         let doublings = attempt.number.saturating_sub(1).min(6);
-        let waits = attempt.started_at < event.received_at + self.registration_grace;
-        waits.then(|| Duration::from_secs(5 << doublings))
+        let in_grace = attempt.started_at < event.received_at + self.registration_grace;
+        in_grace.then(|| Duration::from_secs(5 << doublings))
     }
 }
 
-fn read_claims(claims: &Bytes) -> Result<Claims, Failure> {
+fn parse_claims(claims: &Bytes) -> Result<Claims, Failure> {
     let unreadable = || {
         let reason = DeathReason::Quarantined(Quarantine::Schema);
         Failure::permanent(reason, "the stored claims cannot be read")
@@ -86,21 +85,21 @@ fn read_claims(claims: &Bytes) -> Result<Claims, Failure> {
     Claims::read(claims).ok_or_else(unreadable)
 }
 
-/// What a source still awaits: see [`tables::awaits`] and [`tables::expire`].
-pub(super) struct Register {
+/// The runs that a source still expects: see [`tables::is_expected`] and [`tables::expire`].
+pub(super) struct ExpectedRuns {
     pub(super) source: String,
     pub(super) dispatch_ttl: time::Duration,
 }
 
 #[async_trait]
-impl ExpectedTokens for Register {
-    async fn awaits(
+impl ExpectedTokens for ExpectedRuns {
+    async fn contains(
         &self,
         tx: &mut Tx<'_>,
         claims: &[u8],
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        tables::awaits(tx.connection(), &self.source, claims, self.dispatch_ttl, now).await
+        tables::is_expected(tx.connection(), &self.source, claims, self.dispatch_ttl, now).await
     }
 
     async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {

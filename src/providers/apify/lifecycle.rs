@@ -1,37 +1,31 @@
-//! How a run goes from being awaited to its end. Pure: what the register holds and what the event
-//! says, to what the register should hold.
+//! The lifecycle of a run. Pure: from the stored state and an event to the new state.
 //!
 //! ```text
 //!            SUCCEEDED                    RESURRECTED
 //! initiated ───────────▶ succeeded ──────────────────────▶ initiated
 //!    │   FAILED, ABORTED, TIMED_OUT
 //!    ├─────────────────▶ failed ── SUCCEEDED, if later ──▶ succeeded
-//!    │  nothing was heard in time
+//!    │  timeout
 //!    └─────────────────▶ expired ── any end ─────────────▶ succeeded or failed, late
 //! ```
 //!
-//! Events may come twice and out of order, so ends and resurrections are compared by Apify's
-//! times. A run ends once unless it is resurrected: a failure never replaces a success that no
-//! known resurrection has undone.
+//! Events may be repeated and out of order, so ends and resurrections are compared by Apify's
+//! times. A run ends once unless it is resurrected: a failure never replaces a success unless a
+//! known resurrection has undone it.
 
 use time::OffsetDateTime;
 
 use super::payload::Event;
 
-/// What is known about a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
-    /// How it stands.
     pub(super) status: Status,
-    /// Whether its end was heard of late.
+    /// Whether its end was reported late.
     pub(super) late: bool,
-    /// When it was last resurrected.
     pub(super) resurrected_at: Option<OffsetDateTime>,
-    /// When it ended.
     pub(super) finished_at: Option<OffsetDateTime>,
 }
 
-/// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Initiated,
@@ -40,7 +34,6 @@ pub(super) enum Status {
     Expired,
 }
 
-/// What an event says about its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Created,
@@ -50,9 +43,9 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// What `event` says; `None` for types that are not about runs.
+    /// The change that `event` reports; `None` for types that are not about runs.
     pub(super) fn of(event: &Event, received_at: OffsetDateTime) -> Option<Self> {
-        // A time in the future would shut out everything that really comes later.
+        // A time in the future would exclude every later event.
         let at = |time: Option<OffsetDateTime>| time.unwrap_or(received_at).min(received_at);
         let ended = at(event.finished_at.or(event.created_at));
         match event.kind.as_str() {
@@ -68,8 +61,7 @@ impl Change {
 }
 
 impl State {
-    /// What is known after `change`; `None` when that is nothing new. `late`: the event came past
-    /// the time of its token.
+    /// The state after `change`; `None` if nothing changes. `late`: the event's token had expired.
     pub(super) fn after(self, change: Change, late: bool) -> Option<Self> {
         match change {
             Change::Created => None,
@@ -79,8 +71,7 @@ impl State {
         }
     }
 
-    /// Whether the run has succeeded, and `change` is that success once more, or a later one that
-    /// is no news.
+    /// Whether the run has succeeded and `change` repeats that success or a later one.
     pub(super) fn succeeded_with(self, change: Change) -> bool {
         let Change::Succeeded(at) = change else { return false };
         self.status == Status::Succeeded && self.resurrected_at.is_none_or(|again| at >= again)
@@ -88,14 +79,14 @@ impl State {
 
     fn ended(self, status: Status, at: OffsetDateTime, late: bool) -> Option<Self> {
         let before_resurrection = self.resurrected_at.is_some_and(|resurrected| at < resurrected);
-        let news = match self.status {
+        let is_new = match self.status {
             Status::Initiated | Status::Expired => true,
             Status::Succeeded => false,
             Status::Failed => {
                 status == Status::Succeeded && self.finished_at.is_some_and(|known| at > known)
             }
         };
-        if before_resurrection || !news {
+        if before_resurrection || !is_new {
             return None;
         }
         let late = late || self.status == Status::Expired;
@@ -103,7 +94,7 @@ impl State {
     }
 
     fn resurrected(self, at: OffsetDateTime) -> Option<Self> {
-        // The end of an expired run is when it was given up here, which says nothing.
+        // The end of an expired run is only when the gateway gave it up.
         let ended = self.finished_at.filter(|_| self.status != Status::Expired);
         let known = self.resurrected_at.max(ended);
         if known.is_some_and(|known| at <= known) {
@@ -117,7 +108,6 @@ impl State {
 impl Status {
     const ALL: [Self; 4] = [Self::Initiated, Self::Succeeded, Self::Failed, Self::Expired];
 
-    /// The stored word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Initiated => "initiated",
@@ -127,7 +117,6 @@ impl Status {
         }
     }
 
-    /// The status that is stored as `word`.
     pub(super) fn read(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
@@ -151,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_ends_as_apify_says() {
+    fn run_ends_as_reported() {
         assert_eq!(play(&[Change::Succeeded(at(1))]).status, Status::Succeeded);
         assert_eq!(play(&[Change::Failed(at(1))]).status, Status::Failed);
         assert_eq!(play(&[Change::Created]), NEW);
     }
 
     #[test]
-    fn a_failure_replaces_a_success_only_after_a_resurrection() {
+    fn failure_replaces_success_only_after_resurrection() {
         let success = play(&[Change::Succeeded(at(1))]);
         assert_eq!(success.after(Change::Failed(at(9)), false), None);
         let again = [Change::Succeeded(at(1)), Change::Resurrected(at(5)), Change::Failed(at(9))];
@@ -166,18 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_from_before_a_resurrection_is_passed_over() {
+    fn late_event_from_before_a_resurrection_is_ignored() {
         let resurrected = [Change::Failed(at(1)), Change::Resurrected(at(5))];
         assert_eq!(play(&resurrected).status, Status::Initiated);
         let repeated = [&resurrected[..], &[Change::Failed(at(1))]].concat();
         assert_eq!(play(&repeated), play(&resurrected));
-        // The resurrection itself comes after the end of what it started.
+        // The resurrection arrives after the end of the resurrected run.
         let swapped = [Change::Failed(at(1)), Change::Succeeded(at(9)), Change::Resurrected(at(5))];
         assert_eq!(play(&swapped).status, Status::Succeeded);
     }
 
     #[test]
-    fn a_success_replaces_a_failure_only_when_it_is_later() {
+    fn success_replaces_failure_only_if_later() {
         assert_eq!(
             play(&[Change::Failed(at(1)), Change::Succeeded(at(2))]).status,
             Status::Succeeded
@@ -186,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_run_may_still_end_and_is_marked_late() {
+    fn expired_run_may_end_late() {
         let expired = State { status: Status::Expired, finished_at: Some(at(86_400)), ..NEW };
         let ended = expired.after(Change::Succeeded(at(60)), false).unwrap();
         assert!(ended.late && ended.status == Status::Succeeded);
@@ -195,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_in_the_future_counts_as_now() {
+    fn future_time_counts_as_now() {
         let event = Event {
             kind: "ACTOR.RUN.FAILED".into(),
             subject: None,
@@ -217,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_repetition_changes_nothing_and_only_the_awaited_have_no_end(
+        fn repeated_change_has_no_effect_and_only_initiated_runs_have_no_end(
             changes in proptest::collection::vec(any_change(), 1..12),
         ) {
             let mut state = NEW;

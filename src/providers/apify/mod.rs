@@ -1,20 +1,20 @@
-//! Apify: runs of its actors, which say by webhook how they end.
+//! Apify: runs of its actors, which report their end by webhook.
 //!
-//! Apify signs nothing. What proves a request is one of
+//! Apify signs nothing. A request is proven by one of
 //!
-//! - a *token* that the application minted when it started the run, and Apify repeats: in the
-//!   header `x-webhook-signed-payload`, the body's field `signedPayload` or the query's
-//!   `signed_payload`. It vouches for the request; the body is unsigned and says nothing beyond
-//!   what the token claims. Past its time it still counts while the register awaits the run.
-//! - a *body signature*, `x-apify-webhook-signature: t=…,v1=…`, for relays of our own. Where both
-//!   are there both must hold.
-//! - with `mode = "token"`, a shared secret in a header or a parameter of the query, which proves
-//!   that the sender knows it and nothing about this request.
+//! - a *token* that the application issued when it started the run, and that Apify repeats: in the
+//!   header `x-webhook-signed-payload`, the body's field `signedPayload` or the query parameter
+//!   `signed_payload`. It vouches for the request; the body is unsigned, and only the token's
+//!   claims are proven. An expired token is still accepted while its run is expected.
+//! - a *body signature*, `x-apify-webhook-signature: t=…,v1=…`, for our own relays. If both are
+//!   present, both must be valid.
+//! - with `mode = "token"`, a shared secret in a header or a query parameter, which proves only
+//!   that the sender knows it.
 //!
-//! `Origin` and `Referer`, if there, must name an allowed host: no proof, but no forged form
-//! either. The dispatch id that Apify sends is unsigned, so a webhook that comes again is told by
-//! its body. Only in mode `token`, where nothing else is signed either, the dispatch id counts: a
-//! template of one's own may make the same body of two runs.
+//! `Origin` and `Referer`, if present, must name an allowed host: no proof, but it excludes forged
+//! forms. Apify's dispatch id is unsigned, so a webhook is deduplicated by its body. Only in mode
+//! `token`, where nothing is signed anyway, the dispatch id counts: a custom template may produce
+//! the same body for two runs.
 
 mod alerts;
 mod api;
@@ -53,13 +53,12 @@ use results::{Collector, Datasets};
 use start::Starter;
 use token::Claims;
 
-/// Apify's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     name: Apify::NAME,
     summary: "Apify actor runs: a signed token per run, or a body signature",
     tables: &["apify_runs", "apify_posts", "apify_metrics", "apify_verifications", "apify_usage"],
     max_body: SMALL_BODY,
-    // Apify tries again for a day and more, with what was signed at first.
+    // Apify retries for more than a day, with the original signature.
     max_age: Duration::from_hours(1),
     secret_prefix: None,
     pace: Pace::PATIENT_SENDER,
@@ -77,7 +76,7 @@ const DISPATCH: &str = "x-apify-webhook-dispatch-id";
 const AUTHORIZATION: &str = "authorization";
 const ORIGIN: &str = "origin";
 const REFERER: &str = "referer";
-/// How far ahead of ours the clock may be that a token was minted by, in seconds.
+/// The accepted clock skew of the token's issuer into the future, in seconds.
 const MAX_FUTURE: i64 = 300;
 
 static BODY_SIGNATURE: Scheme = Scheme {
@@ -123,7 +122,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let starter = Starter::of(&spec.name, &options);
     Ok(Built {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
-        registry: Some(Arc::new(handler::Register { source: spec.name.clone(), dispatch_ttl })),
+        registry: Some(Arc::new(handler::ExpectedRuns { source: spec.name.clone(), dispatch_ttl })),
         api: Some(Arc::new(api::Runs(starter))),
         maintenance: None,
         memory,
@@ -132,8 +131,8 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     })
 }
 
-/// What a token that holds says.
-struct Vouched {
+/// The result of verifying a token.
+struct VerifiedToken {
     proof: Proof,
     claims: Bytes,
     late: Option<i64>,
@@ -155,27 +154,29 @@ impl Apify {
         if host.is_some_and(listed) { Ok(()) } else { Err(Refusal::NotAllowed("the origin")) }
     }
 
-    /// A token or a body signature; where both are there, both.
+    /// Requires a token or a body signature; if both are present, both must be valid.
     fn enforce(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
         let signed =
             head.headers.has(SIGNATURE).then(|| request.signed(&BODY_SIGNATURE)).transpose()?;
-        // The body is looked into last: a bad token in the head costs no parsing.
+        // The body is parsed last: an invalid token in the head costs no parsing.
         let in_head = token_in_head(head)?;
-        let mut vouched = in_head.as_deref().map(|token| self.vouch(request, token)).transpose()?;
+        let mut verified_token =
+            in_head.as_deref().map(|token| self.verify_token(request, token)).transpose()?;
         if let Some(in_body) = request.token_in_body(TOKEN_FIELD) {
             match in_head {
                 Some(in_head) if in_head != in_body => return Err(Refusal::Malformed(TOKEN)),
                 Some(_) => {}
-                None => vouched = Some(self.vouch(request, &in_body)?),
+                None => verified_token = Some(self.verify_token(request, &in_body)?),
             }
         }
-        match (signed, vouched) {
+        match (signed, verified_token) {
             (None, None) => Err(Refusal::Missing(TOKEN)),
             (Some(proof), None) => Ok(proof),
-            (signed, Some(vouched)) => {
-                let proof = signed.unwrap_or(vouched.proof).with_claims(vouched.claims);
-                Ok(match vouched.late {
+            (signed, Some(verified_token)) => {
+                let proof =
+                    signed.unwrap_or(verified_token.proof).with_claims(verified_token.claims);
+                Ok(match verified_token.late {
                     Some(seconds) => proof.past_its_time(seconds),
                     None => proof,
                 })
@@ -183,30 +184,33 @@ impl Apify {
         }
     }
 
-    /// The shared secret that a request presents, in the header or in the query; in both it must be
-    /// the same.
-    fn presented<'h>(
+    /// The shared secret in the header or in the query; if both are present, they must be equal.
+    fn presented_secret<'h>(
         shared: &'h SharedSecret,
         head: &'h RequestHead,
     ) -> Result<Cow<'h, str>, Refusal> {
         let header = shared.header();
         let in_header = head.headers.single(header)?.map(|value| {
-            // The scheme belongs to the header, not to the secret.
+            // The scheme is part of the header, not of the secret.
             let bearer = value.split_once(' ').filter(|_| header == AUTHORIZATION);
             let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             Cow::Borrowed(bearer.map_or(value, |(_, secret)| secret.trim_start()))
         });
         let in_query = shared.query.iter().flat_map(|name| head.parameter(name));
-        let mut presented = in_header.into_iter().chain(in_query);
-        let first = presented.next().ok_or(Refusal::Missing(header))?;
-        if presented.any(|other| other != first) {
+        let mut candidates = in_header.into_iter().chain(in_query);
+        let first = candidates.next().ok_or(Refusal::Missing(header))?;
+        if candidates.any(|other| other != first) {
             return Err(Refusal::Malformed(header));
         }
         Ok(first)
     }
 
-    /// Checks a token: its MAC first, and nothing in it is looked at before that holds.
-    fn vouch(&self, request: &VerifyContext<'_>, text: &str) -> Result<Vouched, Refusal> {
+    /// Verifies a token: its MAC first, before anything in it is read.
+    fn verify_token(
+        &self,
+        request: &VerifyContext<'_>,
+        text: &str,
+    ) -> Result<VerifiedToken, Refusal> {
         let token = token::Token::split(text).ok_or(Refusal::Malformed(TOKEN))?;
         let proof = request.vouched_by_token(token.signed.as_bytes(), token.mac)?;
         let (claims, json) = token.claims().ok_or(Refusal::Malformed(TOKEN))?;
@@ -215,7 +219,7 @@ impl Apify {
         }
         let unbounded = Window { max_age: i64::MAX, max_future: MAX_FUTURE };
         let age = unbounded.check(claims.iat, request.now())?;
-        Ok(Vouched {
+        Ok(VerifiedToken {
             proof: proof.with_skew(age),
             claims: json,
             late: Some(age - self.options.token_ttl).filter(|beyond| *beyond > 0),
@@ -223,7 +227,7 @@ impl Apify {
     }
 }
 
-/// The token in the header or the query; in both it must be the same.
+/// The token in the header or in the query; if both are present, they must be equal.
 fn token_in_head(head: &RequestHead) -> Result<Option<String>, Refusal> {
     let header = head.headers.token(TOKEN)?.map(str::to_owned);
     let in_query = head.parameter(TOKEN_PARAMETER).map(Cow::into_owned);
@@ -254,8 +258,8 @@ impl Provider for Apify {
         }
     }
 
-    /// The shared secret in the query is not kept, whatever else is: the value may be one that was
-    /// right yesterday, or is at another source.
+    /// The shared secret in the query is never stored: even a wrong value may be an old secret, or
+    /// that of another source.
     fn redact(&self, head: &mut RequestHead) {
         if matches!(&self.options.mode, Mode::Token(_)) {
             head.query = None;
@@ -274,14 +278,14 @@ impl Provider for Apify {
     ) -> Result<(), Refusal> {
         self.check_origin(head)?;
         if let Mode::Token(shared) = &self.options.mode {
-            return Self::presented(shared, head).map(drop);
+            return Self::presented_secret(shared, head).map(drop);
         }
         if head.headers.has(SIGNATURE) {
             BODY_SIGNATURE.precheck(head, window, now)?;
         }
         match token_in_head(head)? {
             Some(token) if token::Token::split(&token).is_none() => Err(Refusal::Malformed(TOKEN)),
-            // Without one in the head it may still stand in the body.
+            // Without one in the head it may still be in the body.
             _ => Ok(()),
         }
     }
@@ -291,8 +295,8 @@ impl Provider for Apify {
         match &self.options.mode {
             Mode::Enforce => self.enforce(request),
             Mode::Token(shared) => {
-                let presented = Self::presented(shared, request.head())?;
-                request.vouched_by_secret(presented.as_bytes(), &[DISPATCH])
+                let presented_secret = Self::presented_secret(shared, request.head())?;
+                request.vouched_by_secret(presented_secret.as_bytes(), &[DISPATCH])
             }
         }
     }
@@ -301,10 +305,10 @@ impl Provider for Apify {
         head.headers.has(SIGNATURE).then_some(&BODY_SIGNATURE)
     }
 
-    fn evidence(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         if let Mode::Token(shared) = &self.options.mode {
-            let presented = Self::presented(shared, request.head()).ok();
-            return presented
+            let presented_secret = Self::presented_secret(shared, request.head()).ok();
+            return presented_secret
                 .map(|value| ProofMethod::Repeated(value.as_bytes().to_vec()))
                 .into_iter()
                 .collect();
@@ -330,8 +334,8 @@ impl Provider for Apify {
         let digest = request.body_digest();
         let dispatch = request.header(DISPATCH).filter(|id| is_dispatch(id));
         let key = match (&claims, dispatch) {
-            // The token's run is a part of the key: who holds a token of one run cannot take the
-            // place of another run's webhook by sending its body first.
+            // The token's run is part of the key: otherwise the holder of one run's token could
+            // block another run's webhook by sending its body first.
             (Some(claims), _) => {
                 EventKey::Signed([&claims.run_key.as_bytes()[..], &digest].concat())
             }
@@ -348,7 +352,7 @@ impl Provider for Apify {
     }
 }
 
-/// Whether a dispatch id can be one: no key is made of what a user could mistake for nothing.
+/// Whether a dispatch id is plausible enough to be a deduplication key.
 fn is_dispatch(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

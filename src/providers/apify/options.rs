@@ -1,4 +1,4 @@
-//! What a source of Apify's can be told.
+//! The options of an Apify source.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use url::Url;
 use super::{DISPATCH, ORIGIN, REFERER};
 use crate::providers::OptionsError;
 
-/// Where `mode = "token"` may look for the secret, each with what else is read then. The
-/// header's whole value is the secret.
+/// The headers that may contain the secret with `mode = "token"`, each with the other headers that
+/// are then read. The whole value is the secret.
 static SECRET_HEADERS: [[&str; 4]; 4] = [
     [DEFAULT_SECRET_HEADER, DISPATCH, ORIGIN, REFERER],
     ["x-webhook-secret", DISPATCH, ORIGIN, REFERER],
@@ -18,65 +18,61 @@ static SECRET_HEADERS: [[&str; 4]; 4] = [
 ];
 pub(super) const DEFAULT_SECRET_HEADER: &str = "x-apify-webhook-secret";
 
-/// The longest lifetime of a token, in seconds: for so long what was seen has to be remembered.
+/// The maximum lifetime of a token, in seconds: deduplication keys must be kept this long.
 const MAX_TTL: u32 = 30 * 86_400;
 
-/// What the runs of a source are for.
+/// The purpose of a source's runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Purpose {
-    /// Collecting metrics.
     Run,
-    /// Checking that a profile belongs to who claims it.
+    /// Verifying that a profile belongs to the person who claims it.
     Verify,
 }
 
-/// What a source was told.
+/// The validated options of a source.
 pub(super) struct Options {
     pub(super) purpose: Purpose,
     pub(super) mode: Mode,
     pub(super) allowed_origins: Vec<String>,
-    /// For how many seconds a token counts by itself.
+    /// How long a token is valid by itself, in seconds.
     pub(super) token_ttl: i64,
-    /// For how long a run is awaited.
+    /// How long a run is expected.
     pub(super) dispatch_ttl: time::Duration,
-    /// For how long a run may be entered after its first webhook.
+    /// How long after its first webhook a run may be registered.
     pub(super) registration_grace: Duration,
-    /// How many runs may be started for a guild on a day.
+    /// The maximum number of runs started per guild and day.
     pub(super) daily_budget: u32,
-    /// For how long a code may be looked for.
+    /// How long a verification code is valid.
     pub(super) code_ttl: time::Duration,
-    /// Where Apify is.
     pub(super) api_url: Url,
-    /// The most items of one run.
+    /// The maximum number of items per run.
     pub(super) max_items: u64,
 }
 
-/// What proves a request.
+/// The proof that a request needs.
 pub(super) enum Mode {
     /// A token or a body signature, or both.
     Enforce,
-    /// A shared secret.
     Token(SharedSecret),
 }
 
-/// Where a shared secret stands.
+/// The location of a shared secret.
 pub(super) struct SharedSecret {
-    /// In the first of these headers; all of them are read.
+    /// The first of these headers contains it; all of them are read.
     pub(super) headers: &'static [&'static str; 4],
-    /// Or in this parameter of the query.
+    /// The query parameter that may contain it instead.
     pub(super) query: Option<String>,
 }
 
 impl SharedSecret {
-    /// The header.
     pub(super) fn header(&self) -> &'static str {
         let [header, ..] = self.headers;
         header
     }
 }
 
-/// `[source.options]`, as it is written.
+/// `[source.options]` as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -180,8 +176,8 @@ impl Options {
 }
 
 impl Options {
-    /// For how long a request can be good that was seen before: a token is, as long as its run is
-    /// awaited, and a shared secret is for ever, so that there memory is the only guard.
+    /// How long a request can be replayed: a token as long as its run is expected; a shared secret
+    /// forever, so that deduplication is the only protection.
     pub(super) fn memory(&self) -> Duration {
         match self.mode {
             Mode::Enforce => {
@@ -194,7 +190,7 @@ impl Options {
 }
 
 impl Purpose {
-    /// The word in options and tables.
+    /// The name in options and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Run => "run",
@@ -202,7 +198,7 @@ impl Purpose {
         }
     }
 
-    /// The word in a token.
+    /// The name in a token.
     pub fn claim(self) -> &'static str {
         match self {
             Self::Run => "apify.run",
@@ -210,7 +206,6 @@ impl Purpose {
         }
     }
 
-    /// The purpose that a token's word means.
     pub fn of_claim(word: &str) -> Option<Self> {
         [Self::Run, Self::Verify].into_iter().find(|purpose| purpose.claim() == word)
     }
@@ -246,14 +241,14 @@ fn is_parameter(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Where Apify is; the path may lead to a relay of one's own.
+/// The URL of Apify's API; its path may lead to a relay.
 fn api_url(text: Option<&str>) -> Result<Url, OptionsError> {
     let wrong = |why: &str| OptionsError(format!("`api_url` {why}"));
     let url = Url::parse(text.unwrap_or("https://api.apify.com"))
         .map_err(|error| wrong(&format!("is not a URL: {error}")))?;
     let bare = url.query().is_none() && url.fragment().is_none();
-    let nobody = url.username().is_empty() && url.password().is_none();
-    match (url.scheme(), bare && nobody && url.has_host()) {
+    let no_credentials = url.username().is_empty() && url.password().is_none();
+    match (url.scheme(), bare && no_credentials && url.has_host()) {
         ("https" | "http", true) => Ok(url),
         _ => Err(wrong("must be an http or https URL without query, fragment and credentials")),
     }

@@ -1,6 +1,5 @@
-//! What Apify's webhooks look like: the default payload template. A template of one's own may leave
-//! out anything, and look like anything: without an event type nothing can be done about it, and
-//! it is of the type [`UNKNOWN`].
+//! Apify's webhooks, in the default payload template. A custom template may omit anything: without
+//! an event type nothing can be done about it, and it has the type [`UNKNOWN`].
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -10,27 +9,26 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::verify::{EventMeta, Quarantine, parse};
 
-/// The type of an event whose template names none. Apify's types are in capitals.
+/// The type of an event whose template names none. Apify's types are in upper case.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// Of a webhook, what matters here.
+/// The relevant fields of a webhook.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     /// The event type, such as `ACTOR.RUN.SUCCEEDED`.
     pub(super) kind: String,
-    /// The id of the run or build that it is about.
+    /// The id of its run or build.
     pub(super) subject: Option<String>,
-    /// The actor.
     pub(super) actor_id: Option<String>,
-    /// When it happened.
+    /// The time of the event.
     pub(super) created_at: Option<OffsetDateTime>,
-    /// When the run ended, where it has.
+    /// The end of the run, if it has ended.
     pub(super) finished_at: Option<OffsetDateTime>,
-    /// The dataset that its results stand in.
+    /// The dataset of its results.
     pub(super) dataset: Option<String>,
 }
 
-/// Whether a body names an event type; `null` is how a template writes a variable that is not set.
+/// Whether a body names an event type; a template writes an unset variable as `null`.
 #[derive(Deserialize)]
 struct Typed {
     #[serde(rename = "eventType")]
@@ -48,7 +46,7 @@ struct Payload {
     /// The results themselves, which a relay may add: see [`items`].
     #[serde(rename = "items")]
     _items: Option<Vec<IgnoredAny>>,
-    /// Read by the gate; named here so that it cannot stand twice.
+    /// Read during verification; declared here so that a repetition is rejected.
     #[serde(rename = "signedPayload")]
     _token: Option<IgnoredAny>,
 }
@@ -63,7 +61,7 @@ struct EventData {
     actor_build_id: Option<String>,
 }
 
-/// A run or build. What its ids name is fetched from Apify later, by a path made of them.
+/// A run or build. Its ids are later inserted into API paths.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Resource {
@@ -77,7 +75,6 @@ struct Resource {
     finished_at: Option<String>,
 }
 
-/// Reads a webhook's body.
 pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
     if parse::<Typed>(body)?.event_type.is_none() {
         return Ok(Event { kind: UNKNOWN.to_owned(), ..Event::default() });
@@ -126,8 +123,8 @@ pub(super) fn read(body: &[u8]) -> Result<Event, (Quarantine, String)> {
     })
 }
 
-/// The results that a body carries, each as its text, so that one which cannot be read loses no
-/// others; `None` where it carries none.
+/// The results in a body, each as raw text, so that an unreadable one does not affect the others;
+/// `None` if there are none.
 pub(super) fn items(body: &[u8]) -> Option<Vec<&RawValue>> {
     #[derive(Deserialize)]
     struct Carried<'b> {
@@ -137,8 +134,7 @@ pub(super) fn items(body: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice::<Carried<'_>>(body).ok()?.items
 }
 
-/// Whether `text` can be an id of Apify's: letters and digits, so that no path or query that is
-/// made of it leads elsewhere.
+/// Whether `text` is a valid Apify id: only letters and digits, which are safe in a path or query.
 pub(super) fn is_id(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -150,7 +146,7 @@ fn read_time(
     let Some(text) = text else { return Ok(None) };
     let time = OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|error| schema(format!("{field}: {error}")))?;
-    // At the end of the last year a time may be none in UTC.
+    // At the end of the last year a time may be out of range in UTC.
     let time = time.checked_to_offset(UtcOffset::UTC);
     time.map(Some).ok_or_else(|| schema(format!("{field}: after the year 9999")))
 }
@@ -170,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_template_is_read() {
+    fn default_template_is_read() {
         let body = r#"{"userId":"abf6vtB2nvQZ4nJzo","createdAt":"2019-01-09T15:59:56.408Z","eventType":"ACTOR.RUN.SUCCEEDED","eventData":{"actorId":"fW4MyDhgwtMLrB987","actorRunId":"uPBN9qaKd2iLs5naZ"},"resource":{"id":"uPBN9qaKd2iLs5naZ","status":"SUCCEEDED","finishedAt":"2019-01-09T15:59:56Z"}}"#;
         let event = read(body.as_bytes()).unwrap();
         assert_eq!(event.kind, "ACTOR.RUN.SUCCEEDED");
@@ -181,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_taken_one_by_one() {
+    fn items_are_read_one_by_one() {
         let body = br#"{"eventType":"E","items":[{"a":1,"a":2},5,{"b":1e999999}]}"#;
         assert!(read(body).is_ok());
         let items = items(body).unwrap();
@@ -195,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_may_leave_out_all_but_the_event_type() {
+    fn template_may_omit_everything_but_the_event_type() {
         for body in [
             r#"{"eventType":"TEST"}"#,
             r#"{"eventType":"TEST","eventData":null,"resource":null,"createdAt":null}"#,
@@ -206,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_without_an_event_type_is_unknown_whatever_it_looks_like() {
+    fn template_without_event_type_is_unknown() {
         for body in [
             "{}",
             r#"{"runId":"r1","runStatus":"SUCCEEDED","myProp":"hello world"}"#,
@@ -221,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_could_lead_elsewhere_is_not_an_id() {
+    fn unsafe_id_is_rejected() {
         for id in ["../../v2/users/me", "x?token=", "", "a/b", "a b", "é", "a\\u0000", "a%2e"] {
             for body in [
                 format!(r#"{{"eventType":"E","eventData":{{"actorRunId":"{id}"}}}}"#),
@@ -236,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_that_is_wrong_has_its_word() {
+    fn each_other_error_has_its_reason() {
         let long = format!(r#"{{"eventType":"{}"}}"#, "E".repeat(201));
         for (body, word) in [
             ("not json", Quarantine::NotJson),

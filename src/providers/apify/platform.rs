@@ -21,11 +21,10 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Every platform.
     pub const ALL: [Self; 5] =
         [Self::Tiktok, Self::Instagram, Self::X, Self::Youtube, Self::Facebook];
 
-    /// The word in calls and tables.
+    /// The name in calls and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tiktok => "tiktok",
@@ -36,7 +35,7 @@ impl Platform {
         }
     }
 
-    /// The platform of this word; X answers to its old name too.
+    /// The platform with this name; X also accepts its old name.
     pub fn read(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         match word.as_str() {
@@ -45,7 +44,7 @@ impl Platform {
         }
     }
 
-    /// The platform whose site an address is on.
+    /// The platform whose site a URL is on.
     pub(super) fn of_url(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let host = url.host_str()?;
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_tells_its_platform_by_its_host_alone() {
+    fn url_identifies_its_platform_by_host_only() {
         for (url, platform) in [
             ("https://www.tiktok.com/@a/video/1", Some(Platform::Tiktok)),
             ("https://x.com/a/status/1", Some(Platform::X)),
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_read_back() {
+    fn every_name_is_read_back() {
         for platform in Platform::ALL {
             assert_eq!(Platform::read(platform.as_str()), Some(platform));
         }

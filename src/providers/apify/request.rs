@@ -1,4 +1,4 @@
-//! What the application asks for when it starts a run, and what of it can be.
+//! The application's request to start a run, and its validation.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::tables::Sought;
+use super::tables::NewVerification;
 use super::token::Claims;
 use super::{Platform, Purpose};
 
-/// The most posts that one run may be started for.
+/// The maximum number of posts per run.
 const MAX_POSTS: usize = 1000;
-/// The longest name of a post, a handle or an actor, in characters.
+/// The maximum length of a post id, a handle or an actor, in characters.
 const MAX_NAME: usize = 200;
-/// The characters of a code that is made up: none is mistaken for another.
+/// The characters of a generated code: no two are confusable.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What is asked for.
@@ -53,7 +53,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// What a token for it says.
+    /// The claims of its token.
     pub(super) fn claims(
         &self,
         purpose: Purpose,
@@ -73,7 +73,7 @@ impl Request {
             actor_id: self.actor_id.clone(),
             actor_run_id: self.actor_run_id.clone(),
         };
-        // What the gateway would not read must not be minted.
+        // Claims that the gateway would not accept must not be issued.
         let json = serde_json::to_vec(&claims).unwrap_or_default();
         Claims::read(&json).ok_or(
             "a guild must be at most 64 letters, digits, `-` and `_`; an actor run id at most 40 \
@@ -81,7 +81,7 @@ impl Request {
         )
     }
 
-    /// The posts, each once.
+    /// The posts, without duplicates.
     pub(super) fn posts(&self, purpose: Purpose) -> Result<Vec<String>, &'static str> {
         if self.posts.is_empty() {
             return Ok(Vec::new());
@@ -95,12 +95,12 @@ impl Request {
         Ok(self.posts.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect())
     }
 
-    /// What a verification looks for.
-    pub(super) fn sought(
+    /// The verification, if the source is for verifications.
+    pub(super) fn verification(
         &self,
         purpose: Purpose,
         expires_at: OffsetDateTime,
-    ) -> Result<Option<Sought>, &'static str> {
+    ) -> Result<Option<NewVerification>, &'static str> {
         if purpose == Purpose::Run {
             return match (&self.handle, &self.code) {
                 (None, None) => Ok(None),
@@ -114,17 +114,17 @@ impl Request {
         if !is_name(&handle) {
             return Err("a handle must be 1 to 200 visible characters");
         }
-        let code = self.code.clone().unwrap_or_else(make_up);
+        let code = self.code.clone().unwrap_or_else(random_code);
         let shaped = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if !(6..=64).contains(&code.len()) || !code.bytes().all(shaped) {
             return Err("a code must be 6 to 64 letters, digits, `-` and `_`");
         }
-        Ok(Some(Sought { platform, handle, code, expires_at }))
+        Ok(Some(NewVerification { platform, handle, code, expires_at }))
     }
 }
 
-/// A code that nobody has by chance.
-fn make_up() -> String {
+/// A random code.
+fn random_code() -> String {
     let random = rand::random::<[u8; 8]>();
     let letters = random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
     let letters: String = letters.map(|letter| char::from(*letter)).collect();

@@ -1,11 +1,11 @@
-//! Signing as Apify's senders do, for fixtures and tests.
+//! Signs as Apify's senders do, for fixtures and tests.
 //!
-//! A draft says with headers of its own what to sign with; these are not sent:
+//! A draft controls the signature by headers that are not sent:
 //!
-//! - `fixture-run-key`, `fixture-guild`: mint a token for this run; without a run key the body is
+//! - `fixture-run-key`, `fixture-guild`: issue a token for this run; without a run key the body is
 //!   signed instead.
 //! - `fixture-purpose`: the token's purpose, `run` or `verify`, if not the source's.
-//! - `fixture-token-age`: mint the token so many seconds before the time of signing.
+//! - `fixture-token-age`: issue the token this many seconds before the signing time.
 //! - `fixture-signature`: `both` adds the body signature to the token.
 
 use base64::Engine as _;

@@ -1,11 +1,11 @@
-//! Starting a run: what the application does before it calls Apify; at a source with
-//! `mode = "token"` right afterwards, since there Apify's id of the run is all that tells runs
-//! apart. Runs that a schedule has started are entered in the same way.
+//! Starting a run. The application calls this before it calls Apify; at a source with `mode =
+//! "token"` right afterwards, since there only Apify's run id distinguishes runs. Scheduled runs
+//! are registered in the same way.
 //!
-//! The run is entered in the register, counted against the guild's budget of the day, and given
-//! its token, all in one transaction: a run beyond the budget leaves no trace. The budget is the
-//! source's; a day is one of UTC. A call with an idempotency key gives the same run, with the
-//! same token, as often as it is repeated, and counts once.
+//! The run is registered, counted against the guild's daily budget and given its token in one
+//! transaction: a run beyond the budget leaves no trace. The budget is per source, a day is a UTC
+//! day. A repeated call with the same idempotency key returns the same run with the same token, and
+//! counts once.
 
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -15,38 +15,35 @@ use uuid::Uuid;
 use super::Purpose;
 use super::options::{Mode, Options};
 pub use super::request::Request;
-use super::tables::{Budget, Details, Entered, NewRun, enter, spend};
+use super::tables::{Budget, Details, Insertion, NewRun, count_run, insert_run};
 use super::token::{Claims, mint};
 use crate::providers::OptionsError;
 use crate::store::{Store, StoreError};
 use crate::verify::Secret;
 
-/// The header that carries the token.
+/// The header that contains the token.
 const HEADER: &str = "X-Webhook-Signed-Payload";
 
-/// What the run is started with.
+/// The context of a start.
 #[derive(Clone, Copy)]
 pub struct With<'w> {
-    /// The database.
     pub store: &'w Store,
-    /// The secret that signs the token.
     pub secret: &'w Secret,
-    /// The time.
     pub now: OffsetDateTime,
-    /// An idempotency key and the SHA-256 of its call's body.
+    /// The idempotency key, with the SHA-256 of the call's body.
     pub key: Option<(&'w str, [u8; 32])>,
 }
 
-/// A run that may be started at Apify now.
+/// A run that may now be started at Apify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
-    /// The application's own id of it.
+    /// The application's id of the run.
     pub run_key: Uuid,
-    /// Its token; `None` where the source reads none.
+    /// Its token; `None` if the source reads none.
     pub token: Option<String>,
-    /// Of a verification: what must stand in the profile.
+    /// For a verification: the code that must be in the profile.
     pub code: Option<String>,
-    /// How it came to be registered.
+    /// How it was registered.
     pub how: How,
 }
 
@@ -72,59 +69,52 @@ pub(super) struct Document<'a> {
     code: Option<&'a str>,
 }
 
-/// How a run came to be registered.
+/// How a run was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// By this call.
     New,
-    /// By a call with the same idempotency key.
-    RetryUntil,
-    /// It was, under this run key; it has one more token now.
+    /// By an earlier call with the same idempotency key.
+    Repeated,
+    /// It already was, under this run key; it now has an additional token.
     Known,
 }
 
 /// Why a run may not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The request is not one.
     #[error("{0}")]
     Invalid(&'static str),
-    /// Its key, or its id at Apify, belongs to another run.
+    /// The run key, or Apify's run id, belongs to another run.
     #[error("the run key or the actor run id belongs to another run")]
     Taken,
     /// The idempotency key was used with another body.
     #[error("the idempotency key was already used with a different body")]
     KeyReused,
-    /// As many runs as are allowed were started for the guild today.
+    /// The guild's daily budget is exhausted.
     #[error("the guild's budget of {limit} runs per day is exhausted until {resets_at}")]
     Spent {
-        /// The budget.
         limit: u32,
         /// The next midnight, UTC.
         resets_at: OffsetDateTime,
     },
-    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Starts runs of one source.
+/// Starts the runs of one source.
 #[derive(Debug, Clone)]
 pub struct Starter {
     source: String,
     purpose: Purpose,
     daily_budget: u32,
     code_ttl: Duration,
-    /// Whether the source reads tokens. Where it does not, a webhook is matched by Apify's id of
-    /// the run alone.
-    mints: bool,
+    /// Whether the source reads tokens. If it does not, webhooks are matched by Apify's run id
+    /// alone.
+    issues_tokens: bool,
 }
 
 impl Starter {
-    /// For a source with these options.
-    ///
-    /// # Errors
-    /// [`OptionsError`].
+    /// Creates a starter from a source's options.
     pub fn new(source: &str, options: &toml::Table) -> Result<Self, OptionsError> {
         Ok(Self::of(source, &Options::read(options)?))
     }
@@ -135,31 +125,30 @@ impl Starter {
             purpose: options.purpose,
             daily_budget: options.daily_budget,
             code_ttl: options.code_ttl,
-            mints: matches!(options.mode, Mode::Enforce),
+            issues_tokens: matches!(options.mode, Mode::Enforce),
         }
     }
 
-    /// What its runs are for.
     pub fn purpose(&self) -> Purpose {
         self.purpose
     }
 
-    /// The name of its source.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The token of these claims, where the source reads tokens.
+    /// The token of these claims, if the source reads tokens.
     fn token(&self, secret: &Secret, claims: &Claims) -> Option<String> {
-        self.mints.then(|| mint(secret, claims))
+        self.issues_tokens.then(|| mint(secret, claims))
     }
 
-    /// Enters a run, counts it, and mints its token where the source reads tokens.
+    /// Registers a run, counts it, and issues its token if the source reads tokens.
     ///
     /// # Errors
-    /// A [`StartError`]; nothing is entered or counted then, unless the commit's fate is unknown.
+    /// A [`StartError`]; nothing is registered or counted then, unless the commit's outcome is
+    /// unknown.
     pub async fn start(&self, with: With<'_>, request: &Request) -> Result<Started, StartError> {
-        if !self.mints && request.actor_run_id.is_none() {
+        if !self.issues_tokens && request.actor_run_id.is_none() {
             return Err(StartError::Invalid(
                 "the source has mode = \"token\" and matches webhooks by Apify's run id: \
                  `actor_run_id` is required",
@@ -169,7 +158,8 @@ impl Starter {
         let purpose = self.purpose;
         let claims = request.claims(purpose, run_key, with.now).map_err(StartError::Invalid)?;
         let expires_at = with.now + self.code_ttl;
-        let sought = request.sought(purpose, expires_at).map_err(StartError::Invalid)?;
+        let verification =
+            request.verification(purpose, expires_at).map_err(StartError::Invalid)?;
         let posts = request.posts(purpose).map_err(StartError::Invalid)?;
         let run = NewRun {
             source: self.source.clone(),
@@ -184,48 +174,48 @@ impl Starter {
         let details = Details {
             platform: request.platform,
             posts,
-            sought,
+            verification,
             claims: Some(json),
             request: with.key,
         };
         let mut tx = with.store.begin().await?;
-        match enter(&mut tx, &run, &details).await? {
-            Entered::New => {
+        match insert_run(&mut tx, &run, &details).await? {
+            Insertion::New => {
                 let day = with.now.date();
-                if spend(&mut tx, &run, day, self.daily_budget).await? == Budget::Spent {
-                    // Dropped, the transaction takes the run back.
+                if count_run(&mut tx, &run, day, self.daily_budget).await? == Budget::Spent {
+                    // Dropping the transaction undoes the registration.
                     let resets_at = day.next_day().unwrap_or(day).midnight().assume_utc();
                     return Err(StartError::Spent { limit: self.daily_budget, resets_at });
                 }
                 let started = Started {
                     run_key,
                     token: self.token(with.secret, &claims),
-                    code: details.sought.map(|sought| sought.code),
+                    code: details.verification.map(|verification| verification.code),
                     how: How::New,
                 };
                 Ok(tx.commit(started).await?.into_inner())
             }
-            Entered::RetryUntil { run_key, claims, code } => {
+            Insertion::Repeated { run_key, claims, code } => {
                 let claims = Claims::read(claims.as_bytes()).ok_or(StoreError::Inconsistent {
                     table: "apify_runs",
                     column: "claims",
                     row: run_key.to_string(),
                 })?;
                 let token = self.token(with.secret, &claims);
-                Ok(Started { run_key, token, code, how: How::RetryUntil })
+                Ok(Started { run_key, token, code, how: How::Repeated })
             }
-            Entered::Known { code } => {
+            Insertion::Known { code } => {
                 let token = self.token(with.secret, &claims);
                 Ok(Started { run_key, token, code, how: How::Known })
             }
-            Entered::Taken => Err(StartError::Taken),
-            Entered::KeyReused => Err(StartError::KeyReused),
+            Insertion::Taken => Err(StartError::Taken),
+            Insertion::KeyReused => Err(StartError::KeyReused),
         }
     }
 }
 
 impl Started {
-    /// As it is printed and answered.
+    /// The run as it is printed and returned.
     pub fn json(&self, starter: &Starter) -> serde_json::Value {
         let document = Document {
             run_key: self.run_key,

@@ -1,4 +1,4 @@
-//! What is accepted, and as what.
+//! Tests of verification and classification.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn spec(options: &str) -> SourceSpec {
     }
 }
 
-/// The headers that a draft is signed with.
+/// The headers with which a draft is signed.
 fn signed(helpers: &[(&str, &str)], body: &str) -> Vec<(String, String)> {
     let helpers: Vec<_> = helpers.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
     sign::sign(&Draft {
@@ -77,15 +77,15 @@ fn send_at(case: Case, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
         }
     }
     let window = Window { max_age: 3600, max_future: 300 };
-    let gate = Verifier {
+    let verifier = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
         window,
     };
-    let before = gate.precheck(&head, now);
-    let verified = RawRequest::new(head, Bytes::from(case.body)).verify(&gate, now);
+    let before = verifier.precheck(&head, now);
+    let verified = RawRequest::new(head, Bytes::from(case.body)).verify(&verifier, now);
     if let (Err(before), Ok(_)) = (&before, &verified) {
-        panic!("refused before the body is read, and not after: {before}");
+        panic!("rejected before the body is read, but not after: {before}");
     }
     verified
 }
@@ -99,14 +99,14 @@ fn reason(case: Case) -> &'static str {
 }
 
 #[test]
-fn a_token_vouches_and_its_claims_are_kept() {
+fn token_vouches_and_its_claims_are_kept() {
     let request = send(Case::default()).unwrap();
     assert_eq!(request.strength(), Strength::Vouched);
     assert!(std::str::from_utf8(request.claims().unwrap()).unwrap().contains(RUN.1));
 }
 
 #[test]
-fn a_token_may_come_in_header_body_or_query_and_must_be_the_same_in_all() {
+fn token_may_be_in_header_body_or_query_if_identical() {
     let one = token(&[]);
     let other = token(&[("fixture-guild", "2")]);
     let body = |token: &str| format!(r#"{{"eventType":"TEST","signedPayload":"{token}"}}"#);
@@ -126,7 +126,7 @@ fn a_token_may_come_in_header_body_or_query_and_must_be_the_same_in_all() {
 }
 
 #[test]
-fn a_token_counts_from_just_before_its_time_to_its_end_and_is_late_after() {
+fn token_is_valid_for_its_lifetime_and_late_afterwards() {
     let case = Case::default;
     assert!(send_at(case(), NOW - 300).is_ok());
     assert!(matches!(send_at(case(), NOW - 301), Err(Refusal::Future { seconds: 1 })));
@@ -142,20 +142,20 @@ fn a_token_counts_from_just_before_its_time_to_its_end_and_is_late_after() {
 }
 
 #[test]
-fn nothing_in_a_token_counts_before_its_mac_holds() {
+fn claims_are_ignored_until_the_mac_is_verified() {
     let headers = vec![(TOKEN, forged(&token(&[("fixture-token-age", "7200")])))];
     let case = Case { helpers: vec![], headers, ..Case::default() };
     assert_eq!(reason(case), "sig_mismatch");
 }
 
 #[test]
-fn a_token_for_another_purpose_is_not_allowed() {
+fn token_for_another_purpose_is_rejected() {
     let helpers = vec![RUN, ("fixture-purpose", "verify")];
     assert_eq!(reason(Case { helpers, ..Case::default() }), "not_allowed");
 }
 
 #[test]
-fn a_body_signature_alone_signs_and_together_with_a_token_both_must_hold() {
+fn body_signature_is_sufficient_but_a_token_must_be_valid_too() {
     let alone = send(Case { helpers: vec![("x", "y")], ..Case::default() }).unwrap();
     assert_eq!((alone.strength(), alone.claims()), (Strength::Signed, None));
 
@@ -176,7 +176,7 @@ fn a_body_signature_alone_signs_and_together_with_a_token_both_must_hold() {
 }
 
 #[test]
-fn an_origin_is_asked_for_nothing_but_must_be_listed() {
+fn origin_is_optional_but_must_be_allowed() {
     for (headers, allowed) in [
         (vec![], true),
         (vec![("origin", "https://api.apify.com")], true),
@@ -199,7 +199,7 @@ fn an_origin_is_asked_for_nothing_but_must_be_listed() {
 }
 
 #[test]
-fn the_token_mode_wants_the_secret_and_says_that_it_proves_less() {
+fn token_mode_requires_the_secret_and_warns_about_its_weakness() {
     let options = "purpose = \"run\"\nmode = \"token\"\ntoken_header = \"x-webhook-token\"";
     let case = |headers| Case { options, helpers: vec![], headers, ..Case::default() };
     let right = "apify-webhook-signing-secret-0123456789";
@@ -207,14 +207,14 @@ fn the_token_mode_wants_the_secret_and_says_that_it_proves_less() {
     assert_eq!((request.strength(), request.claims()), (Strength::Vouched, None));
     assert_eq!(reason(case(vec![("x-webhook-token", right.to_uppercase())])), "sig_mismatch");
     assert_eq!(reason(case(vec![("x-apify-webhook-secret", right.into())])), "sig_missing");
-    // A token is no secret.
+    // A token is not the secret.
     assert_eq!(reason(case(vec![(TOKEN, token(&[]))])), "sig_missing");
     assert_eq!(build(&spec(options)).unwrap().warnings.len(), 1);
     assert!(build(&spec(r#"purpose = "run""#)).unwrap().warnings.is_empty());
 }
 
 #[test]
-fn options_that_mean_nothing_are_refused() {
+fn invalid_options_are_rejected() {
     for bad in [
         "",
         r#"purpose = "other""#,
@@ -242,7 +242,7 @@ fn options_that_mean_nothing_are_refused() {
 }
 
 #[test]
-fn events_of_one_run_share_a_lane_and_are_told_by_their_bodies() {
+fn events_of_a_run_share_a_lane_and_are_keyed_by_body() {
     let provider = build(&spec(r#"purpose = "run""#)).unwrap().provider;
     let Classified::Event(vouched) = provider.classify(&send(Case::default()).unwrap()) else {
         panic!("an event")

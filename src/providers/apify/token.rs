@@ -1,10 +1,10 @@
-//! The signed context token: what the application says about a run when it starts it, and Apify
-//! repeats with every event of that run.
+//! The signed context token: the application's statement about a run, made when it starts the run
+//! and repeated by Apify with every event of that run.
 //!
-//! Apify signs nothing, but it sends what it was told to send. So the application mints a token
-//! per run, hands it to Apify as a header template, and the gateway knows by it that the request
-//! comes from someone whom the application told. A token is
-//! `v1.` + base64url(claims) + `.` + hexadecimal HMAC-SHA256 over all that stands before that dot.
+//! Apify signs nothing, but it sends what it was told to send. The application issues a token per
+//! run and passes it to Apify as a header template; by it the gateway recognises that the request
+//! comes from someone whom the application told. A token is `v1.` + base64url(claims) + `.` +
+//! hexadecimal HMAC-SHA256 over everything before that dot.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,38 +14,36 @@ use uuid::Uuid;
 
 use crate::verify::{Secret, UnixSeconds};
 
-/// The longest accepted token, in bytes.
+/// The maximum length of a token, in bytes.
 pub(super) const MAX_BYTES: usize = 4096;
 const VERSION: &str = "v1";
 
-/// What a token says.
+/// The content of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claims {
     /// The version of the claims: 1.
     pub v: u8,
-    /// What the run is for: [`Purpose::claim`](super::Purpose::claim).
+    /// The purpose of the run: [`Purpose::claim`](super::Purpose::claim).
     pub purpose: String,
-    /// The Discord guild that the run is started for.
+    /// The Discord guild for which the run is started.
     pub guild_id: String,
-    /// The application's own id of the run.
+    /// The application's id of the run.
     pub run_key: Uuid,
-    /// When the token was minted, in seconds since 1970.
+    /// The time of issue, in Unix seconds.
     pub iat: UnixSeconds,
     /// Makes tokens of the same run differ; 1 to 128 characters.
     pub nonce: String,
-    /// The actor, where the application names it.
+    /// The actor, if the application names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_id: Option<String>,
-    /// Apify's id of the run, where the application knows it already.
+    /// Apify's id of the run, if the application knows it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_run_id: Option<String>,
 }
 
 impl Claims {
-    /// Reads claims that were verified.
-    ///
-    /// `None` when they are not claims of version 1.
+    /// Parses verified claims; `None` if they are not valid claims of version 1.
     pub fn read(json: &[u8]) -> Option<Self> {
         let claims: Self = serde_json::from_slice(json).ok()?;
         let sound = claims.v == 1
@@ -79,24 +77,23 @@ impl Claims {
 /// # Ok::<(), sealpost::verify::WeakSecret>(())
 /// ```
 pub fn mint(secret: &Secret, claims: &Claims) -> String {
-    // A struct of texts and numbers has no value that JSON lacks.
+    // A struct of strings and numbers always serialises.
     let json = serde_json::to_vec(claims).unwrap_or_default();
     let signed = format!("{VERSION}.{}", URL_SAFE_NO_PAD.encode(json));
     let mac = hex::encode(secret.sign(&[signed.as_bytes()]));
     format!("{signed}.{mac}")
 }
 
-/// A token that has its shape; nothing about it is believed yet.
+/// A well-formed, unverified token.
 pub(super) struct Token<'t> {
-    /// What the MAC is over.
+    /// The bytes covered by the MAC.
     pub(super) signed: &'t str,
-    /// The MAC that it carries.
     pub(super) mac: [u8; 32],
     payload: &'t str,
 }
 
 impl<'t> Token<'t> {
-    /// Takes a token apart. Each token has one spelling only: no padding, lower-case digits.
+    /// Splits a token. Each token has a single spelling: no padding, lower-case digits.
     pub(super) fn split(text: &'t str) -> Option<Self> {
         if text.len() > MAX_BYTES {
             return None;
@@ -113,7 +110,7 @@ impl<'t> Token<'t> {
         shaped.then_some(Self { signed, mac, payload })
     }
 
-    /// What it says. To be asked only once its MAC holds.
+    /// The claims. Call this only after verifying the MAC.
     pub(super) fn claims(&self) -> Option<(Claims, Bytes)> {
         let json = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
         Some((Claims::read(&json)?, json.into()))
@@ -135,7 +132,7 @@ mod tests {
     const TOKEN: &str = "v1.eyJ2IjoxLCJwdXJwb3NlIjoiYXBpZnkucnVuIiwiZ3VpbGRJZCI6IjEyMzQ1Njc4OTAxMjM0NTY3OCIsInJ1bktleSI6IjVmMGM2YTNlLTZmM2UtNGI1Mi05YzM5LTBhOGYzYThmM2YxMCIsImlhdCI6MTcwMDAwMDAwMCwibm9uY2UiOiJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBIn0.a9cab0e271755aa3a6eeb375d86e26096decceb529c92ba0d2b8f665265a84f3";
 
     #[test]
-    fn a_known_token_is_read_and_minted_again_byte_for_byte() {
+    fn known_token_is_read_and_issued_byte_for_byte() {
         let secret = Secret::new("apify-webhook-signing-secret-0123456789").unwrap();
         let (claims, _) = Token::split(TOKEN).unwrap().claims().unwrap();
         assert_eq!(claims.guild_id, "123456789012345678");
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_exactly_one_spelling() {
+    fn token_has_exactly_one_spelling() {
         let [version, payload, mac] = TOKEN.split('.').collect::<Vec<_>>()[..] else {
             panic!("three segments")
         };
@@ -173,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_are_not_ours_are_not_read() {
+    fn invalid_claims_are_rejected() {
         let good = r#"{"v":1,"purpose":"p","guildId":"1","runKey":"5f0c6a3e-6f3e-4b52-9c39-0a8f3a8f3f10","iat":1,"nonce":"n"}"#;
         assert!(Claims::read(good.as_bytes()).is_some());
         for (from, to) in [
@@ -196,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_whatever_reaches_a_panic(text in ".{0,200}", tail in "v1\\.[A-Za-z0-9_-]{0,40}\\.[0-9a-f]{64}") {
+        fn arbitrary_text_never_panics(text in ".{0,200}", tail in "v1\\.[A-Za-z0-9_-]{0,40}\\.[0-9a-f]{64}") {
             for text in [text, tail] {
                 if let Some(token) = Token::split(&text) {
                     token.claims();

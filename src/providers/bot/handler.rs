@@ -1,5 +1,5 @@
-//! What is done about the bot's callbacks: they are kept, and a heartbeat says how the bot is.
-//! Where the source says how often heartbeats should come, housekeeping notices when they do not.
+//! Processes the bot's callbacks: stores them, and tracks the bot's health by its heartbeats. If
+//! the source defines a heartbeat interval, housekeeping detects missing ones.
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
@@ -12,10 +12,9 @@ use crate::store::{
     StoreError, StoredEvent, Tx, Write,
 };
 
-/// What users are told about: the bot is silent.
+/// The kind of the alert for a silent bot.
 const SILENT: &str = "bot_silent";
 
-/// Keeps callbacks and the bot's health.
 pub(super) struct Callbacks;
 
 #[async_trait]
@@ -26,37 +25,36 @@ impl Handler for Callbacks {
 
     async fn handle(&self, event: &StoredEvent, _attempt: Attempt) -> Result<Effects, Failure> {
         if event.event_type != HEARTBEAT {
-            return Ok(Effects::write(Keep(event.clone())));
+            return Ok(Effects::write(RecordCallback(event.clone())));
         }
         let heartbeat = payload::heartbeat(&event.body).map_err(|(reason, detail)| {
             Failure::permanent(DeathReason::Quarantined(reason), detail)
         })?;
-        Ok(Effects::write(Beat(event.clone(), heartbeat)))
+        Ok(Effects::write(RecordHeartbeat(event.clone(), heartbeat)))
     }
 }
 
-/// Keeps one callback.
-struct Keep(StoredEvent);
+struct RecordCallback(StoredEvent);
 
 #[async_trait]
-impl Write for Keep {
+impl Write for RecordCallback {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self(event) = self;
-        // Both forms sign the guild; the service is one of those that are allowed.
-        let said = |wanted: &str| {
-            let header = event.headers.iter().find(|(name, _)| name == wanted);
+        // Both forms sign the guild; the service is one of the allowed ones.
+        let header_value = |header_name: &str| {
+            let header = event.headers.iter().find(|(name, _)| name == header_name);
             header.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
         };
-        let kept = tables::insert_event(tx, event, said(GUILD), said(SERVICE)).await?;
-        Ok(if kept { Outcome::Handled } else { Outcome::Unchanged })
+        let inserted =
+            tables::insert_event(tx, event, header_value(GUILD), header_value(SERVICE)).await?;
+        Ok(if inserted { Outcome::Handled } else { Outcome::Unchanged })
     }
 }
 
-/// Enters one heartbeat.
-struct Beat(StoredEvent, Heartbeat);
+struct RecordHeartbeat(StoredEvent, Heartbeat);
 
 #[async_trait]
-impl Write for Beat {
+impl Write for RecordHeartbeat {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self(event, heartbeat) = self;
         let at = event.occurred_at.unwrap_or(event.received_at);
@@ -71,17 +69,17 @@ impl Write for Beat {
     }
 }
 
-/// What a source awaits: the next heartbeat.
-pub(super) struct Pulse {
+/// Expects the next heartbeat of a source.
+pub(super) struct HeartbeatMonitor {
     pub(super) source: String,
-    /// The longest time between two heartbeats.
+    /// The maximum interval between heartbeats.
     pub(super) timeout: Duration,
 }
 
 #[async_trait]
-impl ExpectedTokens for Pulse {
-    /// A callback counts by its own time and no other.
-    async fn awaits(
+impl ExpectedTokens for HeartbeatMonitor {
+    /// Callbacks have no tokens.
+    async fn contains(
         &self,
         _tx: &mut Tx<'_>,
         _claims: &[u8],
@@ -91,7 +89,7 @@ impl ExpectedTokens for Pulse {
     }
 
     async fn expire(&self, tx: &mut Tx<'_>, now: OffsetDateTime) -> Result<u64, StoreError> {
-        let last = tables::miss(tx, &self.source, now, now - self.timeout).await?;
+        let last = tables::mark_missing(tx, &self.source, now, now - self.timeout).await?;
         let Some(last) = last else { return Ok(0) };
         let silent = (now - last).whole_seconds();
         let text = format!("the bot is silent: its last heartbeat was {silent} seconds ago");

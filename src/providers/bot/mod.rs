@@ -6,14 +6,13 @@
 //! - *native*: `v2=` over `v2:{x-service-name}:{x-timestamp}:{x-nonce}:{x-guild-id}:{body}`, which
 //!   binds the calling service.
 //!
-//! The separator is not escaped, so values are held to shapes without it before any MAC is
-//! computed; the body is then the only free text. The timestamp counts seconds (10 digits) or
-//! milliseconds (13).
+//! The separator is not escaped, so signed values must not contain it; this is checked before any
+//! MAC is computed, and leaves the body as the only free text. The timestamp counts seconds (10
+//! digits) or milliseconds (13).
 //!
-//! `x-service-name` must be one of the allowed services. A callback is recognised by its nonce:
-//! the compat form does not sign the service, so the service is no part of the key. A sender that
-//! tries again signs afresh, with a new nonce, and says with `Idempotency-Key` that it is the same
-//! request.
+//! `x-service-name` must be one of the allowed services. A callback is deduplicated by its nonce.
+//! The service is not part of the key, since the compat form does not sign it. A sender that
+//! retries signs anew with a new nonce, and identifies the request by its `Idempotency-Key`.
 
 mod handler;
 mod payload;
@@ -38,7 +37,6 @@ use crate::verify::{
     VerifyContext, Window,
 };
 
-/// The bot's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     name: Bot::NAME,
     summary: "Callbacks of a Discord bot and its services, HMAC over time, nonce, guild and body",
@@ -97,11 +95,11 @@ struct Options {
     allowed_services: Vec<String>,
     #[serde(default)]
     form: Form,
-    /// The longest time between two heartbeats, in seconds; without it nobody looks.
+    /// The maximum interval between heartbeats, in seconds; not monitored if absent.
     heartbeat_timeout: Option<NonZeroU32>,
 }
 
-/// Which forms of signature a source takes.
+/// The accepted signature forms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Form {
@@ -128,14 +126,14 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
             "`allowed_services`: `{bad}` is not 1 to 64 letters, digits, `.`, `_` or `-`"
         )));
     }
-    let pulse = heartbeat_timeout.map(|timeout| -> Arc<dyn ExpectedTokens> {
+    let heartbeat_monitor = heartbeat_timeout.map(|timeout| -> Arc<dyn ExpectedTokens> {
         let timeout = time::Duration::seconds(timeout.get().into());
-        Arc::new(handler::Pulse { source: spec.name.clone(), timeout })
+        Arc::new(handler::HeartbeatMonitor { source: spec.name.clone(), timeout })
     });
     Ok(Built {
         provider: Arc::new(Bot { allowed_services, form, token: spec.token.clone() }),
         handlers: vec![Arc::new(handler::Callbacks)],
-        registry: pulse,
+        registry: heartbeat_monitor,
         api: None,
         maintenance: None,
         memory: Duration::ZERO,
@@ -146,7 +144,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
 impl Bot {
     const NAME: &str = "bot";
 
-    /// Which scheme a request has to hold to.
+    /// The scheme that applies to a request.
     fn scheme(&self, head: &RequestHead) -> Result<&'static Scheme, Refusal> {
         let signature = head.headers.required_token(SIGNATURE)?;
         Ok(match self.form {
@@ -156,7 +154,8 @@ impl Bot {
         })
     }
 
-    /// What is checked of the head beside the signature: token, service, idempotency key.
+    /// Checks the parts of the head that are not part of the signature: token, service and
+    /// idempotency key.
     fn check<'h>(&self, head: &'h RequestHead) -> Result<Caller<'h>, Refusal> {
         if let Some(token) = &self.token {
             check_token(head, token)?;
@@ -175,8 +174,8 @@ impl Bot {
         }
     }
 
-    /// The digest under which a duplicate is the same request. Every service has a namespace of
-    /// its own; keyed with the token, where there is one, so that nobody else can foresee it.
+    /// The digest of an idempotency key. Each service has its own namespace; the digest is keyed
+    /// with the token, if there is one, so that nobody else can predict it.
     fn request_key(&self, service: &str, key: &str) -> [u8; 32] {
         let parts = [service.as_bytes(), &[0], key.as_bytes()];
         match &self.token {
@@ -186,13 +185,13 @@ impl Bot {
     }
 }
 
-/// Who calls, as it says.
+/// The caller, according to its headers.
 struct Caller<'h> {
     service: &'h str,
     idempotency_key: Option<&'h str>,
 }
 
-/// The token, as a bearer or in a header of its own; where both are there, both must be it.
+/// The token, as a bearer or in its own header; if both are present, both must match.
 fn check_token(head: &RequestHead, token: &Secret) -> Result<(), Refusal> {
     let bearer = match head.headers.single(AUTHORIZATION)? {
         Some(value) => match value.split_once(' ') {
@@ -249,14 +248,14 @@ impl Provider for Bot {
         self.scheme(head).ok()
     }
 
-    fn evidence(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
-        let asked = self.scheme(request.head()).unwrap_or(&COMPAT);
-        let other = if std::ptr::eq(asked, &raw const NATIVE) { &COMPAT } else { &NATIVE };
-        vec![ProofMethod::Signature(asked), ProofMethod::OtherForm(other)]
+    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+        let expected = self.scheme(request.head()).unwrap_or(&COMPAT);
+        let other = if std::ptr::eq(expected, &raw const NATIVE) { &COMPAT } else { &NATIVE };
+        vec![ProofMethod::Signature(expected), ProofMethod::OtherForm(other)]
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {
-        // Both forms sign the nonce, so it is there.
+        // Both forms sign the nonce, so it is present.
         let Some(nonce) = request.header(NONCE) else {
             return Classified::Quarantined((Quarantine::Schema, "no signed nonce".into()).into());
         };
@@ -274,7 +273,7 @@ impl Provider for Bot {
     }
 }
 
-/// The time of signing, to the millisecond where it says so.
+/// The signing time, to the millisecond if specified.
 fn signed_at(text: &str) -> Option<OffsetDateTime> {
     let unit: i128 = if text.len() == 13 { 1_000_000 } else { 1_000_000_000 };
     OffsetDateTime::from_unix_timestamp_nanos(text.parse::<i128>().ok()?.checked_mul(unit)?).ok()

@@ -1,4 +1,4 @@
-//! What the bot's callbacks look like: an object with `event`, and for a heartbeat how the bot is.
+//! The bot's callbacks: an object with an `event`, and for a heartbeat the bot's health.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ struct Callback {
     event: String,
 }
 
-/// How the bot is, by its own account.
+/// The bot's health, as reported by itself.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Heartbeat {
@@ -33,7 +33,6 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The stored word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Online => "online",
@@ -44,7 +43,7 @@ impl Status {
     }
 }
 
-/// What a callback's body is called: its `event`.
+/// The event type of a callback: its `event`.
 pub(super) fn event_type(body: &[u8]) -> Result<String, (Quarantine, String)> {
     let Callback { event } = parse(body)?;
     if event.len() > EventMeta::MAX_EVENT_TYPE {
@@ -59,7 +58,6 @@ pub(super) fn event_type(body: &[u8]) -> Result<String, (Quarantine, String)> {
     Ok(event)
 }
 
-/// Reads a heartbeat.
 pub(super) fn heartbeat(body: &[u8]) -> Result<Heartbeat, (Quarantine, String)> {
     let heartbeat: Heartbeat = parse(body)?;
     let Heartbeat { shard_count, guild_count, memory_bytes, uptime_seconds, .. } = heartbeat;
@@ -75,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_needs_an_event_and_nothing_else() {
+    fn callback_requires_only_an_event() {
         assert_eq!(
             event_type(br#"{"event":"post.submitted","id":"1"}"#).unwrap(),
             "post.submitted"
@@ -99,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_says_how_the_bot_is() {
+    fn heartbeat_reports_the_health_of_the_bot() {
         let body = br#"{"event":"bot.heartbeat","status":"degraded","shardCount":2,"guildCount":41,"memoryBytes":5000000000,"uptimeSeconds":86400}"#;
         let heartbeat = heartbeat(body).unwrap();
         assert_eq!(heartbeat.status, Status::Degraded);

@@ -1,8 +1,8 @@
-//! Signing as the bot does, for fixtures and tests.
+//! Signs as the bot does, for fixtures and tests.
 //!
 //! A draft may set `x-service-name`, `x-guild-id`, `x-nonce`, `authorization` or
-//! `x-callback-token` itself. `fixture-form: native` asks for the native form where the source
-//! takes any; it is not sent.
+//! `x-callback-token`. `fixture-form: native` requests the native form if the source accepts any;
+//! it is not sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -54,7 +54,7 @@ fn first_service(options: &toml::Table) -> &str {
     services.and_then(|services| services.first()?.as_str()).unwrap_or("api")
 }
 
-/// Another nonce for whatever differs, and the same for the same: fixtures are repeatable.
+/// A deterministic nonce that differs if anything else does: fixtures are repeatable.
 fn fresh_nonce(draft: &Draft<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update(draft.at.to_be_bytes());

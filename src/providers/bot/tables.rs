@@ -1,11 +1,11 @@
-//! What the bot reported: every statement on `bot_events` and `bot_health`.
+//! The statements on `bot_events` and `bot_health`.
 
 use time::OffsetDateTime;
 
 use super::payload::Heartbeat;
 use crate::store::{StoreError, StoredEvent, Tx};
 
-/// Enters a callback; says whether it was not there yet.
+/// Inserts a callback; returns whether it is new.
 pub(super) async fn insert_event(
     tx: &mut Tx<'_>,
     event: &StoredEvent,
@@ -29,7 +29,7 @@ pub(super) async fn insert_event(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Enters a heartbeat, unless a newer one is there; says whether it did.
+/// Writes a heartbeat unless a newer one is stored; returns whether it was written.
 pub(super) async fn upsert_health(
     tx: &mut Tx<'_>,
     event: &StoredEvent,
@@ -62,9 +62,9 @@ pub(super) async fn upsert_health(
     Ok(written.rows_affected() == 1)
 }
 
-/// Marks the bot as missing if its last heartbeat is from before `since`; gives when that was,
-/// the first time only.
-pub(super) async fn miss(
+/// Marks the bot as missing if its last heartbeat is older than `since`. Returns the time of that
+/// heartbeat, the first time only.
+pub(super) async fn mark_missing(
     tx: &mut Tx<'_>,
     source: &str,
     now: OffsetDateTime,
@@ -83,7 +83,7 @@ pub(super) async fn miss(
     Ok(last)
 }
 
-/// Whether the bot is marked as missing; its row is locked.
+/// Locks the bot's row and returns whether the bot is marked as missing.
 pub(super) async fn is_missing(tx: &mut Tx<'_>, source: &str) -> Result<bool, StoreError> {
     let since = sqlx::query_scalar!(
         "SELECT missing_since FROM bot_health WHERE source = $1 FOR UPDATE",

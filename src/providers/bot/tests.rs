@@ -1,4 +1,4 @@
-//! What is accepted, and as what.
+//! Tests of verification and classification.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn spec(options: &str, token: Option<Secret>) -> SourceSpec {
     }
 }
 
-/// Signs with these headers, lets `change` at the result, and sends it.
+/// Signs with these headers, applies `change` to the result, and sends it.
 fn send_with(
     spec: &SourceSpec,
     headers: &[(&str, &str)],
@@ -57,9 +57,10 @@ fn send_with(
     }
     let window = Window { max_age: 300, max_future: 300 };
     let keys = KeyRing::new(vec![secret()]).unwrap();
-    let gate = Verifier { provider: Arc::clone(&provider), keys, window };
-    let before = gate.precheck(&head, NOW).err().map(|refusal| refusal.reason());
-    let verified = RawRequest::new(head, Bytes::from_static(BODY.as_bytes())).verify(&gate, NOW);
+    let verifier = Verifier { provider: Arc::clone(&provider), keys, window };
+    let before = verifier.precheck(&head, NOW).err().map(|refusal| refusal.reason());
+    let verified =
+        RawRequest::new(head, Bytes::from_static(BODY.as_bytes())).verify(&verifier, NOW);
     let after = verified.as_ref().err().map(Refusal::reason);
     assert!(before.is_none() || before == after, "{before:?} before the body, {after:?} after");
     verified
@@ -81,7 +82,7 @@ fn reason(result: Result<VerifiedRequest, Refusal>) -> &'static str {
 }
 
 #[test]
-fn both_forms_are_let_in_unless_the_source_takes_one() {
+fn both_forms_are_accepted_unless_the_source_requires_one() {
     let (compat, native) = ([], [("fixture-form", "native")]);
     assert!(send(&spec(ANY, None), &compat).is_ok());
     assert!(send(&spec(ANY, None), &native).is_ok());
@@ -94,7 +95,7 @@ fn both_forms_are_let_in_unless_the_source_takes_one() {
 }
 
 #[test]
-fn the_native_form_binds_the_service_and_the_compat_form_cannot() {
+fn native_form_signs_the_service_and_compat_form_does_not() {
     let source = spec(ANY, None);
     let native = [("fixture-form", "native")];
     let swapped = send_with(&source, &native, set(SERVICE, "worker"));
@@ -104,7 +105,7 @@ fn the_native_form_binds_the_service_and_the_compat_form_cannot() {
 }
 
 #[test]
-fn a_service_that_is_not_listed_is_not_let_in() {
+fn unlisted_service_is_rejected() {
     let source = spec(ANY, None);
     assert_eq!(reason(send(&source, &[(SERVICE, "dashboard")])), "not_allowed");
     let drop = |headers: &mut Vec<(String, String)>| headers.retain(|(name, _)| name != SERVICE);
@@ -112,7 +113,7 @@ fn a_service_that_is_not_listed_is_not_let_in() {
 }
 
 #[test]
-fn a_separator_cannot_be_smuggled_into_a_signed_value() {
+fn separator_in_a_signed_value_is_rejected() {
     let source = spec(ANY, None);
     for (name, value) in [
         (NONCE, "AAAAAAAAAAAAAAAA:1"),
@@ -131,7 +132,7 @@ fn a_separator_cannot_be_smuggled_into_a_signed_value() {
 }
 
 #[test]
-fn an_absent_guild_is_the_empty_guild() {
+fn absent_guild_is_the_empty_guild() {
     let source = spec(ANY, None);
     let provider = build(&source).unwrap().provider;
     for (headers, lane) in
@@ -148,7 +149,7 @@ fn an_absent_guild_is_the_empty_guild() {
 }
 
 #[test]
-fn where_there_is_a_token_it_is_wanted_in_either_place() {
+fn configured_token_is_required_in_either_header() {
     let source = spec(ANY, Some(token()));
     let right = "bot-callback-token-0123456789";
     assert!(send(&source, &[]).is_ok());
@@ -166,7 +167,7 @@ fn where_there_is_a_token_it_is_wanted_in_either_place() {
 }
 
 #[test]
-fn the_idempotency_key_counts_per_service_and_token() {
+fn idempotency_key_is_scoped_to_service_and_token() {
     let key = |source: &SourceSpec, headers: &[(&str, &str)]| {
         send(source, headers).unwrap().request_key()
     };
@@ -185,13 +186,13 @@ fn the_idempotency_key_counts_per_service_and_token() {
 }
 
 #[test]
-fn a_time_in_milliseconds_is_read_to_the_millisecond() {
+fn millisecond_timestamp_is_read_to_the_millisecond() {
     assert_eq!(signed_at("1700000000123"), Some(datetime!(2023-11-14 22:13:20.123 UTC)));
     assert_eq!(signed_at("1700000000"), Some(datetime!(2023-11-14 22:13:20 UTC)));
 }
 
 #[test]
-fn options_that_let_nobody_or_anybody_in_are_refused() {
+fn options_without_a_valid_service_list_are_rejected() {
     for bad in [
         "",
         "allowed_services = []",

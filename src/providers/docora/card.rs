@@ -5,35 +5,31 @@ use serde_json::Value;
 use super::references::{self, Reference};
 use super::{frontmatter, path};
 
-/// The longest language, in bytes.
+/// The maximum length of a language tag, in bytes.
 const MAX_LANGUAGE: usize = 35;
 
-/// What a markdown file says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Card {
-    /// The front matter's title, else the file's name without `.md`.
+    /// The front matter's title, otherwise the file name without `.md`.
     pub(super) title: String,
-    /// The front matter's tags: a list, or one text with commas.
+    /// The front matter's tags: a list, or a comma-separated string.
     pub(super) tags: Vec<String>,
     /// The front matter's difficulty, from 1 to 5.
     pub(super) difficulty: Option<i16>,
-    /// The front matter's language.
     pub(super) language: Option<String>,
     /// The front matter as JSON text.
     pub(super) front_matter: Option<String>,
-    /// Why the front matter could not be read.
+    /// Why the front matter could not be parsed.
     pub(super) front_matter_error: Option<String>,
-    /// The whole text.
     pub(super) raw: String,
     /// The text after the front matter.
     pub(super) body: String,
-    /// The images that it shows.
     pub(super) images: Vec<Reference>,
 }
 
 impl Card {
-    /// Reads `raw`, which holds no NUL, as the file at `path`. Front matter that cannot be read
-    /// costs the card its title and tags, not its text.
+    /// Parses `raw`, which contains no NUL, as the file at `path`. A card with invalid front matter
+    /// loses its title and tags, but not its text.
     pub(super) fn read(path: &str, raw: String) -> Self {
         let parts = frontmatter::split(&raw);
         let (map, front_matter_error) = match parts.yaml.map_or(Ok(None), frontmatter::parse) {
@@ -62,7 +58,7 @@ impl Card {
     }
 }
 
-/// A list, or one text with commas.
+/// A list, or a comma-separated string.
 pub(super) fn tags(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(plain).collect(),
@@ -76,7 +72,7 @@ pub(super) fn tags(value: &Value) -> Vec<String> {
     }
 }
 
-/// A whole number, also in quotes; what is beyond 1 and 5 counts as one of these.
+/// An integer, also as a string; clamped to 1 to 5.
 fn difficulty(value: &Value) -> Option<i16> {
     let number = match value {
         Value::Number(number) => number.as_i64()?,
@@ -86,13 +82,13 @@ fn difficulty(value: &Value) -> Option<i16> {
     i16::try_from(number.clamp(1, 5)).ok()
 }
 
-/// Whether it looks like a tag of a language, such as `en` or `it-CH`.
+/// Whether it looks like a language tag, such as `en` or `it-CH`.
 fn is_language(text: &str) -> bool {
     text.len() <= MAX_LANGUAGE
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// A scalar as text; `2024` and `true` are titles and tags as good as any.
+/// A scalar as text; `2024` and `true` are valid titles and tags.
 pub(super) fn plain(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -123,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn difficulty_is_a_number_from_1_to_5_and_language_a_tag_or_they_are_not_there() {
+    fn invalid_difficulty_and_language_are_ignored() {
         for (yaml, expected) in [
             ("difficulty: 4", (Some(4), None)),
             ("difficulty: '2'", (Some(2), None)),
@@ -142,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn formulas_stay_as_they_are_written() {
+    fn formulas_are_unchanged() {
         let body =
             "Euler: $e^{i\\pi} + 1 = 0$\n\n$$\n\\sum_{n=1}^\\infty \\frac{1}{n^2}\n$$\n\\(x\\) <b>";
         let card = card(&format!("---\ntitle: $x$\n---\n{body}"));
@@ -151,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn tags_may_be_one_text_with_commas() {
+    fn tags_may_be_a_comma_separated_string() {
         assert_eq!(card("---\ntags: legs, , core\n---\n").tags, ["legs", "core"]);
     }
 
     #[test]
-    fn without_usable_front_matter_the_file_name_is_the_title() {
+    fn title_defaults_to_the_file_name() {
         for text in ["# Heading", "---\n---\nx", "---\ntitle:\n---\nx", "---\ntitle: {a: 1}\n---\n"]
         {
             let card = card(text);
@@ -166,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_front_matter_keeps_the_card_and_says_so() {
+    fn invalid_front_matter_keeps_the_card_and_its_error() {
         let card = card("---\ntitle: [\n---\nBody");
         assert_eq!((card.title.as_str(), card.body.as_str()), ("Back squat", "Body"));
         assert_eq!(card.front_matter, None);

@@ -1,4 +1,4 @@
-//! The content of a file, as it travels and as it is.
+//! The content of a file, encoded and decoded.
 
 use std::borrow::Cow;
 
@@ -9,51 +9,49 @@ use sha2::{Digest, Sha256};
 
 use crate::verify::Quarantine;
 
-/// Why content is of no use, and the sentence for the operator.
+/// Why content cannot be processed, with a sentence for the operator.
 type Fault = (Quarantine, String);
 
-/// How much base64 text is decoded at a time when only the digest is wanted: a multiple of four.
+/// The base64 characters decoded at a time if only the digest is needed: a multiple of four.
 const STRIDE: usize = 16 * 1024;
 
-/// Content as it travels.
+/// Encoded content.
 #[derive(Debug)]
 pub(super) enum Encoded<'a> {
-    /// As text: the sender read the file as UTF-8, with U+FFFD for what was not.
+    /// Text: the sender decoded the file as UTF-8, with U+FFFD for invalid bytes.
     Text(Cow<'a, str>),
-    /// As base64 of the file's bytes.
+    /// Base64 of the file's bytes.
     Base64(Cow<'a, str>),
-    /// As a slice of such base64: one chunk of several.
+    /// One chunk of such base64.
     Slice(Slice<'a>),
-    /// The file's bytes: chunks that were put together and checked already.
+    /// The file's bytes, joined from chunks and already checked.
     Whole(Bytes),
 }
 
-/// One chunk.
 #[derive(Debug)]
 pub(super) struct Slice<'a> {
     /// The sender's id of the transfer.
     pub(super) transfer_id: Cow<'a, str>,
-    /// Its place, from 0.
+    /// The index, from 0.
     pub(super) index: u32,
-    /// How many there are.
+    /// The number of chunks.
     pub(super) total: u32,
     /// The payload's JSON without content and chunk number: the same for all chunks.
     pub(super) envelope: Bytes,
-    /// Its part of the base64 text.
+    /// The slice of the base64 text.
     pub(super) text: Cow<'a, str>,
 }
 
-/// Content as it is.
+/// Decoded content.
 #[derive(Debug)]
 pub(super) enum Content<'a> {
-    /// Text, perhaps not what the file holds: nothing but the digest tells.
+    /// Text, which may differ from the file; only the digest tells.
     Text(Cow<'a, str>),
-    /// Exactly the bytes that the file holds.
+    /// The exact bytes of the file.
     Bytes(Bytes),
 }
 
 impl Content<'_> {
-    /// The bytes that we have.
     pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -63,10 +61,10 @@ impl Content<'_> {
 }
 
 impl<'a> Encoded<'a> {
-    /// Decodes what [`check`] has passed, or was put together from chunks.
+    /// Decodes content that [`check`] accepted or that was joined from chunks.
     ///
     /// # Errors
-    /// A chunk alone is no content.
+    /// A single chunk is not a whole file.
     pub(super) fn decode(self) -> Result<Content<'a>, Fault> {
         match self {
             Self::Text(text) => Ok(Content::Text(text)),
@@ -80,8 +78,8 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Checks that `text` is padded standard base64 of `size` bytes with the digest `sha`. Needs no
-/// room for the decoded bytes.
+/// Checks that `text` is padded standard base64 of `size` bytes with the digest `sha`, without
+/// storing the decoded bytes.
 ///
 /// # Errors
 /// [`Quarantine::Base64`], [`Quarantine::SizeMismatch`] or [`Quarantine::DigestMismatch`].
@@ -94,7 +92,7 @@ pub(super) fn check(text: &str, size: u64, sha: &[u8; 32]) -> Result<(), Fault> 
         let bytes = STANDARD
             .decode_slice(stride, &mut buffer)
             .map_err(|error| (Quarantine::Base64, error.to_string()))?;
-        // Each stride is decoded on its own: what is whole on its own may still not be the end.
+        // Each stride is decoded on its own, so padding must be checked across strides.
         if padded {
             return Err((Quarantine::Base64, "padding before the end".into()));
         }
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn content_of_every_length_around_a_stride_passes() {
+    fn content_of_any_length_around_a_stride_is_valid() {
         let stride = STRIDE / 4 * 3;
         for size in [0, 1, 2, 3, stride - 1, stride, stride + 1, 3 * stride, 3 * stride + 2] {
             let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_padded_standard_base64_passes() {
+    fn only_padded_standard_base64_is_valid() {
         let sha = Sha256::digest([0xfb, 0xff]).into();
         assert_eq!(reason("+/8=", 2, &sha), None);
         for bad in ["+/8", "-_8=", "+/8=\n", " +/8=", "+/9=", "+/8==", "+/8=AAAA", "é"] {

@@ -1,34 +1,32 @@
-//! A `deck.yaml`: what a folder of cards is called and is about.
+//! A `deck.yaml`, which describes a folder of cards.
 
 use serde_json::{Map, Value};
 
 use super::card::{plain, tags};
 use super::{frontmatter, path};
 
-/// The most tags of a deck.
+/// The maximum number of tags.
 const MAX_TAGS: usize = 5;
 
-/// What a deck's file says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Deck {
     pub(super) display_name: Option<String>,
     pub(super) description: Option<String>,
-    /// In lower case with dashes, each once.
+    /// Unique, in lower case with dashes.
     pub(super) tags: Vec<String>,
-    /// All of it, as JSON text.
+    /// The whole file as JSON text.
     pub(super) whole: Option<String>,
 }
 
-/// Whether the file at `path` describes a deck.
 pub(super) fn is_deck(path: &str) -> bool {
     matches!(path::file_name(path), "deck.yaml" | "deck.yml")
 }
 
 impl Deck {
-    /// Reads a deck's file.
+    /// Parses a deck's file.
     ///
     /// # Errors
-    /// What is wrong with its YAML.
+    /// The YAML error.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let yaml = text.strip_prefix('\u{feff}').unwrap_or(text);
         let map: Map<String, Value> = frontmatter::parse(yaml)?.unwrap_or_default();
@@ -48,7 +46,7 @@ impl Deck {
     }
 }
 
-/// Letters and digits in lower case, with one dash for whatever stands between them.
+/// Letters and digits in lower case, with single dashes between them.
 fn slug(tag: &str) -> String {
     let lower = tag.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
@@ -60,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deck_has_a_name_a_description_and_tags() {
+    fn deck_has_a_name_a_description_and_tags() {
         let deck = Deck::read(
             "display_name: ' Strength '\ndescription: |\n  Heavy.\ntags: [Full Body, full_body, Più, a, b, c, d]\n",
         );
@@ -72,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deck_that_says_nothing_is_empty_and_one_that_is_no_yaml_is_an_error() {
+    fn empty_deck_is_valid_and_invalid_yaml_is_an_error() {
         assert_eq!(Deck::read(""), Ok(Deck::default()));
         assert_eq!(Deck::read("\u{feff}# nothing\n"), Ok(Deck::default()));
         assert!(Deck::read("- a list\n").is_err());
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deck_is_told_by_its_name() {
+    fn deck_is_recognised_by_its_file_name() {
         for (path, expected) in [
             ("deck.yaml", true),
             ("a/b/deck.yml", true),

@@ -1,4 +1,4 @@
-//! The fields of a Docora payload, and what makes each of them readable.
+//! The fields of a Docora payload, and their validation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,22 +14,23 @@ use time::{OffsetDateTime, UtcOffset};
 use super::payload::{Fault, Repository, SyncFailure};
 use crate::verify::Quarantine;
 
-/// The longest name of an owner or a repository, in bytes.
+/// The maximum length of an owner or a repository name, in bytes.
 const MAX_NAME: usize = 255;
-/// The longest address, in bytes.
+/// The maximum length of a URL, in bytes.
 const MAX_URL: usize = 2048;
-/// The longest error type, in bytes.
+/// The maximum length of an error type, in bytes.
 const MAX_ERROR_TYPE: usize = 100;
-/// The largest size that JavaScript can count, in bytes.
+/// The largest integer that JavaScript represents exactly.
 const MAX_SIZE: u64 = (1 << 53) - 1;
 
-/// Text that is borrowed from the body where it holds no escapes.
+/// A string that is borrowed from the body unless it contains escapes.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// A body of any action, before its shape is known. Written again, it is what all chunks of a
-/// transfer say alike: the sender's fields in the sender's order, without content and chunk.
+/// A body of any action, before its shape is known. Serialised again it is the envelope that all
+/// chunks of a transfer share: the sender's fields in the sender's order, without content and
+/// chunk.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Body<'a> {
     #[serde(borrow, skip_serializing)]
@@ -50,7 +51,6 @@ pub(super) struct Body<'a> {
     pub(super) timestamp: Option<Text<'a>>,
 }
 
-/// `file`.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct FileFields<'a> {
     #[serde(borrow)]
@@ -66,7 +66,6 @@ pub(super) struct FileFields<'a> {
     pub(super) chunk: Option<ChunkPlace<'a>>,
 }
 
-/// `file.chunk`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ChunkPlace<'a> {
     #[serde(borrow)]
@@ -75,7 +74,6 @@ pub(super) struct ChunkPlace<'a> {
     pub(super) total: Option<Count>,
 }
 
-/// `error`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ErrorFields<'a> {
     #[serde(borrow, rename = "type")]
@@ -84,7 +82,6 @@ pub(super) struct ErrorFields<'a> {
     message: Option<Text<'a>>,
 }
 
-/// `circuit_breaker`.
 #[derive(Debug, Deserialize)]
 pub(super) struct CircuitBreaker<'a> {
     consecutive_failures: Option<u32>,
@@ -92,8 +89,8 @@ pub(super) struct CircuitBreaker<'a> {
     cooldown_until: Option<Text<'a>>,
 }
 
-/// A number that ought to count chunks. Any JSON number is read, so that one that is no count is
-/// told from something that is no number.
+/// A number that should count chunks. Any JSON number is accepted here, so that an invalid count is
+/// distinguished from a value that is not a number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(Option<u32>);
 
@@ -125,7 +122,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-/// The body without content and chunk number, where it is a chunk's.
+/// The envelope of a chunk's body.
 pub(super) fn envelope(body: &Body<'_>) -> Result<Option<Bytes>, Fault> {
     if body.file.as_ref().is_none_or(|file| file.chunk.is_none()) {
         return Ok(None);
@@ -136,8 +133,8 @@ pub(super) fn envelope(body: &Body<'_>) -> Result<Option<Bytes>, Fault> {
     }
 }
 
-/// The payload of a whole file, of an envelope and the file's bytes: as the sender writes it where
-/// it does not cut it into chunks.
+/// Builds the payload of a whole file from an envelope and the file's bytes, as the sender writes
+/// it without chunks.
 pub(super) fn whole(envelope: &[u8], content: &[u8]) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct Whole<'a> {
@@ -218,7 +215,7 @@ pub(super) fn commit(text: Option<Text<'_>>) -> Result<Cow<'_, str>, Fault> {
 /// A time in ISO 8601, as UTC.
 pub(super) fn time(text: Option<&Text<'_>>, field: &str) -> Result<OffsetDateTime, Fault> {
     let text = text.ok_or_else(|| missing(field))?;
-    // Conversion of a time at the end of the calendar may leave the calendar.
+    // Converting a time at the end of the calendar may overflow.
     let parsed = OffsetDateTime::parse(&text.0, &Rfc3339).ok();
     parsed
         .and_then(|time| time.checked_to_offset(UtcOffset::UTC))
@@ -250,12 +247,12 @@ pub(super) fn sync_failure<'a>(
         .and_then(|breaker| breaker.cooldown_until)
         .map(|until| time(Some(&until), "circuit_breaker.cooldown_until"))
         .transpose()?;
-    // It is reported because it failed at least once.
+    // A report means at least one failure.
     let consecutive_failures = failures.unwrap_or(1);
     Ok(SyncFailure { error_type, message, consecutive_failures, cooldown_until })
 }
 
-/// One line of bounded length.
+/// Checks that a text is one line of bounded length.
 fn label(text: &str, max: usize, field: &str) -> Result<(), Fault> {
     if text.len() > max {
         return Err((Quarantine::FieldLength, format!("`{field}` is longer than {max} bytes")));

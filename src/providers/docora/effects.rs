@@ -1,4 +1,4 @@
-//! From an event to what is to be written about it.
+//! Turns an event into the writes for it.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::deck::Deck;
 use super::images::Image;
 use super::media::{self, Classified, FileKind};
 use super::path;
-use super::payload::{self, Action, DeletedFile, Fault, File, News, Payload, SyncFailure};
+use super::payload::{self, Action, DeletedFile, Fault, File, Payload, Report, SyncFailure};
 use super::rules::Rules;
 use super::tables::{
     CardRow, DeckRow, DeleteFile, Detail, FileRow, ReadmeRow, RecordFailure, RepositoryRow,
@@ -21,34 +21,35 @@ use super::tables::{
 use crate::store::StoredEvent;
 use crate::verify::redact;
 
-/// The longest kept message of a failed sync, in bytes.
+/// The maximum stored length of a sync error message, in bytes.
 const MAX_MESSAGE: usize = 4096;
-/// The longest description of a repository, in bytes.
+/// The maximum length of a repository's description, in bytes.
 const MAX_DESCRIPTION: usize = 64 * 1024;
 
-/// What an event comes to.
-pub(super) enum Draft {
-    /// A file has this content now.
+/// The planned write for an event.
+pub(super) enum PlannedWrite {
     Store(StoreFile),
-    /// A file is an image, which is to be kept before its row is written.
-    StoreImage { file: StoreFile, content: Bytes, image: Image },
-    /// A file is gone.
+    /// An image, whose objects are stored before its row.
+    StoreImage {
+        file: StoreFile,
+        content: Bytes,
+        image: Image,
+    },
     Delete(DeleteFile),
-    /// A repository could not be read.
     Fail(RecordFailure),
 }
 
 /// Reads an event.
 ///
 /// # Errors
-/// What makes it of no use.
+/// Why it cannot be processed.
 pub(super) fn read(
     action: Action,
     event: &StoredEvent,
     started_at: OffsetDateTime,
     must_be_registered: bool,
-) -> Result<Draft, Fault> {
-    let Payload { repository, built_at, news } = payload::read_event(action, event)?;
+) -> Result<PlannedWrite, Fault> {
+    let Payload { repository, built_at, report } = payload::read_event(action, event)?;
     let repository = RepositoryRow {
         source: event.source.clone(),
         repository_id: repository.id.into_owned(),
@@ -59,27 +60,31 @@ pub(super) fn read(
         started_at,
         must_be_registered,
     };
-    Ok(match news {
-        News::Stored(file) => stored(repository, file, event)?,
-        News::Deleted(file) => Draft::Delete(deleted(repository, file, event)),
-        News::SyncFailed(failure) => Draft::Fail(failed(repository, failure)),
+    Ok(match report {
+        Report::Stored(file) => stored(repository, file, event)?,
+        Report::Deleted(file) => PlannedWrite::Delete(deleted(repository, file, event)),
+        Report::SyncFailed(failure) => PlannedWrite::Fail(failed(repository, failure)),
     })
 }
 
-/// The time by which older news is told from newer. A time in the future, from a clock that is
-/// wrong, would shut out everything that comes until then.
+/// The time that orders events. It is capped at the time of receipt: a time in the future, from a
+/// wrong clock, would exclude all events until then.
 fn sent_at(built_at: OffsetDateTime, event: &StoredEvent) -> OffsetDateTime {
     built_at.min(event.received_at)
 }
 
-fn stored(repository: RepositoryRow, file: File<'_>, event: &StoredEvent) -> Result<Draft, Fault> {
+fn stored(
+    repository: RepositoryRow,
+    file: File<'_>,
+    event: &StoredEvent,
+) -> Result<PlannedWrite, Fault> {
     let File { path, sha, size, content, commit_sha } = file;
     let content = content.decode()?;
     let Classified { kind, media_type, image, mut problem } =
-        media::quarantine_reason(&path, content.as_bytes(), matches!(content, Content::Text(_)));
+        media::classify(&path, content.as_bytes(), matches!(content, Content::Text(_)));
     let content_sha = match &content {
         Content::Text(text) => Sha256::digest(text.as_bytes()).into(),
-        // Checked when it was accepted, or put together.
+        // Checked when it was received or joined.
         Content::Bytes(_) => sha,
     };
     let mut lossy = content_sha != sha;
@@ -110,12 +115,12 @@ fn stored(repository: RepositoryRow, file: File<'_>, event: &StoredEvent) -> Res
         detail,
     };
     Ok(match bytes.zip(image) {
-        Some((content, image)) => Draft::StoreImage { file, content, image },
-        None => Draft::Store(file),
+        Some((content, image)) => PlannedWrite::StoreImage { file, content, image },
+        None => PlannedWrite::Store(file),
     })
 }
 
-/// What a text file says beyond its name.
+/// The parsed content of a text file.
 fn detail(kind: FileKind, path: &str, text: String, problem: &mut Option<String>) -> Detail {
     match kind {
         FileKind::Card => Detail::Card(Box::new(card(path, text))),
@@ -166,7 +171,7 @@ fn into_bytes(content: Content<'_>) -> Bytes {
     }
 }
 
-/// Content as text that `PostgreSQL` can keep, and whether anything was lost on the way.
+/// Content as text that `PostgreSQL` can store, and whether anything was lost.
 fn text_of(content: Content<'_>) -> (String, bool) {
     let (text, lost) = match content {
         Content::Text(text) => (text, false),
@@ -184,7 +189,7 @@ fn text_of(content: Content<'_>) -> (String, bool) {
 fn deleted(repository: RepositoryRow, file: DeletedFile<'_>, event: &StoredEvent) -> DeleteFile {
     DeleteFile {
         repository,
-        kind: media::meant(&file.path).as_str(),
+        kind: media::kind_by_name(&file.path).as_str(),
         path: file.path.into_owned(),
         sha: hex::encode(file.sha),
         commit_sha: file.commit_sha.into_owned(),
@@ -193,7 +198,7 @@ fn deleted(repository: RepositoryRow, file: DeletedFile<'_>, event: &StoredEvent
 }
 
 fn failed(repository: RepositoryRow, failure: SyncFailure<'_>) -> RecordFailure {
-    // First the credentials, then the length: half a credential would not be recognised.
+    // Credentials are redacted before truncation: half a credential would not be recognised.
     let message = redact(&failure.message);
     let message = message.get(..message.floor_char_boundary(MAX_MESSAGE)).unwrap_or_default();
     RecordFailure {
@@ -210,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_is_not_utf8_or_holds_nul_is_kept_and_marked() {
+    fn invalid_utf8_or_nul_is_replaced_and_marked_lossy() {
         for (content, expected) in [
             (Content::Text("è".into()), ("è", false)),
             (Content::Text("a\0b".into()), ("a\u{fffd}b", true)),

@@ -3,21 +3,20 @@
 use serde_json::{Map, Value};
 use serde_saphyr::{NonFiniteFloatPolicy, Options};
 
-/// The most YAML that is read, in bytes.
+/// The maximum size of the YAML, in bytes.
 const MAX_YAML: usize = 64 * 1024;
-/// The longest kept message about YAML that cannot be read, in bytes.
+/// The maximum length of a stored YAML error, in bytes.
 const MAX_ERROR: usize = 1024;
 
-/// A text, taken apart at its fences.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split<'t> {
-    /// What stands between the fences, if both are there.
+    /// The text between the fences, if both are present.
     pub(super) yaml: Option<&'t str>,
-    /// What follows them.
+    /// The text after the fences.
     pub(super) body: &'t str,
 }
 
-/// Takes `text` apart. One pass over the lines, whatever they hold.
+/// Splits `text` in one pass over its lines.
 pub(super) fn split(text: &str) -> Split<'_> {
     let content = text.strip_prefix('\u{feff}').unwrap_or(text);
     let whole = Split { yaml: None, body: content };
@@ -36,10 +35,10 @@ pub(super) fn split(text: &str) -> Split<'_> {
     whole
 }
 
-/// Reads YAML as a mapping; `None` for an empty or null one.
+/// Parses YAML as a mapping; `None` if it is empty or null.
 ///
 /// # Errors
-/// What is wrong with it, in one line or a few.
+/// The YAML error, in one or a few lines.
 pub(super) fn parse(yaml: &str) -> Result<Option<Map<String, Value>>, String> {
     if yaml.len() > MAX_YAML {
         return Err(format!("front matter too large: {} bytes, limit {MAX_YAML}", yaml.len()));
@@ -62,8 +61,7 @@ pub(super) fn parse(yaml: &str) -> Result<Option<Map<String, Value>>, String> {
     }
 }
 
-/// As YAML 1.2 has it: only `true` and `false` are booleans. Aliases may repeat a little, not
-/// multiply.
+/// YAML 1.2: only `true` and `false` are booleans. Alias expansion is limited.
 fn options() -> Options {
     serde_saphyr::options! {
         with_snippet: false,
@@ -80,7 +78,7 @@ fn options() -> Options {
     }
 }
 
-/// `PostgreSQL` has no NUL in text, nor in the JSON that somebody may cast it to.
+/// `PostgreSQL` accepts no NUL in text or JSON.
 fn without_nul(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
@@ -116,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fences_are_found_whatever_ends_the_lines() {
+    fn fences_are_found_with_any_line_ending() {
         for (text, yaml, body) in [
             ("---\ntitle: A\n---\nBody\n", Some("title: A\n"), "Body\n"),
             ("---\r\ntitle: A\r\n---\r\nBody", Some("title: A\r\n"), "Body"),
@@ -135,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn ten_megabytes_of_dashes_are_passed_over_once() {
-        // Quadratic work over 10 MiB would not come to an end within the life of a test run.
+    fn ten_megabytes_of_dashes_are_split_in_linear_time() {
+        // Quadratic work over 10 MiB would not finish within a test run.
         for text in
             ["---".repeat(10 << 20 >> 2), format!("---\n{}", "--- x\n".repeat(10 << 20 >> 3))]
         {
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_or_oversized_yaml_is_an_error_in_words() {
+    fn invalid_or_oversized_yaml_is_an_error() {
         for yaml in ["title: [", "a: 1\na: 2\n", "- list\n", "just text", "a: *nowhere", "a: 'x"] {
             let error = parse(yaml).unwrap_err();
             assert!(!error.is_empty() && error.len() <= MAX_ERROR, "{yaml:?}: {error}");
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_yaml_1_2_has_them_and_hold_no_nul() {
+    fn values_follow_yaml_1_2_and_contain_no_nul() {
         let map =
             parse("no: no\nday: 2024-01-02\nn: .nan\nz: \"a\\0b\"\n? \"k\\0\"\n: {\"j\\0\": 1}\n")
                 .unwrap()
@@ -174,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_aliases_or_of_brackets_is_an_error_soon() {
+    fn alias_or_bracket_bomb_is_rejected_quickly() {
         let mut aliases = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned();
         for (name, above) in "bcdefghij".chars().zip("abcdefghi".chars()) {
             let nine = vec![format!("*{above}"); 9].join(",");

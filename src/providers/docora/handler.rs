@@ -1,21 +1,21 @@
-//! What is done about Docora's events: files are noted; markdown becomes cards, images are kept
-//! as objects; failures are shown until the next file event.
+//! Processes Docora's events: files are recorded, markdown becomes cards, images are stored as
+//! objects, and failures are shown until the next file event.
 
 use async_trait::async_trait;
 
-use super::effects::{self, Draft};
+use super::effects::{self, PlannedWrite};
 use super::payload::Action;
 use super::registry::Registration;
-use super::store_image::Keeper;
+use super::store_image::ImageStore;
 use super::tables::Detail;
 use crate::dispatch::{Attempt, EventTypes, Failure, Handler};
 use crate::store::{DeathReason, Effects, StoredEvent};
 
-/// The handler of every Docora source.
+/// The handler of a Docora source.
 pub(super) struct DocoraHandler {
-    /// Which repositories are accepted.
+    /// The repositories whose events are accepted.
     pub(super) registration: Registration,
-    pub(super) keeper: Keeper,
+    pub(super) image_store: ImageStore,
 }
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl Handler for DocoraHandler {
 
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
         let Some(action) = Action::named(&event.event_type) else { return Ok(Effects::ignored()) };
-        // Megabytes of text take their time to be read.
+        // Parsing megabytes of text would block the async runtime.
         let reading = {
             let event = event.clone();
             let required = self.registration == Registration::Required;
@@ -38,18 +38,18 @@ impl Handler for DocoraHandler {
                 effects::read(action, &event, attempt.started_at, required)
             })
         };
-        let draft = reading.await.map_err(Failure::transient)?.map_err(|(reason, detail)| {
+        let planned = reading.await.map_err(Failure::transient)?.map_err(|(reason, detail)| {
             Failure::permanent(DeathReason::Quarantined(reason), detail)
         })?;
-        Ok(match draft {
-            Draft::Store(file) => Effects::write(file),
-            Draft::StoreImage { mut file, content, image } => {
-                let kept = self.keeper.keep(&event.tenant, &file, content, image).await;
-                file.detail = Detail::Image(kept.map_err(Failure::transient)?);
+        Ok(match planned {
+            PlannedWrite::Store(file) => Effects::write(file),
+            PlannedWrite::StoreImage { mut file, content, image } => {
+                let stored = self.image_store.store(&event.tenant, &file, content, image).await;
+                file.detail = Detail::Image(stored.map_err(Failure::transient)?);
                 Effects::write(file)
             }
-            Draft::Delete(file) => Effects::write(file),
-            Draft::Fail(failure) => Effects::write(failure),
+            PlannedWrite::Delete(file) => Effects::write(file),
+            PlannedWrite::Fail(failure) => Effects::write(failure),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Images: what a file's content says it is. Only its head is read; nothing is decoded.
+//! Images, identified by their content. Only the header is read; nothing is decoded.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,33 +8,32 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader, Limits};
 
-/// The largest image, in bytes.
+/// The maximum size of an image, in bytes.
 pub(super) const MAX_BYTES: usize = 10 * 1024 * 1024;
-/// The most pixels of an image. A few kilobytes can claim to be billions.
+/// The maximum number of pixels. A few kilobytes can claim billions.
 const MAX_PIXELS: u64 = 50_000_000;
-/// The most that decoding may allocate, in bytes.
+/// The maximum memory for decoding, in bytes.
 pub(super) const MAX_ALLOCATION: u64 = 256 * 1024 * 1024;
-/// The longest message of a problem, in bytes.
+/// The maximum length of an error message, in bytes.
 const MAX_PROBLEM: usize = 300;
 
-/// What an image is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) media_type: &'static str,
-    /// In pixels, as shown; `None` where it does not say.
+    /// In pixels, as displayed; `None` if it is not specified.
     pub(super) size: Option<(u32, u32)>,
-    /// Whether it can be made smaller: it stands still, and consists of pixels.
-    pub(super) still: bool,
+    /// Whether a smaller rendition is possible: a raster image that is not animated.
+    pub(super) resizable: bool,
 }
 
-/// Reads the head of a JPEG, PNG, GIF or WebP.
+/// Reads the header of a JPEG, PNG, GIF or WebP.
 ///
 /// # Errors
-/// Why it is none, or one that is not taken.
+/// Why it is not an accepted image.
 pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
     bounded(content)?;
     let format = format(content).ok_or("the content is not a JPEG, PNG, GIF or WebP image")?;
-    let (size, still) = guarded(|| {
+    let (size, resizable) = guarded(|| {
         let mut decoder = reader(content, format).into_decoder().map_err(|e| e.to_string())?;
         let (width, height) = decoder.dimensions();
         let pixels = u64::from(width) * u64::from(height);
@@ -44,14 +43,13 @@ pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
         if pixels == 0 {
             return Err("the image has no pixels".to_owned());
         }
-        let turned = turned(decoder.orientation().unwrap_or(Orientation::NoTransforms));
-        let size = if turned { (height, width) } else { (width, height) };
-        Ok((size, stands_still(content, format)))
+        let is_rotated = is_rotated(decoder.orientation().unwrap_or(Orientation::NoTransforms));
+        let size = if is_rotated { (height, width) } else { (width, height) };
+        Ok((size, is_static(content, format)))
     })?;
-    Ok(Image { media_type: format.to_mime_type(), size: Some(size), still })
+    Ok(Image { media_type: format.to_mime_type(), size: Some(size), resizable })
 }
 
-/// Refuses what is larger than an image may be.
 pub(super) fn bounded(content: &[u8]) -> Result<(), String> {
     if content.len() > MAX_BYTES {
         return Err(format!("image too large: {} bytes, limit {MAX_BYTES}", content.len()));
@@ -59,7 +57,7 @@ pub(super) fn bounded(content: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// What the first bytes say.
+/// The format by the first bytes.
 pub(super) fn format(content: &[u8]) -> Option<ImageFormat> {
     let webp = content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP");
     match content {
@@ -73,7 +71,7 @@ pub(super) fn format(content: &[u8]) -> Option<ImageFormat> {
     }
 }
 
-/// Reads an image within the limits of decoding.
+/// A reader with decoding limits.
 pub(super) fn reader(content: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
     let mut limits = Limits::default();
@@ -82,19 +80,19 @@ pub(super) fn reader(content: &[u8], format: ImageFormat) -> ImageReader<Cursor<
     reader
 }
 
-/// Calls a decoder. Whatever bytes it is given, a panic in it is a problem of the image.
+/// Calls a decoder. A panic in it is reported as an error of the image.
 pub(super) fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let decoded = catch_unwind(AssertUnwindSafe(decode));
     let result = decoded.unwrap_or_else(|_| Err("the image decoder panicked".to_owned()));
     result.map_err(|why| {
         let why = why.replace('\0', "\u{fffd}");
-        // Decoders end some of their messages with a line break.
+        // Some decoders end their messages with a line break.
         let why = why.trim();
         why.get(..why.floor_char_boundary(MAX_PROBLEM)).unwrap_or_default().trim_end().to_owned()
     })
 }
 
-fn turned(orientation: Orientation) -> bool {
+fn is_rotated(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -104,8 +102,8 @@ fn turned(orientation: Orientation) -> bool {
     )
 }
 
-/// A smaller image would be of the first frame alone.
-fn stands_still(content: &[u8], format: ImageFormat) -> bool {
+/// A rendition of an animation would contain only its first frame.
+fn is_static(content: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Jpeg => true,
         ImageFormat::Png => PngDecoder::new(Cursor::new(content))
@@ -133,7 +131,7 @@ pub(super) mod tests {
         bytes.into_inner()
     }
 
-    /// A PNG whose head claims another size than it has.
+    /// A PNG whose header claims another size.
     pub(in super::super) fn claiming(width: u32, height: u32) -> Vec<u8> {
         let mut png = Cursor::new(Vec::new());
         DynamicImage::from(GrayImage::new(1, 1)).write_to(&mut png, ImageFormat::Png).unwrap();
@@ -152,8 +150,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn type_and_size_are_read_from_the_head() {
-        for (format, media_type, still) in [
+    fn type_and_size_are_read_from_the_header() {
+        for (format, media_type, resizable) in [
             (ImageFormat::Png, "image/png", true),
             (ImageFormat::Jpeg, "image/jpeg", true),
             (ImageFormat::Gif, "image/gif", false),
@@ -161,14 +159,14 @@ pub(super) mod tests {
         ] {
             let content = encoded(7, 5, format);
             let image = inspect(&content).unwrap();
-            assert_eq!(image, Image { media_type, size: Some((7, 5)), still });
+            assert_eq!(image, Image { media_type, size: Some((7, 5)), resizable });
         }
     }
 
     #[test]
-    fn the_size_is_the_one_that_is_shown() {
+    fn size_is_the_displayed_one() {
         let mut jpeg = encoded(7, 5, ImageFormat::Jpeg);
-        // Exif: one entry, orientation, 6: turned by 90 degrees.
+        // Exif: one entry, orientation 6: rotated by 90 degrees.
         let exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
         let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
         let segment = [&[0xff, 0xe1], &length[..], exif].concat();
@@ -177,7 +175,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_claims_too_many_pixels_is_refused_unread() {
+    fn too_many_claimed_pixels_are_rejected_without_decoding() {
         let problem = inspect(&claiming(60_000, 60_000)).unwrap_err();
         assert!(problem.starts_with("60000 × 60000 pixels"), "{problem}");
         assert_eq!(inspect(&claiming(10_000, 5_000)).unwrap().size, Some((10_000, 5_000)));
@@ -185,7 +183,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_half_of_one_is_refused_in_words() {
+    fn invalid_or_truncated_image_is_rejected_with_a_reason() {
         let png = encoded(4, 4, ImageFormat::Png);
         let jpeg = encoded(4, 4, ImageFormat::Jpeg);
         for content in [
@@ -205,13 +203,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_a_decoder_says_is_kept_without_a_line_break_at_its_end() {
-        let said = "no: expected 1 but found 0\n".to_owned();
-        assert_eq!(guarded(|| Err::<(), _>(said)), Err("no: expected 1 but found 0".to_owned()));
+    fn decoder_message_has_no_trailing_line_break() {
+        let message = "no: expected 1 but found 0\n".to_owned();
+        assert_eq!(guarded(|| Err::<(), _>(message)), Err("no: expected 1 but found 0".to_owned()));
     }
 
     #[test]
-    fn a_panic_in_a_decoder_is_a_problem_of_the_image() {
+    fn decoder_panic_is_an_error_of_the_image() {
         let broken: Result<(), _> = guarded(|| panic!("index out of range"));
         assert_eq!(broken, Err("the image decoder panicked".to_owned()));
     }

@@ -1,27 +1,25 @@
-//! What a file is, by its name and its content.
+//! The kind of a file, by its name and content.
 
 use super::images::{self, Image};
 use super::{deck, path, rules, svg};
 
-/// What is done with a file.
+/// How a file is processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
-    /// Markdown: becomes a card.
+    /// Markdown, which becomes a card.
     Card,
     /// An image that cards may show.
     Image,
     /// The description of a deck.
     Deck,
-    /// Ignore rules.
     Rules,
     /// The description of the repository.
     Readme,
-    /// Anything else: only noted.
+    /// Anything else: only recorded.
     Other,
 }
 
 impl FileKind {
-    /// The stored word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Card => "card",
@@ -34,12 +32,11 @@ impl FileKind {
     }
 }
 
-/// What a file is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Classified {
     pub(super) kind: FileKind,
     pub(super) media_type: &'static str,
-    /// For an image: what it is like.
+    /// The properties of an image.
     pub(super) image: Option<Image>,
     /// Why the file is not what its name says.
     pub(super) problem: Option<String>,
@@ -51,9 +48,9 @@ impl Classified {
     }
 }
 
-/// What a file of this name is meant to be. The name alone decides, so that a delete, which brings
-/// no content, decides alike; only whether an image is one, its content says.
-pub(super) fn meant(path: &str) -> FileKind {
+/// The kind of a file by its name alone, so that a deletion, which has no content, gets the same
+/// kind. Only images are also checked by content.
+pub(super) fn kind_by_name(path: &str) -> FileKind {
     let extension = path::stem_and_extension(path).1.unwrap_or_default();
     match extension.as_str() {
         _ if rules::is_rules(path) => FileKind::Rules,
@@ -66,11 +63,11 @@ pub(super) fn meant(path: &str) -> FileKind {
     }
 }
 
-/// What a file is. An image is one only if it can be read as one: a page of HTML that is called
-/// `.png` must never be served as an image.
-pub(super) fn quarantine_reason(path: &str, content: &[u8], text: bool) -> Classified {
+/// The kind of a file. An image must be readable as one: an HTML page named `.png` must never be
+/// served as an image.
+pub(super) fn classify(path: &str, content: &[u8], text: bool) -> Classified {
     let extension = path::stem_and_extension(path).1.unwrap_or_default();
-    let kind = meant(path);
+    let kind = kind_by_name(path);
     let media_type = match kind {
         FileKind::Card | FileKind::Readme => "text/markdown",
         FileKind::Deck => "application/yaml",
@@ -112,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_says_what_a_file_is_meant_to_be_and_an_image_must_be_one() {
+    fn name_decides_the_kind_and_an_image_must_be_readable() {
         let gif = &*encoded(2, 1, ImageFormat::Gif);
         for (path, content, text, expected) in [
             ("a.GIF", gif, false, (FileKind::Image, "image/gif")),
@@ -131,11 +128,12 @@ mod tests {
             ("x/.lumioignore", b"", true, (FileKind::Rules, "text/plain")),
             ("md", b"", true, (FileKind::Other, "text/plain")),
         ] {
-            let media = quarantine_reason(path, content, text);
+            let media = classify(path, content, text);
             assert_eq!((media.kind, media.media_type), expected, "{path}");
             assert_eq!(media.image.is_some(), expected.0 == FileKind::Image, "{path}");
-            let is_none = meant(path) == FileKind::Image && media.kind != FileKind::Image;
-            assert_eq!(media.problem.is_some(), is_none, "{path}");
+            let is_rejected =
+                kind_by_name(path) == FileKind::Image && media.kind != FileKind::Image;
+            assert_eq!(media.problem.is_some(), is_rejected, "{path}");
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Docora watches repositories and sends their files, one request each.
 //!
-//! - A request is signed over its time, a dot and its body: `SCHEME`. The action in the path and
-//!   the application's id are not signed, so the body must have the shape of the action
-//!   (`payload`), and the id only chooses among sources.
-//! - A *file event* brings a file's content (`create`, `update`) or takes the file away
-//!   (`delete`). Binary content comes as base64 (`content`), large binary content as chunks of it.
-//! - A `sync_failed` says that a repository could not be read. Nothing says when it can be read
-//!   again: the next file event does.
-//! - The sender stops a whole repository at the first answer that is no 2xx. Whatever is signed
-//!   is therefore kept, and what is of no use becomes a dead letter.
-//! - The sender gives its requests no id and sends everything again when in doubt. A duplicate of
-//!   the same bytes is recognised by their digest; the same file in a new payload is recognised by
-//!   the handler, from what it knows about the file. Not by path and digest for ever: a file may
-//!   go from A to B and back to A.
+//! - A request is signed over its timestamp, a dot and its body: `SCHEME`. The action in the path
+//!   and the application's id are unsigned, so the body must have the shape of the action
+//!   (`payload`), and the id only selects among sources.
+//! - A *file event* delivers a file's content (`create`, `update`) or deletes the file (`delete`).
+//!   Binary content is sent as base64 (`content`), large binary content in chunks.
+//! - A `sync_failed` event reports that a repository could not be read. The next file event shows
+//!   that it can be read again.
+//! - The sender stops a whole repository at the first response that is not 2xx. Every signed
+//!   request is therefore stored, and an unprocessable one becomes a dead letter.
+//! - The sender gives requests no id and repeats everything when in doubt. Identical bytes are
+//!   deduplicated by their digest; the handler recognises the same file in a new payload from what
+//!   it knows about the file. Path and digest alone are not a permanent key: a file may change from
+//!   A to B and back to A.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -25,9 +25,9 @@ use serde::Deserialize;
 use self::content::{Encoded, Slice};
 use self::handler::DocoraHandler;
 use self::maintenance::ObjectMaintenance;
-use self::payload::{Action, Fault, File, News, Payload};
+use self::payload::{Action, Fault, File, Payload, Report};
 use self::registry::{ApiUrl, Registration};
-use self::store_image::Keeper;
+use self::store_image::ImageStore;
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::verify::{
     Chunk, Classified, EventKey, EventMeta, Lane, Layout, Manifest, Part, Proof, ProofMethod,
@@ -55,7 +55,6 @@ mod store_image;
 mod svg;
 mod tables;
 
-/// The catalogue's entry.
 pub(super) const ENTRY: Entry = Entry {
     name: "docora",
     summary: "Docora: files of watched repositories, in chunks when large",
@@ -72,8 +71,8 @@ pub(super) const ENTRY: Entry = Entry {
     max_body: MAX_BODY,
     max_age: super::FRESH,
     secret_prefix: None,
-    // To its workers, five and more at a time, any refusal is a failed synchronisation. They wait
-    // for 30 seconds.
+    // Docora's workers, five or more at a time, treat any rejection as a failed synchronisation.
+    // Their timeout is 30 seconds.
     pace: Pace::of(1_000, 10_000, Duration::from_secs(15)),
     chunk: Some(CHUNK),
     api: None,
@@ -81,20 +80,19 @@ pub(super) const ENTRY: Entry = Entry {
     sign,
 };
 
-/// A text file comes in one request whatever its size: 25 MiB of text, and what JSON adds to it.
+/// A text file is sent in one request of any size: 25 MiB of text, plus JSON overhead.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 
-/// What a chunk brings: 524,288 characters of base64.
+/// The payload bytes of a chunk: 524,288 characters of base64.
 const CHUNK: u64 = 524_288 / 4 * 3;
 
-/// What a rendition's width may be.
+/// The accepted widths of a rendition, in pixels.
 const RENDITION_WIDTHS: std::ops::RangeInclusive<u32> = 16..=8192;
 
 const APP_ID: &str = "x-docora-app-id";
 const SIGNATURE: &str = "x-docora-signature";
 const TIMESTAMP: &str = "x-docora-timestamp";
 
-/// How Docora signs.
 static SCHEME: Scheme = Scheme {
     header: SIGNATURE,
     layout: Layout::Prefixed("sha256="),
@@ -102,18 +100,17 @@ static SCHEME: Scheme = Scheme {
     transcript: &[Part::Timestamp, Part::Text(".")],
 };
 
-/// The options of a source.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
     /// The application's id at Docora: `app_` and 24 hexadecimal digits.
     app_id: AppId,
-    /// Which repositories are accepted.
+    /// The repositories whose events are accepted.
     #[serde(default)]
     registration: Registration,
-    /// Where Docora's own interface is: only `sealpost docora` calls it.
+    /// The URL of Docora's API, which only `sealpost docora` calls.
     api_url: Option<ApiUrl>,
-    /// Images that are wider get a smaller rendition of this width, in pixels.
+    /// Wider images get a smaller rendition of this width, in pixels.
     rendition_width: Option<u32>,
 }
 
@@ -162,7 +159,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
         handlers: vec![Arc::new(DocoraHandler {
             registration,
-            keeper: Keeper { objects: objects.clone(), rendition_width },
+            image_store: ImageStore { objects: objects.clone(), rendition_width },
         })],
         registry: None,
         api: None,
@@ -176,8 +173,8 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     })
 }
 
-/// Signs as Docora's client does, with the headers that it sends. Those of the draft take the
-/// place of ours.
+/// Signs as Docora's client does, with the headers that it sends. The draft's headers take
+/// precedence.
 fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
     let timestamp = draft.at.to_string();
     let mac = draft.secret.sign(&[timestamp.as_bytes(), b".", draft.body]);
@@ -198,7 +195,7 @@ fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Docora, for one application of it.
+/// Docora, for one of its applications.
 struct Docora {
     app_id: AppId,
     transfer_limits: TransferLimits,
@@ -240,13 +237,13 @@ impl Provider for Docora {
         Some(&SCHEME)
     }
 
-    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         vec![ProofMethod::Signature(&SCHEME)]
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {
         let action = request.action();
-        self.name(action, request).unwrap_or_else(|(reason, detail)| {
+        self.classify_action(action, request).unwrap_or_else(|(reason, detail)| {
             let event_type = event_type(action, request.body()).map(str::to_owned);
             Classified::Quarantined(Quarantined { reason, detail, event_type })
         })
@@ -257,17 +254,17 @@ impl Provider for Docora {
     }
 }
 
-/// The type of a request that is of no use: a failure says by itself that it is one, whatever its
-/// path says, and is then treated with the same care.
+/// The type of an unprocessable request. A failure is recognised by its body, whatever the path,
+/// and redacted like any other failure.
 fn event_type<'a>(action: Option<&'a str>, body: &[u8]) -> Option<&'a str> {
     let failed = Action::SyncFailed.name();
     let body = parse::<dto::Body<'_>>(body).ok();
-    let says_so = body.and_then(|body| body.event).is_some_and(|event| event.0 == failed);
-    if says_so { Some(failed) } else { action }
+    let is_failure = body.and_then(|body| body.event).is_some_and(|event| event.0 == failed);
+    if is_failure { Some(failed) } else { action }
 }
 
 impl Docora {
-    /// The id is public and unsigned: it tells the applications behind one path apart, no more.
+    /// The id is public and unsigned: it only distinguishes the applications behind one path.
     fn check_app_id(&self, head: &RequestHead) -> Result<(), Refusal> {
         if head.headers.required_token(APP_ID)? == self.app_id.0 {
             return Ok(());
@@ -275,13 +272,17 @@ impl Docora {
         Err(Refusal::UnknownSource)
     }
 
-    fn name(&self, action: Option<&str>, request: &VerifiedRequest) -> Result<Classified, Fault> {
+    fn classify_action(
+        &self,
+        action: Option<&str>,
+        request: &VerifiedRequest,
+    ) -> Result<Classified, Fault> {
         let no_action = || (Quarantine::ActionMismatch, "the path has no action".to_owned());
         let action = action.and_then(Action::named).ok_or_else(no_action)?;
-        let Payload { repository, built_at, news } = payload::read_body(action, request.body())?;
+        let Payload { repository, built_at, report } = payload::read_body(action, request.body())?;
         let id: &str = &repository.id;
-        let lane = match news {
-            News::Stored(File { path, sha, size, content, .. }) => {
+        let lane = match report {
+            Report::Stored(File { path, sha, size, content, .. }) => {
                 let lane = Lane::of(&[id, &path]);
                 match content {
                     Encoded::Base64(text) => content::check(&text, size, &sha)?,
@@ -302,11 +303,11 @@ impl Docora {
                 }
                 lane
             }
-            News::Deleted(file) => Lane::of(&[id, &file.path]),
-            // A lane of its own. A lane for the whole repository would make every file wait for
-            // every other; instead the handler tells by the time at which the sender built them
-            // whether a failure or a file event is the newer news.
-            News::SyncFailed(_) => Lane::of(&[id]),
+            Report::Deleted(file) => Lane::of(&[id, &file.path]),
+            // A separate lane: a lane for the whole repository would serialise all its files. The
+            // handler decides by the sender's build time whether a failure or a file event is
+            // newer.
+            Report::SyncFailed(_) => Lane::of(&[id]),
         };
         Ok(Classified::Event(EventMeta {
             event_type: Cow::Borrowed(action.name()),
@@ -323,7 +324,7 @@ impl Docora {
         body: &Bytes,
     ) -> Result<Classified, Fault> {
         let content = match slice.text {
-            // A slice without escapes stands in the body as it is.
+            // A slice without escapes is a part of the body.
             Cow::Borrowed(text) => body.slice_ref(text.as_bytes()),
             Cow::Owned(text) => Bytes::from(text),
         };

@@ -1,20 +1,20 @@
-//! Paths of files in a repository. Whoever can push to the repository chooses them, and they
-//! arrive well signed.
+//! File paths in a repository. Anyone who can push to the repository chooses them, so a valid
+//! signature does not make them trustworthy.
 
-/// The longest path, in bytes.
+/// The maximum length of a path, in bytes.
 const MAX_BYTES: usize = 1024;
-/// The longest name between two slashes, in bytes: what file systems take.
+/// The maximum length of a segment, in bytes: the limit of file systems.
 const MAX_SEGMENT_BYTES: usize = 255;
-/// The most names in one path.
+/// The maximum number of segments.
 const MAX_SEGMENTS: usize = 64;
 
-/// Checks that `path` is relative and stays inside the repository, also for a reader that decodes
-/// percent escapes, takes a look-alike for a separator, or drops what cannot be seen. Anything
-/// else is a name, however unusual: the sender records a file as delivered and never sends it
-/// again, so a name is refused only where it could do harm. It is never decoded afterwards.
+/// Checks that `path` is relative and stays inside the repository, even for a reader that decodes
+/// percent escapes, takes look-alike characters for separators, or drops invisible characters. Any
+/// other name is accepted, however unusual: the sender records a file as delivered and never sends
+/// it again, so a name is rejected only if it could do harm. Paths are never decoded afterwards.
 ///
 /// # Errors
-/// What is wrong, without the path itself.
+/// The problem, without the path itself.
 pub(super) fn check(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("the path is empty");
@@ -22,10 +22,10 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
     if path.len() > MAX_BYTES {
         return Err("the path is longer than 1024 bytes");
     }
-    if path.chars().any(breaks_the_line) {
+    if path.chars().any(is_line_breaking) {
         return Err("the path contains a control character or a line break");
     }
-    if path.chars().any(reorders) {
+    if path.chars().any(is_bidi_control) {
         return Err("the path contains a bidirectional control character");
     }
     if path.split('/').count() > MAX_SEGMENTS {
@@ -49,9 +49,8 @@ pub(super) fn check(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The path as the most careless reader would take it: percent escapes decoded, however often
-/// they were encoded, look-alikes of dots and slashes taken for them, and what cannot be seen
-/// left out.
+/// The path as the most careless reader would interpret it: percent escapes decoded at any depth,
+/// look-alikes of dots and slashes replaced, and invisible characters removed.
 fn worst_reading(path: &str) -> Result<String, &'static str> {
     const HIDDEN: Result<String, &str> =
         Err("the path contains a percent-encoded control character or an over-long escape");
@@ -62,7 +61,7 @@ fn worst_reading(path: &str) -> Result<String, &'static str> {
             '%' => match escape(rest) {
                 Some((0..=0x1f | 0x7f | 0xc0 | 0xc1, _)) => return HIDDEN,
                 Some((byte, length)) if byte.is_ascii() => (char::from(byte), length),
-                // Beyond ASCII nothing is a separator: any letter stands for it.
+                // Outside ASCII nothing is a separator, so any letter can stand for it.
                 Some((_, length)) => ('_', length),
                 None => (c, 1),
             },
@@ -75,7 +74,7 @@ fn worst_reading(path: &str) -> Result<String, &'static str> {
                     worst.push('/');
                 }
             }
-            // Under compatibility normalisation these become plain dots.
+            // Compatibility normalisation turns these into plain dots.
             '.' | '\u{ff0e}' | '\u{fe52}' | '\u{2024}' => worst.push('.'),
             '\u{2025}' => worst.push_str(".."),
             _ if is_ignorable(read) => {}
@@ -89,8 +88,8 @@ fn worst_reading(path: &str) -> Result<String, &'static str> {
     Ok(worst)
 }
 
-/// The byte that the escape at the beginning of `text` stands for, and the length of the escape.
-/// A percent sign may have been encoded itself, any number of times: `%25252e` is a dot, too.
+/// The byte of the escape at the beginning of `text`, and the escape's length. The percent sign may
+/// itself be encoded any number of times: `%25252e` is also a dot.
 fn escape(text: &str) -> Option<(u8, usize)> {
     let escaped = text.strip_prefix('%')?;
     let innermost = escaped.trim_start_matches("25");
@@ -100,7 +99,6 @@ fn escape(text: &str) -> Option<(u8, usize)> {
     Some((byte, 1 + escaped.len() - innermost.len() + 2))
 }
 
-/// The name of the file, without its folders.
 pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -110,7 +108,7 @@ pub(super) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The file name without its extension, and the extension in lower case, if there is one.
+/// The file name without its extension, and the extension in lower case, if any.
 pub(super) fn stem_and_extension(path: &str) -> (&str, Option<String>) {
     match file_name(path).rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, Some(extension.to_ascii_lowercase())),
@@ -118,8 +116,8 @@ pub(super) fn stem_and_extension(path: &str) -> (&str, Option<String>) {
     }
 }
 
-/// Whether the file is about the repository rather than of it: a read-me, a licence, or anything
-/// in a folder of tools. Such a file is never a card.
+/// Whether the file is about the repository rather than part of its content: a README, a licence,
+/// or anything in a tool folder. Such a file is never a card.
 pub(super) fn is_about_the_repository(path: &str) -> bool {
     let name = file_name(path);
     let about = ["readme.md", "license", "license.md"];
@@ -128,19 +126,19 @@ pub(super) fn is_about_the_repository(path: &str) -> bool {
         || folders.any(|folder| matches!(folder, ".git" | ".github" | "node_modules"))
 }
 
-/// Control characters, and what ends a line or a paragraph.
-fn breaks_the_line(c: char) -> bool {
+/// Control characters, and line or paragraph separators.
+fn is_line_breaking(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Bidirectional embeddings, overrides and isolates, and interlinear annotations: with them
-/// `exe.png` is shown where `gnp.exe` stands. Plain marks of direction do no such thing.
-fn reorders(c: char) -> bool {
+/// Bidirectional embeddings, overrides and isolates, and interlinear annotations: they can display
+/// `gnp.exe` as `exe.png`. Plain direction marks cannot.
+fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// What many readers leave out: joiners and zero-width blanks, as Persian, Hindi and Khmer write
-/// them between letters, marks of direction, variation selectors and tags, as emoji are made of.
+/// Characters that many readers drop: joiners and zero-width spaces, which Persian, Hindi and Khmer
+/// use between letters, direction marks, and the variation selectors and tags of emoji.
 fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
@@ -153,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_paths_of_any_script_pass() {
+    fn ordinary_paths_in_any_script_are_accepted() {
         for good in [
             "a.md",
             "cards/squat.md",
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_climbs_out_or_hides_something_is_refused() {
+    fn traversal_and_hidden_characters_are_rejected() {
         for bad in [
             "",
             "/etc/passwd",
@@ -239,21 +237,21 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_bounded() {
+    fn lengths_are_limited() {
         assert!(check(&"a".repeat(256)).is_err());
         assert!(check(&["a"; 65].join("/")).is_err());
         assert!(check(&["a".repeat(200).as_str(); 6].join("/")).is_err());
     }
 
     #[test]
-    fn names_and_extensions_are_told_apart() {
+    fn names_and_extensions_are_split() {
         assert_eq!(stem_and_extension("a/b.c.MD"), ("b.c", Some("md".into())));
         assert_eq!(stem_and_extension("a.b/c"), ("c", None));
         assert_eq!(stem_and_extension(".gitignore"), (".gitignore", None));
     }
 
     #[test]
-    fn read_mes_licences_and_tool_folders_are_about_the_repository() {
+    fn readme_licence_and_tool_folders_are_about_the_repository() {
         for about in
             ["README.md", "docs/readme.md", "LICENSE", ".github/x.md", "a/node_modules/b.md"]
         {

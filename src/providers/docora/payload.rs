@@ -1,8 +1,7 @@
-//! What Docora sends: four actions, three shapes.
+//! Docora's payloads: four actions, three shapes.
 //!
-//! The action stands in the path, which is not signed, so the body must have the action's shape.
-//! What is wanted is asked for by type (a field that stands twice is an error); what else there
-//! is, is passed over.
+//! The action is in the path, which is unsigned, so the body must have the action's shape. Required
+//! fields are typed (a repeated field is an error); other fields are ignored.
 
 use std::borrow::Cow;
 
@@ -16,17 +15,16 @@ use super::path;
 use crate::store::StoredEvent;
 use crate::verify::{Quarantine, parse, redact};
 
-/// Why a payload is of no use, and the sentence for the operator.
+/// Why a payload cannot be processed, with a sentence for the operator.
 pub(super) type Fault = (Quarantine, String);
 
-/// What Docora reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// A file is new, or everything is sent again.
     Create,
-    /// A file has other content than before.
+    /// The content of a file changed.
     Update,
-    /// A file is gone.
+    /// A file was deleted.
     Delete,
     /// The repository could not be read.
     SyncFailed,
@@ -35,87 +33,75 @@ pub(super) enum Action {
 /// A payload that has the shape of its action.
 #[derive(Debug)]
 pub(super) struct Payload<'a> {
-    /// The repository that it is about.
     pub(super) repository: Repository<'a>,
-    /// When the sender built it: the same in all chunks of one transfer, another one in a retry.
+    /// When the sender built it: the same in all chunks of a transfer, different in a retry.
     pub(super) built_at: OffsetDateTime,
-    /// What it reports.
-    pub(super) news: News<'a>,
+    pub(super) report: Report<'a>,
 }
 
-/// A repository, as the sender describes it. Holds no control characters.
+/// A repository, as the sender describes it. Its fields contain no control characters.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Repository<'a> {
     /// The sender's id: `repo_` and 24 hexadecimal digits.
     #[serde(borrow, rename = "repository_id")]
     pub(super) id: Cow<'a, str>,
-    /// Its address. Shown, never called.
+    /// The URL. For display only.
     #[serde(borrow)]
     pub(super) github_url: Cow<'a, str>,
-    /// Whose it is.
     #[serde(borrow)]
     pub(super) owner: Cow<'a, str>,
-    /// Its name.
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
 }
 
-/// What a payload reports.
 #[derive(Debug)]
-pub(super) enum News<'a> {
+pub(super) enum Report<'a> {
     /// The file has this content now.
     Stored(File<'a>),
-    /// The file is gone.
     Deleted(DeletedFile<'a>),
-    /// The repository could not be read.
     SyncFailed(SyncFailure<'a>),
 }
 
-/// A file and its content.
 #[derive(Debug)]
 pub(super) struct File<'a> {
-    /// Its path in the repository.
+    /// The path in the repository.
     pub(super) path: Cow<'a, str>,
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of the file.
     pub(super) sha: [u8; 32],
-    /// How many bytes it has.
+    /// The size in bytes.
     pub(super) size: u64,
-    /// What it holds.
     pub(super) content: Encoded<'a>,
     /// The commit at which the repository was read. The file may be newer.
     pub(super) commit_sha: Cow<'a, str>,
 }
 
-/// A file that is gone.
 #[derive(Debug)]
 pub(super) struct DeletedFile<'a> {
-    /// Its path in the repository.
+    /// The path in the repository.
     pub(super) path: Cow<'a, str>,
-    /// The SHA-256 that was delivered last.
+    /// The SHA-256 of the last delivered content.
     pub(super) sha: [u8; 32],
     /// The commit at which the repository was read.
     pub(super) commit_sha: Cow<'a, str>,
 }
 
-/// A repository that could not be read.
 #[derive(Debug)]
 pub(super) struct SyncFailure<'a> {
-    /// The kind of error; `git_failure` at present.
+    /// The kind of error; currently always `git_failure`.
     pub(super) error_type: Cow<'a, str>,
-    /// What git said, credentials included.
+    /// The output of git, which may contain credentials.
     pub(super) message: Cow<'a, str>,
-    /// How often it failed in a row.
+    /// The number of consecutive failures.
     pub(super) consecutive_failures: u32,
-    /// Until when the sender will not try again.
+    /// The sender does not retry before this time.
     pub(super) cooldown_until: Option<OffsetDateTime>,
 }
 
 impl Action {
-    /// Every action, as it stands in the path.
+    /// All actions, as in the path.
     pub(super) const NAMES: &'static [&'static str] =
         &["create", "update", "delete", "sync_failed"];
 
-    /// The action of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "create" => Some(Self::Create),
@@ -126,7 +112,7 @@ impl Action {
         }
     }
 
-    /// Its name in the path; also the type of its events.
+    /// The name in the path, which is also the event type.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
@@ -137,7 +123,7 @@ impl Action {
     }
 }
 
-/// Reads a body under the action that its path names. The content is not looked into.
+/// Parses a body for the action in its path. The content is not examined.
 ///
 /// # Errors
 /// The [`Quarantine`] reason and a sentence without credentials.
@@ -146,10 +132,7 @@ pub(super) fn read_body(action: Action, body: &[u8]) -> Result<Payload<'_>, Faul
     shape(action, body, None)
 }
 
-/// Reads a stored event, which came in one request or in several.
-///
-/// # Errors
-/// As [`read_body`].
+/// Parses a stored event, which was received in one request or in several.
 pub(super) fn read_event(action: Action, event: &StoredEvent) -> Result<Payload<'_>, Fault> {
     match &event.envelope {
         None => read_body(action, &event.body),
@@ -157,9 +140,9 @@ pub(super) fn read_event(action: Action, event: &StoredEvent) -> Result<Payload<
     }
 }
 
-/// Holds a body against the shape of `action`. Where the content was put together from chunks,
-/// `whole` is that content, and `body` has none.
-fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload<'_>, Fault> {
+/// Checks that a body has the shape of `action`. If the content was joined from chunks, it is in
+/// `whole`, and `body` has none.
+fn shape(action: Action, body: Body<'_>, joined: Option<Bytes>) -> Result<Payload<'_>, Fault> {
     let failed = body.event.as_ref().is_some_and(|event| event.0 == "sync_failed");
     if failed != (action == Action::SyncFailed) {
         return Err(mismatch(action, if failed { "a failed sync" } else { "no failed sync" }));
@@ -168,14 +151,14 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
     let repository = dto::repository(body.repository)?;
     let built_at = dto::time(body.timestamp.as_ref(), "timestamp")?;
     if failed {
-        let news = News::SyncFailed(dto::sync_failure(body.error, body.circuit_breaker)?);
-        return Ok(Payload { repository, built_at, news });
+        let report = Report::SyncFailed(dto::sync_failure(body.error, body.circuit_breaker)?);
+        return Ok(Payload { repository, built_at, report });
     }
     let Some(file) = body.file else { return Err(dto::missing("file")) };
     let path = dto::required(file.path, "file.path")?;
     let sha = dto::digest(file.sha.as_ref(), "file.sha")?;
     let has_content =
-        whole.is_some() || file.content.is_some() || file.size.is_some() || file.chunk.is_some();
+        joined.is_some() || file.content.is_some() || file.size.is_some() || file.chunk.is_some();
     if (action == Action::Delete) == has_content {
         return Err(mismatch(action, if has_content { "content" } else { "no content" }));
     }
@@ -187,11 +170,11 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
         dto::digest(body.previous_sha.as_ref(), "previous_sha")?;
     }
     let commit_sha = dto::commit(body.commit_sha)?;
-    let news = if action == Action::Delete {
-        News::Deleted(DeletedFile { path, sha, commit_sha })
+    let report = if action == Action::Delete {
+        Report::Deleted(DeletedFile { path, sha, commit_sha })
     } else {
         let size = dto::size(file.size)?;
-        let content = match whole {
+        let content = match joined {
             Some(bytes) => Encoded::Whole(bytes),
             None => content(
                 dto::required(file.content, "file.content")?,
@@ -199,9 +182,9 @@ fn shape(action: Action, body: Body<'_>, whole: Option<Bytes>) -> Result<Payload
                 file.chunk.zip(envelope),
             )?,
         };
-        News::Stored(File { path, sha, size, content, commit_sha })
+        Report::Stored(File { path, sha, size, content, commit_sha })
     };
-    Ok(Payload { repository, built_at, news })
+    Ok(Payload { repository, built_at, report })
 }
 
 fn content<'a>(

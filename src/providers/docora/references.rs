@@ -1,33 +1,33 @@
-//! The images that a card shows: which files of the repository its references mean.
+//! The images that a card shows: resolves its references to files of the repository.
 
 use percent_encoding::percent_decode_str;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
 use super::path;
 
-/// The most references of one card.
+/// The maximum number of references of a card.
 const MAX_REFERENCES: usize = 1000;
-/// The longest reference, in bytes.
+/// The maximum length of a reference, in bytes.
 const MAX_REFERENCE: usize = 2048;
-/// The longest text that is looked through, in bytes.
+/// The maximum length of the examined text, in bytes.
 const MAX_TEXT: usize = 1024 * 1024;
 
 /// A reference to an image of the repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
-    /// As the card has it, without Markdown's own escapes.
+    /// As in the card, without Markdown escapes.
     pub(super) written: String,
-    /// The file that it means.
+    /// The path of the referenced file.
     pub(super) path: String,
 }
 
-/// The images of the repository that the Markdown text `body` of the file at `card` refers to,
-/// each once, in order. Code and formulas refer to nothing; addresses elsewhere, and what leads out
-/// of the repository, are left alone.
+/// The unique images of the repository that the Markdown text `body` of the file at `card` refers
+/// to, in order. Code and formulas are skipped; external URLs, and paths that leave the repository,
+/// are ignored.
 pub(super) fn images(card: &str, body: &str) -> Vec<Reference> {
     let body = body.get(..body.floor_char_boundary(MAX_TEXT)).unwrap_or_default();
     let mut found: Vec<Reference> = Vec::new();
-    let mut note = |written: &str| {
+    let mut add = |written: &str| {
         if found.len() < MAX_REFERENCES
             && written.len() <= MAX_REFERENCE
             && !found.iter().any(|known| known.written == written)
@@ -39,24 +39,25 @@ pub(super) fn images(card: &str, body: &str) -> Vec<Reference> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_MATH | Options::ENABLE_FOOTNOTES;
     let mut html = String::new();
     for event in Parser::new_ext(body, options) {
-        // A block of HTML comes line by line, and a tag may go over several.
+        // HTML blocks arrive line by line, and a tag may span several lines.
         if let Event::Html(piece) = &event {
             html.push_str(piece);
             continue;
         }
-        sources(&html, &mut note);
+        sources(&html, &mut add);
         html.clear();
         match event {
-            Event::Start(Tag::Image { dest_url, .. }) => note(&dest_url),
-            Event::InlineHtml(tag) => sources(&tag, &mut note),
+            Event::Start(Tag::Image { dest_url, .. }) => add(&dest_url),
+            Event::InlineHtml(tag) => sources(&tag, &mut add),
             _ => {}
         }
     }
-    sources(&html, &mut note);
+    sources(&html, &mut add);
     found
 }
 
-/// The file that `written` means in the file at `card`; `None` for what is elsewhere or nowhere.
+/// Resolves `written` relative to the file at `card`; `None` if it is external or leaves the
+/// repository.
 fn resolve(card: &str, written: &str) -> Option<String> {
     let written = written.trim();
     if written.starts_with("//") || has_scheme(written) {
@@ -80,7 +81,7 @@ fn resolve(card: &str, written: &str) -> Option<String> {
         }
     }
     let path = names.join("/");
-    // One that could not come is not waited for.
+    // A path that would be rejected never arrives.
     let names_a_file = !matches!(path::file_name(relative), "" | "." | "..");
     (names_a_file && path::check(&path).is_ok()).then_some(path)
 }
@@ -93,13 +94,13 @@ fn has_scheme(written: &str) -> bool {
     })
 }
 
-/// The `src` of every `img` in `html`. Each byte is looked at a bounded number of times.
-fn sources(html: &str, note: &mut impl FnMut(&str)) {
+/// Passes the `src` of every `img` in `html` to `add`. Takes linear time.
+fn sources(html: &str, add: &mut impl FnMut(&str)) {
     let mut rest = html;
     while let Some(start) = rest.find('<') {
         rest = rest.get(start + 1..).unwrap_or_default();
         if let Some(after) = rest.strip_prefix("!--") {
-            // A comment shows nothing.
+            // A comment shows no image.
             let end = after.find("-->").map_or(after.len(), |end| end + 3);
             rest = after.get(end..).unwrap_or_default();
             continue;
@@ -112,7 +113,7 @@ fn sources(html: &str, note: &mut impl FnMut(&str)) {
         while let Some((name, value, after)) = attribute(tag) {
             tag = after;
             if name.eq_ignore_ascii_case("src") {
-                note(&unescape(value));
+                add(&unescape(value));
                 break;
             }
         }
@@ -124,7 +125,7 @@ fn ends_name(c: char) -> bool {
     c.is_ascii_whitespace() || c == '/' || c == '>'
 }
 
-/// The next attribute of a tag, its value, and what follows; `None` at the tag's end.
+/// The next attribute of a tag, its value, and the rest; `None` at the end of the tag.
 fn attribute(tag: &str) -> Option<(&str, &str, &str)> {
     let tag = tag.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     if tag.is_empty() || tag.starts_with('>') {
@@ -146,7 +147,7 @@ fn attribute(tag: &str) -> Option<(&str, &str, &str)> {
     Some((name, value, after))
 }
 
-/// The escapes that stand in addresses.
+/// Unescapes the entities that occur in URLs.
 fn unescape(value: &str) -> String {
     value.replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&")
 }
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_show_an_image_is_found_once_and_in_order() {
+    fn each_kind_of_image_is_found_once_and_in_order() {
         let body = "![a](1.png) ![b][ref] ![1](1.png)\n\n| a |\n|---|\n| ![](3.png) |\n\n\
                     <p><IMG alt='x > y' width=10 SRC = \"4.png\"/></p>\n\n\
                     In a line <img src=5.png> and <img src='a&amp;b.png'>.\n\n\
@@ -214,8 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn a_card_made_to_be_slow_is_not() {
-        // Quadratic work over 1 MiB would not come to an end within the life of a test run.
+    fn adversarial_card_is_examined_in_linear_time() {
+        // Quadratic work over 1 MiB would not finish within a test run.
         for piece in ["<img ", "<img src=\"", "<!--", "![](", "![a](b.png)", "<", "[![](", "$$"] {
             let body = piece.repeat(MAX_TEXT / piece.len());
             assert!(images("a.md", &body).len() <= MAX_REFERENCES);

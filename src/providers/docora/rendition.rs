@@ -1,4 +1,4 @@
-//! A smaller image for screens, of an image that is wide.
+//! A smaller rendition of a wide image.
 
 use std::io::Cursor;
 
@@ -9,31 +9,32 @@ use image::{DynamicImage, ImageDecoder, ImageFormat};
 
 use super::images::{Image, MAX_ALLOCATION, format, guarded, reader};
 
-/// The quality of a JPEG, of 100.
+/// The JPEG quality, out of 100.
 const QUALITY: u8 = 85;
-/// Bytes of a pixel while it is resized: four numbers of 32 bits.
-const BYTES_BETWEEN: u64 = 16;
+/// The bytes per pixel while resizing: four 32-bit numbers.
+const BYTES_PER_PIXEL: u64 = 16;
 
-/// The size of a rendition that is `width` pixels wide; `None` for an image that is not wider, or
-/// that cannot be made smaller.
+/// The size of a rendition that is `width` pixels wide; `None` if the image is not wider or cannot
+/// be resized.
 pub(super) fn size(image: &Image, width: u32) -> Option<(u32, u32)> {
-    let (full_width, full_height) = image.size.filter(|_| image.still)?;
+    let (full_width, full_height) = image.size.filter(|_| image.resizable)?;
     if full_width <= width {
         return None;
     }
     let height = u64::from(full_height) * u64::from(width) / u64::from(full_width);
     let height = height.max(1);
-    // Between the two passes of resizing stands an image as wide as before and as high as after.
-    if u64::from(full_width) * height * BYTES_BETWEEN > MAX_ALLOCATION {
+    // The intermediate image between the two resizing passes is as wide as before and as high as
+    // after.
+    if u64::from(full_width) * height * BYTES_PER_PIXEL > MAX_ALLOCATION {
         return None;
     }
     Some((width, u32::try_from(height).ok()?))
 }
 
-/// Decodes an image and makes it this size. Takes its time: not for a thread that others wait for.
+/// Decodes and resizes an image. This is slow: run it on a blocking thread.
 ///
 /// # Errors
-/// Why there is no rendition, in words.
+/// Why there is no rendition.
 pub(super) fn render(content: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>, String> {
     let format = format(content).ok_or("not an image")?;
     guarded(|| {
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wide_image_is_made_smaller_in_its_own_format() {
+    fn wide_image_is_resized_in_its_own_format() {
         for kind in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
             let content = encoded(90, 30, kind);
             let image = inspect(&content).unwrap();
@@ -77,19 +78,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_narrow_or_moves_or_is_drawn_stays_as_it_is() {
-        let image = |size, still| Image { media_type: "image/png", size, still };
+    fn narrow_animated_or_vector_image_has_no_rendition() {
+        let image = |size, resizable| Image { media_type: "image/png", size, resizable };
         assert_eq!(size(&image(Some((30, 10)), true), 30), None);
         assert_eq!(size(&image(Some((90, 10)), false), 30), None);
         assert_eq!(size(&image(None, true), 30), None);
         assert_eq!(size(&image(Some((9000, 1)), true), 30), Some((30, 1)));
-        // A few kilobytes that would need 800 megabytes on the way.
+        // A few kilobytes that would need 800 MB while resizing.
         assert_eq!(size(&image(Some((50_000_000, 1)), true), 30), None);
     }
 
     #[test]
-    fn what_cannot_be_decoded_has_no_rendition_but_a_reason() {
-        // Its head claims more than there is.
+    fn undecodable_image_has_a_reason_instead_of_a_rendition() {
+        // The header claims more than there is.
         assert!(render(&claiming(5_000, 5_000), (30, 30)).is_err());
         assert!(render(b"<html>", (30, 30)).is_err());
         let one = encoded(2, 1, ImageFormat::Png);

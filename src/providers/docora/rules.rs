@@ -1,41 +1,38 @@
-//! Ignore rules: `.lumioignore`, in the syntax of gitignore.
+//! Ignore rules: `.lumioignore`, in gitignore syntax.
 //!
-//! A file of rules counts in its folder and below, the deeper one before the higher one, and a
-//! file in an ignored folder cannot be taken back, as with git. Whoever can push to the repository
-//! writes them, so their number and length are bounded; a line that cannot be read costs only
-//! itself.
+//! A rules file applies to its folder and below, a deeper file takes precedence, and a file in an
+//! ignored folder cannot be re-included, as with git. Anyone who can push to the repository writes
+//! them, so their number and length are limited; an invalid line is skipped.
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::path;
 
-/// The name of a file of rules.
+/// The name of a rules file.
 const FILE_NAME: &str = ".lumioignore";
-/// The most that is read of one, in bytes.
+/// The maximum size that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// The most rules in one.
+/// The maximum number of rules in a file.
 const MAX_RULES: usize = 250;
-/// The longest rule, in bytes.
+/// The maximum length of a rule, in bytes.
 const MAX_RULE: usize = 1024;
-/// The most `*` between two slashes of a rule: what many of them match takes long to find out.
+/// The maximum number of `*` between two slashes of a rule: matching many of them is slow.
 const MAX_STARS: usize = 3;
-/// The most files of rules that count in one repository: those nearest to its root.
+/// The maximum number of rules files in a repository: those nearest to its root apply.
 const MAX_FILES: usize = 32;
-/// The most skipped lines that are told of.
+/// The maximum number of skipped lines that are reported.
 const MAX_SKIPPED: usize = 20;
 
-/// What a file of rules says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rules {
-    /// The lines that count.
+    /// The valid lines.
     pub(super) lines: String,
-    /// The lines that do not, each with its number and why.
+    /// The skipped lines, each with its number and the reason.
     pub(super) skipped: Vec<String>,
 }
 
 impl Rules {
-    /// Reads a file of rules.
     pub(super) fn read(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rules = Self { lines: String::new(), skipped: Vec::new() };
@@ -84,25 +81,25 @@ pub(super) struct RuleSet {
 }
 
 impl RuleSet {
-    /// Puts the files of rules of a repository together, each with its folder, which is empty for
-    /// the root. Only those are compiled that can matter to the files at `paths`.
+    /// Combines the rules files of a repository, each with its folder (empty for the root). Only
+    /// those that can affect the files at `paths` are compiled.
     pub(super) fn new(mut files: Vec<(String, String)>, paths: &[&str]) -> Self {
         files.sort_by_cached_key(|(folder, _)| (depth(folder), folder.clone()));
         files.truncate(MAX_FILES);
-        files.retain(|(folder, _)| paths.iter().any(|path| below(folder, path)));
+        files.retain(|(folder, _)| paths.iter().any(|path| is_below(folder, path)));
         let compiled = |(folder, lines): (String, String)| Some((folder, compile(&lines)?));
         Self { folders: files.into_iter().rev().filter_map(compiled).collect() }
     }
 
-    /// Whether the file at `path` is ignored.
     pub(super) fn ignore(&self, path: &str) -> bool {
-        let above: Vec<_> = self.folders.iter().filter(|(folder, _)| below(folder, path)).collect();
-        let ends = path.match_indices('/').map(|(end, _)| (end, true));
-        // From the top: what lies in an ignored folder is not asked about.
-        ends.chain([(path.len(), false)]).any(|(end, is_folder)| {
+        let above: Vec<_> =
+            self.folders.iter().filter(|(folder, _)| is_below(folder, path)).collect();
+        let prefixes = path.match_indices('/').map(|(end, _)| (end, true));
+        // From the top: an ignored folder decides for everything below it.
+        prefixes.chain([(path.len(), false)]).any(|(end, is_folder)| {
             let Some(entry) = path.get(..end) else { return false };
             let verdicts = above.iter().filter_map(|(folder, rules)| {
-                match rules.matched(below_of(folder, entry)?, is_folder) {
+                match rules.matched(strip_folder(folder, entry)?, is_folder) {
                     Match::None => None,
                     Match::Ignore(_) => Some(true),
                     Match::Whitelist(_) => Some(false),
@@ -113,7 +110,6 @@ impl RuleSet {
     }
 }
 
-/// Whether the file at `path` holds rules.
 pub(super) fn is_rules(path: &str) -> bool {
     path::file_name(path) == FILE_NAME
 }
@@ -121,13 +117,13 @@ pub(super) fn is_rules(path: &str) -> bool {
 fn compile(lines: &str) -> Option<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for line in lines.lines() {
-        // Whatever cannot be read was skipped when the file came.
+        // Invalid lines were skipped when the file was received.
         drop(builder.add_line(None, line));
     }
     builder.build().ok()
 }
 
-/// Why a line is no rule.
+/// Why a line is not a valid rule.
 fn unreadable(line: &str) -> Option<String> {
     if line.split('/').any(|part| part.matches('*').count() > MAX_STARS) {
         return Some(format!("more than {MAX_STARS} `*` between two slashes"));
@@ -141,12 +137,12 @@ fn depth(folder: &str) -> usize {
     if folder.is_empty() { 0 } else { folder.split('/').count() }
 }
 
-fn below(folder: &str, path: &str) -> bool {
-    below_of(folder, path).is_some()
+fn is_below(folder: &str, path: &str) -> bool {
+    strip_folder(folder, path).is_some()
 }
 
 /// The rest of `path` below `folder`.
-fn below_of<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
+fn strip_folder<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
     if folder.is_empty() {
         return Some(path);
     }
@@ -163,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_with_many_stars_is_skipped_and_said() {
+    fn rule_with_too_many_stars_is_skipped_with_a_reason() {
         let rules = Rules::read("*a*b*/**/*.md\n*a*a*a*a\n");
         assert_eq!(rules.lines, "*a*b*/**/*.md\n");
         assert_eq!(rules.skipped, ["line 2: more than 3 `*` between two slashes"]);
     }
 
-    // As `git check-ignore` of git 2.47 has them.
+    // Expected results from `git check-ignore` of git 2.47.
     #[test]
-    fn rules_mean_what_they_mean_to_git() {
+    fn rules_match_like_git() {
         for (rules, path, expected) in [
             ("*.md", "a.md", true),
             ("*.md", "cards/a.md", true),
@@ -213,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn deeper_rules_come_first_and_count_only_below_their_folder() {
+    fn deeper_rules_take_precedence_below_their_folder() {
         let files = [("", "*.md\nclosed/\n"), ("cards", "!*.md\n/x.md\n"), ("closed", "!*\n")];
         for (path, expected) in [
             ("a.md", true),
@@ -229,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_costs_only_itself_and_is_told_of() {
+    fn invalid_line_is_skipped_and_reported() {
         let rules = Rules::read(&format!("a[z-a].md\n*.png\n{}\n", "x".repeat(MAX_RULE + 1)));
         assert_eq!(rules.lines, "*.png\n");
         assert_eq!(rules.skipped.len(), 2);
@@ -238,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_made_to_be_slow_is_bounded() {
+    fn adversarial_rules_are_bounded() {
         let many = Rules::read(&"a*b*c*d\n".repeat(300));
         assert_eq!(many.lines.lines().count(), MAX_RULES);
         assert_eq!(many.skipped.len(), MAX_SKIPPED);

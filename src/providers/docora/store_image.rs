@@ -1,8 +1,8 @@
-//! Keeps the objects of an image: the image itself, and a smaller one where that was asked for.
+//! Stores the objects of an image: the image itself and, if configured, a smaller rendition.
 //!
-//! They are written before their row is, so that no row ever names an object that is not there.
-//! A key holds the digest of its content: what was written for an event that then comes to nothing
-//! has not taken the place of anything, and is removed by upkeep.
+//! Objects are written before their row, so that a row never refers to a missing object. A key
+//! contains the digest of its content, so an object written for an event that fails replaces
+//! nothing; maintenance removes it.
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -12,22 +12,19 @@ use super::rendition;
 use super::tables::{ImageRow, RenditionRow, StoreFile};
 use crate::objects::{About, Key, Objects, ObjectsError};
 
-/// Decoding one image may take hundreds of megabytes: one at a time, in the whole process.
+/// Decoding an image may take hundreds of megabytes: one at a time in the whole process.
 static DECODING: Semaphore = Semaphore::const_new(1);
 
-/// Keeps images.
-pub(super) struct Keeper {
+pub(super) struct ImageStore {
     pub(super) objects: Objects,
-    /// Images that are wider get a rendition of this width, in pixels.
+    /// Wider images get a rendition of this width, in pixels.
     pub(super) rendition_width: Option<u32>,
 }
 
-impl Keeper {
-    /// Keeps an image and gives its row. What is kept already is not written again.
-    ///
-    /// # Errors
-    /// [`ObjectsError`]. An image that cannot be made smaller is no error.
-    pub(super) async fn keep(
+impl ImageStore {
+    /// Stores an image and returns its row. Objects that exist already are not written again. A
+    /// failed rendition is not an error.
+    pub(super) async fn store(
         &self,
         tenant: &str,
         file: &StoreFile,
@@ -77,7 +74,7 @@ impl Keeper {
 async fn render(content: Bytes, size: (u32, u32)) -> Result<Bytes, String> {
     let permit = DECODING.acquire().await.map_err(|error| error.to_string())?;
     let rendering = tokio::task::spawn_blocking(move || {
-        // Not given back before it is done, even where nobody waits for it any more.
+        // Held until rendering is done, even if nobody waits for it any more.
         let _permit = permit;
         rendition::render(&content, size)
     });

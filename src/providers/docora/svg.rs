@@ -1,15 +1,15 @@
-//! SVG: images that are text. They may hold scripts, so they are kept and never trusted: whoever
-//! serves them must not let a browser open one as a page.
+//! SVG images. They are text and may contain scripts, so they are stored but never trusted: a
+//! server must not let a browser open one as a page.
 
 use super::images::{Image, bounded};
 
-/// How far the root element may be from the beginning, in bytes.
+/// The maximum offset of the root element, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Finds the root element, and the size that it states.
+/// Finds the root element and its size.
 ///
 /// # Errors
-/// Why it is no SVG, or one that is not taken.
+/// Why it is not an accepted SVG.
 pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
     bounded(content)?;
     let head = content.get(..content.len().min(MAX_HEAD)).unwrap_or_default();
@@ -17,7 +17,7 @@ pub(super) fn inspect(content: &[u8]) -> Result<Image, String> {
     let root = root(head.strip_prefix('\u{feff}').unwrap_or(&head))?;
     let size = length(root, "width").zip(length(root, "height"));
     let size = size.or_else(|| view_box(root));
-    Ok(Image { media_type: "image/svg+xml", size, still: false })
+    Ok(Image { media_type: "image/svg+xml", size, resizable: false })
 }
 
 /// The inside of the root element's tag.
@@ -30,7 +30,7 @@ fn root(text: &str) -> Result<&str, String> {
         } else if rest.starts_with("<!--") {
             ("<!--", "-->")
         } else if rest.get(..9).is_some_and(|tag| tag.eq_ignore_ascii_case("<!DOCTYPE")) {
-            // One with a part of its own may declare entities that multiply.
+            // An internal subset may declare entities that expand exponentially.
             if rest.split('>').next().is_some_and(|tag| tag.contains('[')) {
                 return Err("the SVG declares entities of its own".to_owned());
             }
@@ -42,7 +42,7 @@ fn root(text: &str) -> Result<&str, String> {
         rest = inside.ok_or_else(no_svg)?.1.trim_ascii_start();
     }
     let tag = rest.strip_prefix('<').ok_or_else(no_svg)?;
-    // With or without a prefix.
+    // With or without a namespace prefix.
     let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'));
     let (name, inside) = tag.split_at_checked(end.ok_or_else(no_svg)?).ok_or_else(no_svg)?;
     if name != "svg" && !name.ends_with(":svg") {
@@ -51,7 +51,7 @@ fn root(text: &str) -> Result<&str, String> {
     inside.split_once('>').map(|(inside, _)| inside).ok_or_else(no_svg)
 }
 
-/// An attribute's value.
+/// The value of an attribute.
 fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
     let mut rest = tag;
     while let Some((key, value)) = rest.split_once('=') {
@@ -72,7 +72,7 @@ fn length(tag: &str, name: &str) -> Option<u32> {
     pixels(value.strip_suffix("px").unwrap_or(value))
 }
 
-/// The size of the drawing, where the element states none.
+/// The size of the view box, if the element has no size.
 fn view_box(tag: &str) -> Option<(u32, u32)> {
     let numbers = attribute(tag, "viewBox")?;
     let numbers = numbers.split(|c: char| c.is_ascii_whitespace() || c == ',');
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_element_is_found_behind_whatever_may_stand_before_it() {
+    fn root_element_is_found_after_any_prolog() {
         for (text, size) in [
             ("<svg/>", None),
             ("<svg width=\"10\" height='20px'>", Some((10, 20))),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_svg_is_none() {
+    fn svg_look_alike_is_rejected() {
         for text in [
             "",
             "<svg",

@@ -1,4 +1,4 @@
-//! What is accepted, and what it is called.
+//! Tests of verification and classification.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -27,8 +27,8 @@ fn secret() -> Secret {
     Secret::new("docora-test-auth-key-0123456789").unwrap()
 }
 
-/// Signs `body`, verifies it and names it.
-fn name(action: &'static str, body: &[u8]) -> Classified {
+/// Signs, verifies and classifies `body`.
+fn classify(action: &'static str, body: &[u8]) -> Classified {
     let spec = spec(&format!("app_id = '{APP}'"));
     let provider = (ENTRY.build)(&spec).unwrap().provider;
     let draft = Draft {
@@ -45,27 +45,29 @@ fn name(action: &'static str, body: &[u8]) -> Classified {
             head.headers.push(name, value.into());
         }
     }
-    let gate = Verifier {
+    let verifier = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
         window: Window { max_age: 300, max_future: 300 },
     };
-    gate.precheck(&head, NOW).unwrap();
-    let request = RawRequest::new(head, Bytes::copy_from_slice(body)).verify(&gate, NOW).unwrap();
+    verifier.precheck(&head, NOW).unwrap();
+    let request =
+        RawRequest::new(head, Bytes::copy_from_slice(body)).verify(&verifier, NOW).unwrap();
     provider.classify(&request)
 }
 
-fn named(action: &'static str, body: &Value) -> Classified {
-    name(action, body.to_string().as_bytes())
+fn classify_json(action: &'static str, body: &Value) -> Classified {
+    classify(action, body.to_string().as_bytes())
 }
 
 fn reason(action: &'static str, body: &Value) -> Option<Quarantine> {
-    match named(action, body) {
+    match classify_json(action, body) {
         Classified::Quarantined(quarantined) => {
-            // What says that it is a failure is one, whatever path it comes by: it may hold a token.
+            // A body that declares itself a failure is one, whatever its path: it may contain a
+            // token.
             let failure = body["event"] == "sync_failed";
-            let kind = if failure { "sync_failed" } else { action };
-            assert_eq!(quarantined.event_type.as_deref(), Some(kind));
+            let expected_type = if failure { "sync_failed" } else { action };
+            assert_eq!(quarantined.event_type.as_deref(), Some(expected_type));
             assert!(!quarantined.detail.is_empty());
             Some(quarantined.reason)
         }
@@ -131,7 +133,7 @@ fn sync_failed() -> Value {
     body
 }
 
-/// `body` with the value at `pointer` replaced, or, where there is none yet, added.
+/// `body` with the value at `pointer` replaced or added.
 fn with(mut body: Value, pointer: &str, value: Value) -> Value {
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     body.pointer_mut(parent).unwrap()[field] = value;
@@ -145,7 +147,7 @@ fn without(mut body: Value, pointer: &str) -> Value {
 }
 
 #[test]
-fn an_app_id_must_have_its_shape_and_options_their_names() {
+fn options_require_a_valid_app_id_and_known_names() {
     assert!((ENTRY.build)(&spec(&format!("app_id = '{APP}'"))).is_ok());
     for options in ["", "app_id = ''", "app_id = 'app_0123'", "app_id = 5"] {
         assert!((ENTRY.build)(&spec(options)).is_err(), "{options}");
@@ -155,7 +157,7 @@ fn an_app_id_must_have_its_shape_and_options_their_names() {
 }
 
 #[test]
-fn another_application_is_another_source_and_none_at_all_is_a_missing_header() {
+fn other_app_id_is_an_unknown_source_and_none_a_missing_header() {
     let provider = (ENTRY.build)(&spec(&format!("app_id = '{APP}'"))).unwrap().provider;
     let window = Window { max_age: 300, max_future: 300 };
     let refusal = |head: &RequestHead| provider.precheck(head, window, NOW).unwrap_err();
@@ -166,13 +168,13 @@ fn another_application_is_another_source_and_none_at_all_is_a_missing_header() {
 }
 
 #[test]
-fn each_action_takes_its_shape_and_becomes_an_event_of_that_type() {
+fn each_action_requires_its_shape_and_names_its_event() {
     let with_previous = with(text(), "/previous_sha", sha(b"w").into());
     for (action, body, lane) in [
         ("create", text(), Lane::of(&[REPOSITORY, "cards/a.md"])),
         ("create", binary(), Lane::of(&[REPOSITORY, "img/a.png"])),
         ("update", with_previous, Lane::of(&[REPOSITORY, "cards/a.md"])),
-        // When the sender does not know the digest that it sent before, it leaves it away.
+        // If the sender does not know the previous digest, it omits it.
         ("update", text(), Lane::of(&[REPOSITORY, "cards/a.md"])),
         ("delete", delete(), Lane::of(&[REPOSITORY, "cards/a.md"])),
         ("sync_failed", sync_failed(), Lane::of(&[REPOSITORY])),
@@ -184,7 +186,9 @@ fn each_action_takes_its_shape_and_becomes_an_event_of_that_type() {
         ),
         ("create", with(text(), "/file/unknown", json!({})), Lane::of(&[REPOSITORY, "cards/a.md"])),
     ] {
-        let Classified::Event(envelope) = named(action, &body) else { panic!("{action}: {body}") };
+        let Classified::Event(envelope) = classify_json(action, &body) else {
+            panic!("{action}: {body}")
+        };
         assert_eq!(envelope.event_type, action);
         assert_eq!(envelope.lane, Some(lane));
         assert_eq!(envelope.occurred_at.unwrap().unix_timestamp_nanos(), 1_704_700_000_123_000_000);
@@ -194,7 +198,7 @@ fn each_action_takes_its_shape_and_becomes_an_event_of_that_type() {
 }
 
 #[test]
-fn a_body_under_an_action_of_another_shape_is_a_mismatch() {
+fn body_with_the_shape_of_another_action_is_a_mismatch() {
     let with_previous = with(text(), "/previous_sha", sha(b"w").into());
     for (action, body) in [
         ("delete", text()),
@@ -214,7 +218,7 @@ fn a_body_under_an_action_of_another_shape_is_a_mismatch() {
 }
 
 #[test]
-fn a_field_of_the_wrong_type_or_none_at_all_is_a_fault_of_shape() {
+fn missing_field_or_wrong_type_is_a_schema_error() {
     let wrong = [json!(null), json!("x"), json!(-1), json!([]), json!({}), json!(true), json!(1.5)];
     for (action, body, pointers) in [
         (
@@ -267,7 +271,7 @@ fn a_field_of_the_wrong_type_or_none_at_all_is_a_fault_of_shape() {
 }
 
 #[test]
-fn a_path_that_no_reader_could_trust_is_told_apart() {
+fn unsafe_path_is_invalid() {
     for (action, body) in [("create", text()), ("delete", delete())] {
         for path in ["../../etc/passwd", "/a", "a\u{0}b", "%2e%2e%2fa", ""] {
             let body = with(body.clone(), "/file/path", path.into());
@@ -277,7 +281,7 @@ fn a_path_that_no_reader_could_trust_is_told_apart() {
 }
 
 #[test]
-fn what_is_no_json_of_ours_says_why() {
+fn invalid_json_is_quarantined_with_a_reason() {
     let good = text().to_string();
     for (body, expected) in [
         (String::new(), Quarantine::EmptyBody),
@@ -285,7 +289,7 @@ fn what_is_no_json_of_ours_says_why() {
         (good.replacen('{', r#"{"\u0074imestamp":"","#, 1), Quarantine::DuplicateKey),
         (good.replace(r#""size":1"#, r#""size":1e999999"#), Quarantine::NumberRange),
     ] {
-        let Classified::Quarantined(quarantined) = name("create", body.as_bytes()) else {
+        let Classified::Quarantined(quarantined) = classify("create", body.as_bytes()) else {
             panic!("{body}")
         };
         assert_eq!(quarantined.reason, expected, "{body}");
@@ -293,14 +297,16 @@ fn what_is_no_json_of_ours_says_why() {
 }
 
 #[test]
-fn a_parsers_complaint_does_not_repeat_a_credential() {
+fn parser_error_does_not_repeat_a_credential() {
     let body = with(sync_failed(), "/error", "https://ghp_0123456789@github.com".into());
-    let Classified::Quarantined(quarantined) = named("sync_failed", &body) else { panic!() };
+    let Classified::Quarantined(quarantined) = classify_json("sync_failed", &body) else {
+        panic!()
+    };
     assert!(!quarantined.detail.contains("ghp_"), "{}", quarantined.detail);
 }
 
 #[test]
-fn base64_is_held_against_size_and_digest() {
+fn base64_must_match_size_and_digest() {
     for (pointer, value, expected) in [
         ("/file/content", json!("ABkyS2R9lq/I4Q"), Quarantine::Base64),
         ("/file/content", json!("ABkyS2R9\nlq/I4Q=="), Quarantine::Base64),
@@ -312,8 +318,8 @@ fn base64_is_held_against_size_and_digest() {
 }
 
 #[test]
-fn chunks_say_the_same_but_for_their_place_and_their_content() {
-    let chunks = [0, 1].map(|index| match named("update", &chunk(index)) {
+fn chunks_differ_only_in_index_and_content() {
+    let chunks = [0, 1].map(|index| match classify_json("update", &chunk(index)) {
         Classified::Chunk(chunk) => chunk,
         other => panic!("{other:?}"),
     });
@@ -331,14 +337,14 @@ fn chunks_say_the_same_but_for_their_place_and_their_content() {
 }
 
 #[test]
-fn escapes_in_a_chunk_are_only_another_spelling() {
+fn escapes_in_a_chunk_do_not_change_it() {
     let body = chunk(1).to_string().replace("lq/I4Q", r"lq\/I4Q");
-    let Classified::Chunk(chunk) = name("create", body.as_bytes()) else { panic!() };
+    let Classified::Chunk(chunk) = classify("create", body.as_bytes()) else { panic!() };
     assert_eq!(chunk.content, SLICES[1].as_bytes());
 }
 
 #[test]
-fn a_chunk_that_cannot_be_one_says_why() {
+fn invalid_chunk_is_quarantined_with_a_reason() {
     for (pointer, value, expected) in [
         ("/file/chunk/id", json!("../x"), Quarantine::ChunkId),
         ("/file/chunk/id", json!(""), Quarantine::ChunkId),
@@ -385,8 +391,8 @@ fn event(envelope: Option<Bytes>, body: Bytes) -> StoredEvent {
 }
 
 #[test]
-fn a_handler_reads_the_same_file_whether_it_came_in_chunks_or_not() {
-    let Classified::Chunk(chunk) = named("create", &chunk(0)) else { panic!() };
+fn handler_reads_the_same_file_from_chunks_and_from_one_request() {
+    let Classified::Chunk(chunk) = classify_json("create", &chunk(0)) else { panic!() };
     let decoded = Bytes::from_static(&[0, 25, 50, 75, 100, 125, 150, 175, 200, 225]);
     for event in [
         event(None, binary().to_string().into()),
@@ -395,7 +401,7 @@ fn a_handler_reads_the_same_file_whether_it_came_in_chunks_or_not() {
         let payload = payload::read_event(Action::Create, &event).unwrap();
         assert_eq!(payload.repository.id, REPOSITORY);
         assert_eq!(payload.built_at, chunk.manifest.sent_at);
-        let News::Stored(file) = payload.news else { panic!() };
+        let Report::Stored(file) = payload.report else { panic!() };
         assert_eq!((&*file.path, file.size), ("img/a.png", 10));
         assert_eq!(file.sha, chunk.manifest.sha256);
         assert_eq!(file.content.decode().unwrap().as_bytes(), decoded);
@@ -403,9 +409,9 @@ fn a_handler_reads_the_same_file_whether_it_came_in_chunks_or_not() {
 }
 
 #[test]
-fn a_handler_is_not_content_with_a_chunk_alone() {
+fn handler_rejects_a_single_chunk() {
     let event = event(None, chunk(0).to_string().into());
     let payload = payload::read_event(Action::Create, &event).unwrap();
-    let News::Stored(file) = payload.news else { panic!() };
+    let Report::Stored(file) = payload.report else { panic!() };
     assert_eq!(file.content.decode().unwrap_err().0, Quarantine::Schema);
 }

@@ -1,11 +1,11 @@
-//! What is done about Stripe's events: invoices become paid, refunded and disputed, subscriptions
-//! and connected accounts are followed.
+//! Processes Stripe's events: invoices become paid, refunded and disputed; subscriptions and
+//! connected accounts are tracked.
 //!
-//! Stripe promises no order and repeats itself, and any connected account can write any invoice's
-//! id into its metadata. So every write here can come twice and in any order with the same end
-//! ([`super::lifecycle`]), and the account of an event must own what the event changes: an object
-//! belongs to the account that named it first. Where all events of a source must come from one
-//! account, the option `account` says so, and nothing depends on who is first.
+//! Stripe guarantees no order and repeats events, and any connected account can write any invoice
+//! id into its metadata. Every write is therefore idempotent and independent of the order
+//! ([`super::lifecycle`]), and an object belongs to the account that named it first: events of
+//! another account may not change it. If all events of a source must come from one account, the
+//! option `account` enforces it, and nothing depends on which event is first.
 
 use async_trait::async_trait;
 
@@ -17,11 +17,10 @@ use super::thin::StripeClient;
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
 
-/// The handler of one source.
 pub(super) struct Stripe {
     pub(super) livemode: bool,
     pub(super) account: Option<String>,
-    /// Where thin events are asked about, if the source has an API key.
+    /// The API client for thin events, if the source has an API key.
     pub(super) api: Option<StripeClient>,
 }
 
@@ -59,13 +58,13 @@ impl Handler for Stripe {
 }
 
 impl Stripe {
-    /// What is done about an event of the mode that the source does not take.
+    /// Handles an event of the mode that the source does not accept.
     ///
-    /// Stripe sends the test events of connected accounts to a platform's live endpoint, too, and
-    /// asks it to look at `livemode`: they are of no interest. An event of the platform itself
-    /// never comes in the other mode, and neither does a live event at a test endpoint: there the
-    /// source is wired wrongly, which somebody should know. That the type is one that something is
-    /// done about comes first: of others nothing is lost.
+    /// Stripe also sends the test events of connected accounts to a platform's live endpoint and
+    /// expects it to check `livemode`: those are ignored. An event of the platform itself never has
+    /// the other mode, and a live event never reaches a test endpoint: there the source is
+    /// misconfigured, which becomes a dead letter. Events without a handler are ignored first:
+    /// nothing of them is lost.
     fn other_mode(&self, body: &Event<'_>, handled: bool) -> Result<Effects, Failure> {
         if !handled || (self.livemode && body.is_of_a_connected_account()) {
             return Ok(Effects::ignored());
@@ -78,7 +77,6 @@ impl Stripe {
         Err(Failure::permanent(DeathReason::LivemodeMismatch, detail))
     }
 
-    /// Whether the source takes events of this account.
     pub(super) fn check_account(&self, account: Option<&str>) -> Result<(), Failure> {
         if self.account.is_some() && self.account.as_deref() != account {
             let detail = format!("the source does not accept events of {}", owner(account));
@@ -88,7 +86,7 @@ impl Stripe {
     }
 }
 
-/// What every row says about this event.
+/// The data about this event that every row contains.
 pub(super) fn stamp(
     event: &StoredEvent,
     body: &Event<'_>,
@@ -106,7 +104,7 @@ pub(super) fn stamp(
     })
 }
 
-/// A change with the event that it comes from.
+/// A change, with the event that reports it.
 pub(super) struct Applied {
     pub(super) stamp: Stamp,
     pub(super) change: Change,

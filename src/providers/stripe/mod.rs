@@ -1,18 +1,17 @@
-//! Stripe: how it signs, and how its events are named.
+//! Stripe: signature scheme and event classification.
 //!
-//! - A *snapshot* event carries the object as it was when the event was made; a *thin* event only
-//!   points at it. Both are signed alike and named alike; a thin one is fetched (`thin`) where the
-//!   source has an API key.
-//! - The *account* is the connected account in whose name an event happened; events of the
-//!   platform's own account have none.
-//! - *Livemode* tells real money from test money. A source says which of the two it takes. A live
-//!   endpoint of a platform also receives the test events of its connected accounts: those are
-//!   ignored. Any other event of the wrong mode is a dead letter, since the source is wired
-//!   wrongly.
+//! - A *snapshot* event contains the object at the time of the event; a *thin* event only refers to
+//!   it. Both are signed and classified alike; a thin one is fetched (`thin`) if the source has an
+//!   API key.
+//! - The *account* is the connected account for which an event happened; events of the platform's
+//!   own account have none.
+//! - *Livemode* distinguishes real money from test money; a source accepts one of the two. A live
+//!   endpoint of a platform also receives test events of its connected accounts, which are ignored.
+//!   Any other event of the wrong mode becomes a dead letter, since the source is misconfigured.
 //!
-//! The body is read once here, to name the event; what a handler needs beyond the name it reads
-//! itself, in the background: what the event says (`changes`), joined with what is known
-//! (`lifecycle`).
+//! The body is parsed once here to classify the event. The handler parses the rest in the
+//! background: `changes` reads what the event reports, and `lifecycle` merges it with the known
+//! state.
 
 mod changes;
 mod handler;
@@ -43,11 +42,11 @@ use crate::verify::{
     VerifyContext, Window, parse,
 };
 
-/// The header that carries the time and the signatures.
+/// The header with the timestamp and the signatures.
 const HEADER: &str = "stripe-signature";
 
-/// `t=<seconds>,v1=<hex>[,v1=<hex>…]` over `{t}.{body}`. While a secret is rolled there is one
-/// `v1` per active secret. `v0` is a stand-in for test mode and proves nothing.
+/// `t=<seconds>,v1=<hex>[,v1=<hex>…]` over `{t}.{body}`. While a secret is rolled there is one `v1`
+/// per active secret. `v0` is a placeholder for test mode and proves nothing.
 static SCHEME: Scheme = Scheme {
     header: HEADER,
     layout: Layout::Pairs { time: "t", signature: "v1" },
@@ -55,7 +54,6 @@ static SCHEME: Scheme = Scheme {
     transcript: &[Part::Timestamp, Part::Text(".")],
 };
 
-/// The catalogue's entry.
 pub(super) const ENTRY: Entry = Entry {
     name: "stripe",
     summary: "Stripe: payments, refunds, disputes, subscriptions and connected accounts",
@@ -86,14 +84,14 @@ pub(super) const ENTRY: Entry = Entry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// Whether the source takes live events, or test events. Without a default: guessing wrong
-    /// would book test money as real.
+    /// Whether the source accepts live or test events. There is no default: guessing wrong would
+    /// book test money as real.
     livemode: bool,
-    /// The one connected account whose events the source takes; any when absent.
+    /// The only connected account whose events the source accepts; any if absent.
     account: Option<String>,
-    /// Where thin events are asked about; Stripe itself when absent.
+    /// The API URL for thin events; Stripe's own if absent.
     api_base: Option<String>,
-    /// The version of Stripe's interface that is asked; see [`DEFAULT_VERSION`].
+    /// The requested API version; see [`DEFAULT_VERSION`].
     api_version: Option<String>,
 }
 
@@ -117,7 +115,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     })
 }
 
-/// Stripe's interface, where the source has a key for it.
+/// The API client, if the source has an API key.
 fn api(spec: &SourceSpec, options: &Options) -> Result<Option<StripeClient>, OptionsError> {
     let wrong = |what: &str| Err(OptionsError(what.to_owned()));
     let Some(key) = &spec.token else {
@@ -148,8 +146,8 @@ fn api(spec: &SourceSpec, options: &Options) -> Result<Option<StripeClient>, Opt
     Ok(Some(StripeClient::new(spec.services.outbound.clone(), base, key.clone(), version)))
 }
 
-/// A secret or restricted key of the mode that the source takes. A publishable key or the
-/// endpoint's own secret in its place would come to light only with the first thin event.
+/// Requires a secret or restricted key of the source's mode. Otherwise a publishable key or the
+/// endpoint's secret would be noticed only at the first thin event.
 fn check_key(key: &Secret, livemode: bool) -> Result<(), OptionsError> {
     let key = key.expose();
     let mode = match key.split(|byte| *byte == b'_').collect::<Vec<_>>().as_slice() {
@@ -201,19 +199,19 @@ impl Provider for Stripe {
         Some(&SCHEME)
     }
 
-    fn evidence(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
         vec![ProofMethod::Signature(&SCHEME)]
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {
-        match name(request.body(), || request.body_digest()) {
+        match classify(request.body(), || request.body_digest()) {
             Ok(envelope) => Classified::Event(envelope),
             Err(quarantined) => Classified::Quarantined(quarantined),
         }
     }
 }
 
-fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Quarantined> {
+fn classify(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Quarantined> {
     let head: Head<'_> = parse(body)?;
     let event_type = check_type(head.kind())?;
     if !head.is_event() {
@@ -232,7 +230,7 @@ fn name(body: &[u8], digest: impl FnOnce() -> [u8; 32]) -> Result<EventMeta, Qua
     Ok(EventMeta { event_type, key, lane, occurred_at: head.created() })
 }
 
-/// A type that can be stored and shown; those with a handler cost no allocation.
+/// An event type that can be stored and displayed; types with a handler cost no allocation.
 fn check_type(kind: &str) -> Result<Cow<'static, str>, Quarantined> {
     if kind.len() > EventMeta::MAX_EVENT_TYPE {
         let detail = format!("`type` is too long: {} bytes", kind.len());

@@ -1,25 +1,25 @@
-//! Amounts as users read them.
+//! Amounts for display.
 //!
-//! Stripe counts money in the currency's minor unit, as a whole number. How many digits stand
-//! behind the point follows Stripe's page on supported currencies
-//! (<https://docs.stripe.com/currencies>), not ISO 4217: what matters is how Stripe counts.
+//! Stripe counts money in the currency's minor unit, as a whole number. The number of decimals
+//! follows Stripe's page on supported currencies (<https://docs.stripe.com/currencies>), not ISO
+//! 4217: what matters is how Stripe counts.
 
 use std::fmt;
 
-/// Whole units: the amount is what is shown. The page lists UGX here too; see below.
+/// Currencies without a minor unit. The page also lists UGX here; see below.
 const WITHOUT_DECIMALS: [&str; 15] = [
     "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf",
     "xof", "xpf",
 ];
 
-/// Thousandths.
+/// Currencies whose minor unit is a thousandth.
 const WITH_THREE_DECIMALS: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
-/// How many digits of an amount in this currency stand behind the point.
+/// The number of decimals of amounts in this currency.
 ///
-/// Two for every other currency. The page's special cases are among these: ISK and UGX have no
-/// minor unit any more, but are still counted in hundredths that are always `00` (500 is 5 UGX);
-/// HUF and TWD are counted in hundredths, and only paid out whole.
+/// Two for every other currency, including the page's special cases: ISK and UGX no longer have a
+/// minor unit but are still counted in hundredths that are always `00` (500 is 5 UGX); HUF and TWD
+/// are counted in hundredths and only paid out whole.
 pub(super) fn decimals(currency: &str) -> u8 {
     if WITHOUT_DECIMALS.contains(&currency) {
         0
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_shown_as_stripe_counts_it() {
+    fn money_is_displayed_as_stripe_counts_it() {
         for (amount, currency, shown) in [
             (12_100, "aud", "121.00 AUD"),
             (5, "usd", "0.05 USD"),

@@ -1,4 +1,4 @@
-//! Why an event comes to nothing, in the closed words.
+//! Failures of Stripe events.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use crate::dispatch::{BoxError, Failure};
 use crate::store::DeathReason;
 use crate::verify::{Quarantine, parse_at};
 
-/// Reads a body as what the handler needs of it.
+/// Parses a body for the handler.
 pub(super) fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Failure> {
     read_at(body, "")
 }
@@ -17,7 +17,7 @@ fn read_at<'de, T: Deserialize<'de>>(json: &'de [u8], at: &str) -> Result<T, Fai
         .map_err(|(reason, detail)| Failure::permanent(DeathReason::Quarantined(reason), detail))
 }
 
-/// Reads the object that an event is about.
+/// Parses the object of an event.
 pub(super) fn read_object<'de, T: Deserialize<'de>>(
     object: Option<&'de RawValue>,
 ) -> Result<T, Failure> {
@@ -36,7 +36,7 @@ pub(super) fn wrong_account(detail: impl Into<BoxError>) -> Failure {
     Failure::permanent(DeathReason::WrongAccount, detail)
 }
 
-/// An account as messages name it.
+/// The account, as messages name it.
 pub(super) fn owner(account: Option<&str>) -> &str {
     account.unwrap_or("the platform's own account")
 }

@@ -6,13 +6,13 @@ use super::*;
 
 const DIGEST: [u8; 32] = [7; 32];
 
-fn named(body: &str) -> Result<EventMeta, Quarantined> {
-    name(body.as_bytes(), || DIGEST)
+fn classified(body: &str) -> Result<EventMeta, Quarantined> {
+    classify(body.as_bytes(), || DIGEST)
 }
 
 #[test]
-fn a_snapshot_event_is_named_by_its_id_and_laned_by_its_object() {
-    let envelope = named(
+fn snapshot_event_is_keyed_by_its_id_and_laned_by_its_object() {
+    let envelope = classified(
         r#"{"id":"evt_1","object":"event","type":"payment_intent.succeeded","created":1700000000,
             "livemode":false,"account":"acct_1","data":{"object":{"object":"payment_intent",
             "id":"pi_1","metadata":{"id":"decoy"}}},"request":null}"#,
@@ -25,8 +25,8 @@ fn a_snapshot_event_is_named_by_its_id_and_laned_by_its_object() {
 }
 
 #[test]
-fn a_thin_event_is_named_alike() {
-    let envelope = named(
+fn thin_event_is_classified_like_a_snapshot() {
+    let envelope = classified(
         r#"{"id":"evt_test_2","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
             "created":"2026-01-02T04:04:05.250+01:00","livemode":false,"context":"acct_2",
             "related_object":{"id":"mtr_1","type":"billing.meter","url":"/v1/mtr_1"}}"#,
@@ -38,30 +38,30 @@ fn a_thin_event_is_named_alike() {
 }
 
 #[test]
-fn the_same_object_id_in_two_accounts_is_two_lanes() {
+fn same_object_id_in_two_accounts_has_two_lanes() {
     let lane = |account: &str| {
         let body =
             format!(r#"{{"type":"x","account":"{account}","data":{{"object":{{"id":"o"}}}}}}"#);
-        named(&body).unwrap().lane
+        classified(&body).unwrap().lane
     };
     assert_ne!(lane("acct_1"), lane("acct_2"));
 }
 
 #[test]
-fn an_event_without_an_id_is_known_by_its_body_and_one_without_an_object_has_no_lane() {
+fn event_without_id_is_keyed_by_digest_and_without_object_has_no_lane() {
     for body in [
         r#"{"type":"balance.available"}"#,
         r#"{"type":"balance.available","id":""}"#,
         r#"{"type":"balance.available","id":null,"data":{"object":{"object":"balance"}}}"#,
     ] {
-        let envelope = named(body).unwrap();
+        let envelope = classified(body).unwrap();
         assert_eq!(envelope.key, EventKey::BodyDigest(DIGEST), "{body}");
         assert_eq!(envelope.lane, None, "{body}");
     }
 }
 
 #[test]
-fn a_body_that_is_no_event_is_kept_with_its_reason() {
+fn body_that_is_not_an_event_is_quarantined_with_a_reason() {
     let long = format!(r#"{{"id":"evt_1","type":"{}"}}"#, "x".repeat(201));
     for (body, reason) in [
         ("", Quarantine::EmptyBody),
@@ -83,14 +83,14 @@ fn a_body_that_is_no_event_is_kept_with_its_reason() {
         (r#"{"id":"evt_1","type":"x","\u0069d":"evt_2"}"#, Quarantine::DuplicateKey),
         (long.as_str(), Quarantine::FieldLength),
     ] {
-        assert_eq!(named(body).unwrap_err().reason, reason, "{body}");
+        assert_eq!(classified(body).unwrap_err().reason, reason, "{body}");
     }
 }
 
 #[test]
-fn the_longest_type_is_still_a_type() {
+fn longest_type_is_accepted() {
     let body = format!(r#"{{"type":"{}"}}"#, "x".repeat(200));
-    assert_eq!(named(&body).unwrap().event_type.len(), EventMeta::MAX_EVENT_TYPE);
+    assert_eq!(classified(&body).unwrap().event_type.len(), EventMeta::MAX_EVENT_TYPE);
 }
 
 fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
@@ -105,10 +105,10 @@ fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
 }
 
 #[test]
-fn a_source_must_say_live_or_test_and_name_a_real_account() {
+fn options_require_livemode_and_a_valid_account() {
     assert!(built("livemode = true", None).is_ok());
     assert!(built("livemode = false\naccount = 'acct_1'", None).is_ok());
-    for (options, told) in [
+    for (options, expected) in [
         ("", "livemode"),
         ("livemode = 'no'", "boolean"),
         ("livemode = true\naccount = 'cus_1'", "cus_1"),
@@ -117,12 +117,12 @@ fn a_source_must_say_live_or_test_and_name_a_real_account() {
         ("livemode = true\napi_base = 'https://api.stripe.com'", "token"),
     ] {
         let error = built(options, None).err().unwrap().to_string();
-        assert!(error.contains(told), "{options}: {error}");
+        assert!(error.contains(expected), "{options}: {error}");
     }
 }
 
 #[test]
-fn a_key_is_one_of_the_sources_own_mode() {
+fn api_key_must_match_the_mode() {
     for (options, key) in [
         ("livemode = true", "sk_live_0123456789abcdef"),
         ("livemode = false", "sk_test_0123456789abcdef"),
@@ -132,7 +132,7 @@ fn a_key_is_one_of_the_sources_own_mode() {
     ] {
         assert!(built(options, Some(key)).is_ok(), "{options}, {key}");
     }
-    for (options, key, told) in [
+    for (options, key, expected) in [
         ("livemode = true", "sk_test_0123456789abcdef", "test or live mode"),
         ("livemode = false", "sk_live_0123456789abcdef", "test or live mode"),
         ("livemode = true", "pk_live_0123456789abcdef", "not an API key"),
@@ -144,7 +144,7 @@ fn a_key_is_one_of_the_sources_own_mode() {
         ("livemode = true\napi_version = 'a b'", "sk_live_0123456789abcdef", "api_version"),
     ] {
         let error = built(options, Some(key)).err().unwrap().to_string();
-        assert!(error.contains(told), "{options}, {key}: {error}");
+        assert!(error.contains(expected), "{options}, {key}: {error}");
         assert!(!error.contains("0123456789"), "{error}");
     }
 }

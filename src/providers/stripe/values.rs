@@ -1,5 +1,5 @@
-//! Ids, amounts and times in Stripe's payloads: read only where the database can hold them. Money
-//! is a whole number of minor units.
+//! Ids, amounts and times in Stripe's payloads, restricted to what the database can store. Money is
+//! a whole number of minor units.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// The id of an object, ours or Stripe's: something that can stand in an index and in a message.
+/// The id of an object, ours or Stripe's, restricted to what fits into an index and a message.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Id(String);
@@ -37,7 +37,7 @@ impl TryFrom<String> for Id {
     }
 }
 
-/// A count that is not negative: of minor units, of items, of attempts.
+/// A non-negative count: of minor units, items or attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
 pub(super) struct Amount(i64);
@@ -76,8 +76,8 @@ impl TryFrom<String> for Currency {
     }
 }
 
-/// A word of a closed or open list of Stripe's, such as a status. The list may grow, so the word is
-/// kept as it is; what is no word at all is not.
+/// A value from one of Stripe's lists, such as a status. The lists may grow, so any well-formed
+/// value is stored unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Word(String);
@@ -101,8 +101,8 @@ impl TryFrom<String> for Word {
     }
 }
 
-/// A time as Stripe writes it: whole seconds in a snapshot event, ISO 8601 in a thin one. In UTC,
-/// not before 1970, so that the database can hold it.
+/// A time as Stripe writes it: whole seconds in a snapshot event, ISO 8601 in a thin one. Converted
+/// to UTC and not before 1970, so that the database can store it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment(pub(super) OffsetDateTime);
 

@@ -27,13 +27,11 @@ const MAX_KEY: usize = 200;
 /// A notification for users.
 #[derive(Debug, Clone, Copy)]
 pub struct Alert<'a> {
-    /// The type: a word of the program, never of a sender, such as `dead_letter`.
+    /// The type, such as `dead_letter`; never text from a sender.
     pub kind: &'static str,
     /// The subject. An alert of the same source, type and key is a repeat.
     pub key: &'a str,
-    /// The severity.
     pub severity: Severity,
-    /// The source it is about.
     pub source: &'a str,
     /// The message, a sentence or two. It may quote untrusted text, but no secret.
     pub text: &'a str,
@@ -45,13 +43,9 @@ pub struct Alert<'a> {
 /// The end of an open alert.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertResolution<'a> {
-    /// As in [`Alert::kind`].
     pub kind: &'static str,
-    /// As in [`Alert::key`].
     pub key: &'a str,
-    /// As in [`Alert::source`].
     pub source: &'a str,
-    /// The message.
     pub text: &'a str,
 }
 
@@ -179,9 +173,6 @@ pub struct AlertRow {
 impl Tx<'_> {
     /// Raises an alert: it is sent after the transaction has committed. Its row is locked until
     /// then: raise alerts last.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn alert(&mut self, alert: &Alert<'_>) -> Result<(), StoreError> {
         // Sent again at 10, 100, 1,000 … since it was raised first, and at 10, 100, 1,000 … within
         // an hour where that is much more than in the hour before: what trickles in for days does
@@ -215,10 +206,10 @@ impl Tx<'_> {
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
             alert.kind,
-            cut(alert.key, MAX_KEY),
+            truncated(alert.key, MAX_KEY),
             &dedup_key(alert.source, alert.kind, alert.key)[..],
             alert.severity.rank(),
-            cut(alert.text, MAX_TEXT),
+            truncated(alert.text, MAX_TEXT),
             alert.passing,
         )
         .execute(self.connection())
@@ -229,10 +220,11 @@ impl Tx<'_> {
     /// Raises an alert about a condition with a size, or updates the open one with the new `count`.
     /// It is sent again when its severity rises, when the count is ten times what was sent, and
     /// once a day. A lower count replaces the one that was sent, so that growth is sent again.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn alert_stands(&mut self, alert: &Alert<'_>, count: i64) -> Result<(), StoreError> {
+    pub async fn alert_with_count(
+        &mut self,
+        alert: &Alert<'_>,
+        count: i64,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO alerts AS known
                  (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at,
@@ -253,10 +245,10 @@ impl Tx<'_> {
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
             alert.kind,
-            cut(alert.key, MAX_KEY),
+            truncated(alert.key, MAX_KEY),
             &dedup_key(alert.source, alert.kind, alert.key)[..],
             alert.severity.rank(),
-            cut(alert.text, MAX_TEXT),
+            truncated(alert.text, MAX_TEXT),
             alert.passing,
             count.max(1),
         )
@@ -266,7 +258,7 @@ impl Tx<'_> {
     }
 
     /// Raises the alert of a dead letter; those of one source, handler and reason are one alert.
-    pub(super) async fn alert_of_death(
+    pub(super) async fn alert_dead_letter(
         &mut self,
         source: &str,
         handler: &str,
@@ -287,9 +279,6 @@ impl Tx<'_> {
 
     /// Closes an open alert. Its resolution is sent if the alert was sent or is pending. Returns
     /// whether an alert was open.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn close_alert(
         &mut self,
         resolution: &AlertResolution<'_>,
@@ -311,7 +300,7 @@ impl Tx<'_> {
             SELECT count(*) AS "ended!" FROM ended
             "#,
             &dedup_key(resolution.source, resolution.kind, resolution.key)[..],
-            cut(resolution.text, MAX_TEXT),
+            truncated(resolution.text, MAX_TEXT),
         )
         .fetch_one(self.connection())
         .await?;
@@ -353,7 +342,7 @@ fn dedup_key(source: &str, kind: &str, key: &str) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn cut(text: &str, limit: usize) -> String {
+fn truncated(text: &str, limit: usize) -> String {
     let mut text = bounded(text);
     text.truncate(text.floor_char_boundary(limit));
     text
@@ -364,14 +353,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn different_alerts_have_different_identities() {
+    fn different_alerts_have_different_keys() {
         assert_eq!(dedup_key("a", "b", "c"), dedup_key("a", "b", "c"));
         assert_ne!(dedup_key("a", "b", "c"), dedup_key("ab", "", "c"));
         assert_ne!(dedup_key("a", "b", "c"), dedup_key("a", "bc", ""));
     }
 
     #[test]
-    fn severities_are_read_back_from_word_and_number() {
+    fn severities_round_trip_as_word_and_number() {
         for severity in [Severity::Info, Severity::Warning, Severity::Critical] {
             assert_eq!(severity.as_str().parse::<Severity>().unwrap(), severity);
             assert_eq!(Severity::ranked(severity.rank()), severity);

@@ -17,30 +17,24 @@ const MAX_KEPT: i64 = 10_000;
 /// Alerts to send now, under a lease.
 #[derive(Debug)]
 pub struct AlertBatch {
-    /// The alerts: the most severe first, then in the order in which they were raised.
+    /// The most severe first, then in the order in which they were raised.
     pub alerts: Vec<PendingAlert>,
     /// The highest number of failed attempts in a row.
     pub attempts: u32,
-    /// The fencing token.
+    /// Fencing token.
     token: Uuid,
 }
 
 /// An alert to send.
 #[derive(Debug, Clone)]
 pub struct PendingAlert {
-    /// Its id.
     pub id: i64,
-    /// The source it is about.
     pub source: String,
-    /// The type.
     pub kind: String,
-    /// The severity.
     pub severity: Severity,
     /// Whether it reports that another alert was closed.
     pub resolution: bool,
-    /// The message.
     pub text: String,
-    /// When it was last raised.
     pub last_at: OffsetDateTime,
     /// How often it was raised.
     pub count: i64,
@@ -53,15 +47,11 @@ pub struct PendingAlert {
 pub struct OpenAlert {
     /// The source it is about; empty for the gateway itself.
     pub source: String,
-    /// The type.
     pub kind: String,
-    /// The subject.
     pub key: String,
-    /// The severity.
     pub severity: Severity,
     /// The latest text.
     pub text: String,
-    /// When it was first raised.
     pub since: OffsetDateTime,
     /// How often it was raised, or the size of the condition.
     pub count: i64,
@@ -74,25 +64,21 @@ pub struct OpenAlert {
 pub struct AlertFilter {
     /// Include closed alerts that were sent.
     pub all: bool,
-    /// Only of these sources, and of these `handlers`.
+    /// Only alerts about these sources or `handlers`.
     pub sources: Option<Vec<String>>,
     /// With `sources`: the stored names of destinations whose alerts are wanted too.
     pub handlers: Vec<String>,
-    /// Only those that come after this one: when it was raised last, and its id.
+    /// Pagination: only alerts after this `last_at` and id.
     pub after: Option<(OffsetDateTime, i64)>,
-    /// The most.
     pub limit: u32,
 }
 
 impl Store {
     /// Claims the pending alerts of at least this severity, for `lease`; none while a failure
     /// delays the next attempt. Committed when it returns.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn claim_alerts(
         &self,
-        least: Severity,
+        min_severity: Severity,
         lease: Duration,
     ) -> Result<Option<AlertBatch>, StoreError> {
         let token = Uuid::new_v4();
@@ -112,7 +98,7 @@ impl Store {
               WHERE id IN (SELECT id FROM due)
              RETURNING id, source, kind, severity, resolution, text, last_at, count, notified_count,
                        attempts",
-            least.rank(),
+            min_severity.rank(),
             MAX_PENDING,
             token,
             interval(lease),
@@ -138,9 +124,6 @@ impl Store {
     }
 
     /// Records that a batch was sent, unless another gateway has claimed it meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn alerts_sent(&self, batch: &AlertBatch) -> Result<(), StoreError> {
         let ids: Vec<i64> = batch.alerts.iter().map(|alert| alert.id).collect();
         let counts: Vec<i64> = batch.alerts.iter().map(|alert| alert.count).collect();
@@ -182,9 +165,6 @@ impl Store {
     }
 
     /// Open alerts, at most `limit`: the most severe first, then the most recent.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn open_alerts(&self, limit: i64) -> Result<Vec<OpenAlert>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT source, kind, key, severity, text, first_at, count,
@@ -211,10 +191,7 @@ impl Store {
 
     /// Gives up pending alerts that are too old or too many and returns their number. Closes
     /// passing alerts, and deletes alerts closed long ago.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn tidy_alerts(&self) -> Result<u64, StoreError> {
+    pub async fn clean_up_alerts(&self) -> Result<u64, StoreError> {
         let given_up = sqlx::query!(
             "UPDATE alerts
                 SET pending = false, retry_at = NULL, lease_token = NULL, lease_expires_at = NULL
@@ -249,11 +226,8 @@ impl Store {
     }
 
     /// The newest alerts that match.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn alerts(&self, wanted: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
-        let (last_at, id) = wanted.after.unzip();
+    pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
+        let (last_at, id) = filter.after.unzip();
         let rows = sqlx::query!(
             "SELECT id, source, kind, key, severity, resolution, text, first_at, last_at, count,
                     sent_at, closed_at, pending
@@ -263,12 +237,12 @@ impl Store {
                      OR (source = '' AND key = ANY($6)))
                 AND ($3::timestamptz IS NULL OR (last_at, id) < ($3, $4::bigint))
               ORDER BY last_at DESC, id DESC LIMIT $5",
-            wanted.all,
-            wanted.sources.as_deref(),
+            filter.all,
+            filter.sources.as_deref(),
             last_at,
             id,
-            i64::from(wanted.limit),
-            &wanted.handlers,
+            i64::from(filter.limit),
+            &filter.handlers,
         )
         .fetch_all(&self.operator)
         .await?;

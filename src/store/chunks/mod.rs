@@ -1,9 +1,10 @@
-//! Chunks: kept until their transfer is whole, then one event; or closed with a reason.
+//! Chunks: stored until their transfer is complete, then joined into one event, or closed with a
+//! reason.
 //!
-//! Everything about one subject (repository and path) happens one after the other, under an
-//! advisory lock of its source that the transaction holds: two gateways that receive the two last chunks at the
-//! same instant make one event. The database joins and decodes the whole: a transfer of 64 MiB
-//! never passes through the gateway's memory.
+//! Operations on one subject (repository and path) are serialized by an advisory lock that the
+//! transaction holds: two gateways that receive the last two chunks at the same moment create one
+//! event. The database joins and decodes the payload, so a transfer of 64 MiB never passes through
+//! the gateway's memory.
 
 mod statements;
 
@@ -13,8 +14,8 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::statements::{
-    Transfer, close, count, digests, is_full, join, keep, keep_joined_text, lock_subject,
-    objection, open, plan_whole, repeated, supersede,
+    Transfer, check_transfer, close, count, digests, is_full, join, keep, keep_joined_text,
+    lock_subject, open, plan_whole, repeated, supersede,
 };
 use super::{
     Committed, Counter, DeathReason, EventId, GATE, KeyDigest, Plan, RetryUntil, Store, StoreError,
@@ -22,108 +23,95 @@ use super::{
 };
 use crate::verify::{Chunk, EventKey, Quarantine, Strength};
 
-/// The longest time that joining, decoding and writing a whole may take. Its senders wait 30 s.
-const WHOLE_DEADLINE: Duration = Duration::from_secs(25);
+/// The timeout for joining, decoding and writing a complete payload. Senders wait for 30 s.
+const COMPLETE_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// A chunk that was checked on its own, and what is known about its request.
+/// A chunk that was validated on its own, with metadata of its request.
 #[derive(Debug)]
 pub struct NewChunk<'a> {
-    /// The chunk.
     pub chunk: &'a Chunk,
-    /// To whom the source belongs.
     pub tenant: &'a str,
-    /// The source.
     pub source: &'a str,
-    /// What kind of sender it is.
     pub provider: &'a str,
     /// The action in the path.
     pub action: Option<&'a str>,
-    /// How much the request's proof says.
     pub strength: Strength,
     /// The fingerprint of the secret that verified it.
     pub secret: String,
-    /// The headers that are kept, and what came along.
+    /// The stored headers and request metadata.
     pub headers: Vec<(String, String)>,
-    /// The time.
     pub now: OffsetDateTime,
-    /// What is to be done about the whole event.
+    /// For the complete event.
     pub plan: &'a Plan,
 }
 
-/// How much may wait.
+/// Limits on open transfers.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkQuota {
-    /// Of one source.
-    pub source: Open,
-    /// Of one repository of it: less, so that none uses up what all of them have.
-    pub owner: Open,
+    pub source: OpenTransferLimit,
+    /// Of one repository: lower, so that none can use up the quota of its source.
+    pub owner: OpenTransferLimit,
 }
 
-/// The most that may be open.
+/// A limit on open transfers.
 #[derive(Debug, Clone, Copy)]
-pub struct Open {
-    /// The most open transfers.
+pub struct OpenTransferLimit {
     pub transfers: i64,
     /// The most bytes of base64 text in open transfers.
     pub bytes: i64,
 }
 
-/// What became of a chunk that is kept, now or before.
+/// The outcome of a chunk that is or was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChunkOutcome {
-    /// Kept; the rest has yet to come.
+    /// Stored; more chunks are missing.
     Kept {
-        /// The id that the whole event will have.
+        /// The id of the future event.
         event: EventId,
-        /// How many chunks are there.
+        /// Chunks received.
         have: u32,
-        /// Of how many.
+        /// The total number of chunks.
         total: u32,
     },
-    /// It was the last one: the whole is an event now.
+    /// The last chunk: the payload is now an event.
     Whole(EventId),
-    /// It was the last one, but the whole is not what the sender promised: a dead letter.
+    /// The last chunk, but the payload does not match the manifest: a dead letter.
     Broken(EventId, Quarantine),
-    /// The same chunk was there before.
+    /// A duplicate of a stored chunk.
     Repeated(EventId),
 }
 
-/// Why a chunk is not kept. Nothing was written.
+/// Why a chunk was not stored. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChunkRejected {
-    /// It does not go with what was there before, or comes after its transfer was closed: it is
-    /// for the caller to keep it aside.
+    /// It contradicts earlier chunks, or arrived after its transfer was closed: the caller
+    /// quarantines it.
     Conflict(Quarantine, String),
-    /// The source has as much waiting as it may, or the repository its share.
+    /// The quota of the source or of the repository is used up.
     Full,
 }
 
-/// The answer to a chunk.
+/// The result of adding a chunk.
 #[derive(Debug, Clone)]
 pub enum ChunkAnswer {
-    /// It is kept.
     Kept(Committed<ChunkOutcome>),
-    /// It is not.
     ChunkRejected(ChunkRejected),
 }
 
 impl Store {
-    /// Keeps a chunk; makes the event when it is the last one. What the database refuses for the
-    /// moment is tried again, as long as a commit may take.
-    ///
-    /// # Errors
-    /// As [`GroupWriter::record`](super::GroupWriter::record).
+    /// Stores a chunk, and creates the event with the last one. Temporary errors are retried within
+    /// the commit deadline.
     pub async fn add_chunk(
         &self,
         new: &NewChunk<'_>,
         quota: ChunkQuota,
     ) -> Result<ChunkAnswer, StoreError> {
-        let ends = Instant::now() + self.commit_deadline;
-        let mut again = RetryUntil::until(ends);
+        let deadline = Instant::now() + self.commit_deadline;
+        let mut retry = RetryUntil::until(deadline);
         loop {
-            match self.add_chunk_once(new, quota, ends).await {
-                Err(error) if again.after(&error).await => {}
-                done => return self.one_by_one.note(done),
+            match self.add_chunk_once(new, quota, deadline).await {
+                Err(error) if retry.should_retry(&error).await => {}
+                done => return self.one_by_one.record(done),
             }
         }
     }
@@ -132,14 +120,14 @@ impl Store {
         &self,
         new: &NewChunk<'_>,
         quota: ChunkQuota,
-        ends: Instant,
+        deadline: Instant,
     ) -> Result<ChunkAnswer, StoreError> {
-        let keeping = tokio::time::timeout_at(ends, self.keep_chunk(new, quota));
+        let keeping = tokio::time::timeout_at(deadline, self.keep_chunk(new, quota));
         match keeping.await.unwrap_or(Err(StoreError::CommitUnknown(None)))? {
-            Step::Answered(answer) => Ok(answer),
+            Step::Done(result) => Ok(result),
             Step::Last { tx, transfer, received } => {
                 let completing = self.complete(tx, &transfer, received, new);
-                let completed = tokio::time::timeout(WHOLE_DEADLINE, completing).await;
+                let completed = tokio::time::timeout(COMPLETE_TIMEOUT, completing).await;
                 completed.unwrap_or(Err(StoreError::CommitUnknown(None))).map(ChunkAnswer::Kept)
             }
         }
@@ -149,8 +137,8 @@ impl Store {
         let mut tx = Tx::begin(&self.ingest).await?;
         lock_subject(tx.connection(), new).await?;
         let (transfer, opened) = open(tx.connection(), new).await?;
-        if let Some(answer) = objection(&transfer, new) {
-            return finish(tx, answer).await;
+        if let Some(result) = check_transfer(&transfer, new) {
+            return finish(tx, result).await;
         }
         if opened {
             supersede(tx.connection(), new, transfer.id).await?;
@@ -159,8 +147,8 @@ impl Store {
             return finish(tx, Err(ChunkRejected::Full)).await;
         }
         if !keep(tx.connection(), &transfer, new.chunk).await? {
-            let answer = repeated(tx.connection(), &transfer, new.chunk).await?;
-            return finish(tx, answer).await;
+            let result = repeated(tx.connection(), &transfer, new.chunk).await?;
+            return finish(tx, result).await;
         }
         let (have, received) = count(tx.connection(), &transfer, new).await?;
         let total = new.chunk.manifest.total;
@@ -170,12 +158,8 @@ impl Store {
         Ok(Step::Last { tx, transfer, received })
     }
 
-    /// Closes one transfer that has waited too long: since its last chunk, or since its first.
-    /// What is left of it is a dead letter, so that an operator sees what never came. Gives the
-    /// event, or `None` when nothing has expired.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Expires one transfer, by the time since its last or its first chunk. The rest becomes a dead
+    /// letter, so that operators notice. Returns the event; `None` if nothing has expired.
     pub async fn expire_transfer(
         &self,
         now: OffsetDateTime,
@@ -236,7 +220,7 @@ impl Store {
         )
         .execute(tx.connection())
         .await?;
-        tx.tally(&row.source, Counter::Expired, 1, now).await?;
+        tx.add_to_counter(&row.source, Counter::Expired, 1, now).await?;
         Ok(tx.commit(Some(EventId(row.event_id))).await?.into_inner())
     }
 
@@ -249,12 +233,12 @@ impl Store {
     ) -> Result<Committed<ChunkOutcome>, StoreError> {
         let manifest = &new.chunk.manifest;
         let connection = tx.connection();
-        let limit = format!("{}ms", WHOLE_DEADLINE.as_millis());
+        let limit = format!("{}ms", COMPLETE_TIMEOUT.as_millis());
         sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
             .fetch_one(&mut *connection)
             .await?;
-        let promised = i64::try_from(manifest.encoded_len()).unwrap_or(i64::MAX);
-        let flaw = if received == promised {
+        let expected = i64::try_from(manifest.encoded_len()).unwrap_or(i64::MAX);
+        let problem = if received == expected {
             let (size, sha256) = join(connection, transfer, new).await?;
             if size != i64::try_from(manifest.size).unwrap_or(i64::MAX) {
                 Some((
@@ -270,10 +254,10 @@ impl Store {
             keep_joined_text(connection, transfer, new).await?;
             Some((
                 Quarantine::SizeMismatch,
-                format!("{received} characters of base64, expected {promised}"),
+                format!("{received} characters of base64, expected {expected}"),
             ))
         };
-        let (plan, state, answer) = match flaw {
+        let (plan, state, result) = match problem {
             None => (new.plan.clone(), "whole", ChunkOutcome::Whole(transfer.event)),
             Some((reason, detail)) => (
                 Plan::Quarantine { reason: DeathReason::Quarantined(reason), detail },
@@ -283,26 +267,25 @@ impl Store {
         };
         plan_whole(connection, transfer, new, &plan, self.key_retention).await?;
         close(connection, &[transfer.id], state).await?;
-        tx.commit(answer).await
+        tx.commit(result).await
     }
 }
 
 enum Step {
-    Answered(ChunkAnswer),
+    Done(ChunkAnswer),
     Last { tx: Tx<'static>, transfer: Transfer, received: i64 },
 }
 
-/// Ends the transaction: what is kept is committed, or was found as somebody else has committed
-/// it; the rest leaves nothing behind.
+/// Ends the transaction: commits a stored or known chunk, and rolls back otherwise.
 async fn finish(
     tx: Tx<'static>,
-    answer: Result<ChunkOutcome, ChunkRejected>,
+    result: Result<ChunkOutcome, ChunkRejected>,
 ) -> Result<Step, StoreError> {
-    Ok(Step::Answered(match answer {
+    Ok(Step::Done(match result {
         Ok(kept) => ChunkAnswer::Kept(tx.commit(kept).await?),
-        Err(not_kept) => {
+        Err(rejected) => {
             tx.rollback().await?;
-            ChunkAnswer::ChunkRejected(not_kept)
+            ChunkAnswer::ChunkRejected(rejected)
         }
     }))
 }

@@ -1,9 +1,9 @@
-//! The statements of which keeping a chunk is made, one function each.
+//! The statements that store a chunk, one function each.
 
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::{ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, Open};
+use super::{ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, OpenTransferLimit};
 use crate::store::events::headers_to_json;
 use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
 use crate::verify::{Chunk, EventKey, Manifest, Quarantine};
@@ -25,7 +25,7 @@ pub(super) async fn lock_subject(
     Ok(())
 }
 
-/// Of a subject at one source: another may have one of the same name, and need not wait for it.
+/// Scoped by source, so that equal subjects of different sources do not wait for each other.
 fn lock_number(tenant: &str, source: &str, manifest: &Manifest) -> i64 {
     let mut hash = Sha256::new();
     for part in [tenant, source] {
@@ -37,7 +37,7 @@ fn lock_number(tenant: &str, source: &str, manifest: &Manifest) -> i64 {
     digest.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
-/// Finds the transfer, or opens it; gives also whether this chunk opened it.
+/// Finds or opens the transfer; returns also whether this chunk opened it.
 pub(super) async fn open(
     connection: &mut PgConnection,
     new: &NewChunk<'_>,
@@ -92,33 +92,34 @@ pub(super) async fn open(
     Ok((transfer, opened.rows_affected() == 1))
 }
 
-/// What is to be said of a chunk before it is kept: that it cannot be a part of the transfer, or
-/// that the whole was there before.
-pub(super) fn objection(
+/// The outcome of a chunk that is not stored: it contradicts the transfer, or the payload is
+/// already complete.
+pub(super) fn check_transfer(
     transfer: &Transfer,
     new: &NewChunk<'_>,
 ) -> Option<Result<ChunkOutcome, ChunkRejected>> {
-    let conflict = |reason, what: &str| Some(Err(ChunkRejected::Conflict(reason, what.to_owned())));
+    let conflict =
+        |reason, detail: &str| Some(Err(ChunkRejected::Conflict(reason, detail.to_owned())));
     if transfer.manifest != new.chunk.manifest.digest() {
-        let what = "action, path, sha, size, total or another frozen field differs from the \
+        let detail = "action, path, sha, size, total or another frozen field differs from the \
                     transfer's first chunk";
-        return conflict(Quarantine::ChunkMixed, what);
+        return conflict(Quarantine::ChunkMixed, detail);
     }
     match transfer.state.as_str() {
         "open" => None,
         "superseded" => {
-            let what = "a newer transfer of the same file arrived";
-            conflict(Quarantine::ChunkSuperseded, what)
+            let detail = "a newer transfer of the same file arrived";
+            conflict(Quarantine::ChunkSuperseded, detail)
         }
         "expired" => {
-            let what = "the transfer expired before this chunk arrived";
-            conflict(Quarantine::ChunkExpired, what)
+            let detail = "the transfer expired before this chunk arrived";
+            conflict(Quarantine::ChunkExpired, detail)
         }
         _ => Some(Ok(ChunkOutcome::Repeated(transfer.event))),
     }
 }
 
-/// Closes older incomplete transfers of the same subject: the sender begins anew after a failure.
+/// Closes older incomplete transfers of the same subject: the sender starts over after a failure.
 pub(super) async fn supersede(
     connection: &mut PgConnection,
     new: &NewChunk<'_>,
@@ -138,7 +139,7 @@ pub(super) async fn supersede(
     close(connection, &older, "superseded").await
 }
 
-/// Whether the source has as much open as it may, or the repository its share of that.
+/// Whether the quota of the source or of the repository is used up.
 pub(super) async fn is_full(
     connection: &mut PgConnection,
     new: &NewChunk<'_>,
@@ -155,14 +156,14 @@ pub(super) async fn is_full(
     .fetch_one(connection)
     .await?;
     let size = i64::try_from(new.chunk.content.len()).unwrap_or(i64::MAX);
-    let beyond = |open: i64, bytes: i64, most: Open| {
-        open > most.transfers || bytes.saturating_add(size) > most.bytes
+    let exceeds = |open: i64, bytes: i64, limit: OpenTransferLimit| {
+        open > limit.transfers || bytes.saturating_add(size) > limit.bytes
     };
-    Ok(beyond(waiting.transfers, waiting.bytes, quota.source)
-        || beyond(waiting.own_transfers, waiting.own_bytes, quota.owner))
+    Ok(exceeds(waiting.transfers, waiting.bytes, quota.source)
+        || exceeds(waiting.own_transfers, waiting.own_bytes, quota.owner))
 }
 
-/// Whether the chunk was new.
+/// Stores the chunk; false if it was stored before.
 pub(super) async fn keep(
     connection: &mut PgConnection,
     transfer: &Transfer,
@@ -196,8 +197,8 @@ pub(super) async fn repeated(
     if digest == chunk.digest() {
         return Ok(Ok(ChunkOutcome::Repeated(transfer.event)));
     }
-    let what = format!("chunk {} was already received with different content", chunk.index);
-    Ok(Err(ChunkRejected::Conflict(Quarantine::ChunkMixed, what)))
+    let detail = format!("chunk {} was already received with different content", chunk.index);
+    Ok(Err(ChunkRejected::Conflict(Quarantine::ChunkMixed, detail)))
 }
 
 pub(super) async fn count(
@@ -217,8 +218,9 @@ pub(super) async fn count(
     Ok((row.have.unsigned_abs(), row.received))
 }
 
-/// Makes the event: joins the slices, decodes them once, and measures what came out. Cannot fail
-/// for the content: every slice was checked when it came, and the joined length is right.
+/// Creates the event: joins and decodes the slices, and returns size and digest of the result. The
+/// content cannot cause an error: every slice was validated when it arrived, and the joined length
+/// is correct.
 pub(super) async fn join(
     connection: &mut PgConnection,
     transfer: &Transfer,
@@ -247,7 +249,8 @@ pub(super) async fn join(
     Ok((row.size, row.sha256))
 }
 
-/// Makes the event of a whole whose text is not as long as promised: what came is kept undecoded.
+/// Creates the event of a complete payload whose text has an unexpected length; it is stored
+/// without decoding.
 pub(super) async fn keep_joined_text(
     connection: &mut PgConnection,
     transfer: &Transfer,
@@ -343,7 +346,7 @@ fn event_key(new: &NewChunk<'_>) -> KeyDigest {
     KeyDigest::of(new.tenant, new.source, &key)
 }
 
-/// The sender's transfer id within the first part of the subject (the repository): two
+/// The sender's transfer id, scoped by the first part of the subject (the repository): two
 /// repositories may use the same id.
 fn transfer_key(manifest: &Manifest) -> [u8; 32] {
     let mut hash = Sha256::new();
@@ -353,7 +356,7 @@ fn transfer_key(manifest: &Manifest) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Of the first part of the subject: the repository.
+/// The digest of the first part of the subject: the repository.
 fn owner_digest(manifest: &Manifest) -> [u8; 32] {
     Sha256::digest(manifest.subject.first().map_or("", String::as_str)).into()
 }
@@ -362,6 +365,6 @@ fn subject_digest(manifest: &Manifest) -> [u8; 32] {
     Sha256::digest(manifest.lane().as_str()).into()
 }
 
-pub(super) fn digests(found: &[u8], promised: &[u8]) -> String {
-    format!("SHA-256 {}, not {}", hex::encode(found), hex::encode(promised))
+pub(super) fn digests(found: &[u8], expected: &[u8]) -> String {
+    format!("SHA-256 {}, not {}", hex::encode(found), hex::encode(expected))
 }

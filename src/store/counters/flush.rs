@@ -1,4 +1,4 @@
-//! From the counters of this process to the table.
+//! Flushes the counters of this process to the table.
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,33 +6,32 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use strum::VariantArray as _;
 use time::{Duration, OffsetDateTime};
 
-use super::{ACKNOWLEDGED_WITHIN, Counter, Counters, Counting, SourceCounters, TOO_LARGE};
+use super::{ACKNOWLEDGED_WITHIN, Counter, Counters, SourceCounters, SourceEntry, TOO_LARGE};
 use crate::store::{Store, StoreError, Tx};
 use crate::verify::Fingerprint;
 
-/// How long spans of five minutes are kept.
-const KEPT_FINE: Duration = Duration::days(3);
-/// How long spans of an hour are kept.
-const KEPT_COARSE: Duration = Duration::days(40);
-/// The most rows that one step deletes.
+/// How long five-minute spans are kept.
+const FINE_RETENTION: Duration = Duration::days(3);
+/// How long one-hour spans are kept.
+const COARSE_RETENTION: Duration = Duration::days(40);
+/// The maximum number of rows deleted per step.
 const STEP: i64 = 20_000;
 
-/// Counts that were taken off their counters, in the order of the table's key: two gateways that
-/// add to the same rows wait for each other and never in a circle.
+/// Counts taken from the counters, in the order of the table's key: gateways that add to the same
+/// rows lock them in the same order.
 #[derive(Default)]
 struct Taken<'a> {
     rows: Vec<Row<'a>>,
-    secrets: Vec<Used<'a>>,
+    secrets: Vec<SecretUse<'a>>,
 }
 
-/// How a secret was used since the last flush.
-struct Used<'a> {
+struct SecretUse<'a> {
     source: &'a str,
-    counting: &'a Counting,
+    entry: &'a SourceEntry,
     secret: Fingerprint,
     requests: u64,
-    /// When its source's first and last authentic request came, where that is known.
-    came: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// When the first and the last authentic request of its source arrived, if known.
+    arrived: Option<(OffsetDateTime, OffsetDateTime)>,
 }
 
 struct Row<'a> {
@@ -44,35 +43,34 @@ struct Row<'a> {
 }
 
 impl Store {
-    /// Adds what was counted to the table. What cannot be added is kept for the next time, unless
-    /// nobody knows whether it was added: then it may count twice.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn flush_tallies(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+    /// Adds the counts to the table. On an error they are kept for the next time, and may count
+    /// twice if the commit is unknown.
+    pub async fn flush_counters(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let taken = self.counters.take();
         if taken.rows.is_empty() && taken.secrets.is_empty() {
             return Ok(());
         }
-        let added = self.add_tallies(&taken, now).await;
+        let added = self.add_counts(&taken, now).await;
         if added.is_err() {
             taken.put_back();
         } else {
-            taken.settle();
+            taken.mark_flushed();
         }
         added
     }
 
-    async fn add_tallies(&self, taken: &Taken<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    async fn add_counts(&self, taken: &Taken<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
         let sources: Vec<&str> = taken.rows.iter().map(|row| row.source).collect();
-        let whats: Vec<&str> = taken.rows.iter().map(|row| row.what.as_str()).collect();
+        let names: Vec<&str> = taken.rows.iter().map(|row| row.what.as_str()).collect();
         let details: Vec<&str> = taken.rows.iter().map(|row| row.detail.as_str()).collect();
         let counts: Vec<i64> = taken.rows.iter().map(|row| signed(row.count)).collect();
-        let users: Vec<&str> = taken.secrets.iter().map(|used| used.source).collect();
+        let secret_sources: Vec<&str> =
+            taken.secrets.iter().map(|secret_use| secret_use.source).collect();
         let secrets: Vec<String> =
-            taken.secrets.iter().map(|used| used.secret.to_string()).collect();
-        let requests: Vec<i64> = taken.secrets.iter().map(|used| signed(used.requests)).collect();
-        let times = taken.secrets.iter().map(|used| used.came.unwrap_or((now, now)));
+            taken.secrets.iter().map(|secret_use| secret_use.secret.to_string()).collect();
+        let requests: Vec<i64> =
+            taken.secrets.iter().map(|secret_use| signed(secret_use.requests)).collect();
+        let times = taken.secrets.iter().map(|secret_use| secret_use.arrived.unwrap_or((now, now)));
         let (first, last): (Vec<OffsetDateTime>, Vec<OffsetDateTime>) = times.unzip();
         sqlx::query!(
             "WITH counted AS (
@@ -96,12 +94,12 @@ impl Store {
                  requests = u.requests + excluded.requests,
                  last_at  = greatest(u.last_at, excluded.last_at)",
             &[5_i16, 60],
-            &[begin_of(now, 5), begin_of(now, 60)],
+            &[start_of(now, 5), start_of(now, 60)],
             &sources as &[&str],
-            &whats as &[&str],
+            &names as &[&str],
             &details as &[&str],
             &counts,
-            &users as &[&str],
+            &secret_sources as &[&str],
             &secrets,
             &requests,
             &first,
@@ -112,17 +110,14 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes up to a step of counters that are too old to be of use; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_tallies(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+    /// Deletes counters that are too old, and returns their number.
+    pub async fn delete_old_counters(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM counters WHERE ctid IN
                 (SELECT ctid FROM counters
                   WHERE (minutes = 5 AND bucket < $1) OR (minutes = 60 AND bucket < $2) LIMIT $3)",
-            now - KEPT_FINE,
-            now - KEPT_COARSE,
+            now - FINE_RETENTION,
+            now - COARSE_RETENTION,
             STEP,
         )
         .execute(&self.dispatch)
@@ -132,11 +127,8 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Counts what happens in this transaction, and only if it commits.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn tally(
+    /// Adds to a counter within this transaction.
+    pub async fn add_to_counter(
         &mut self,
         source: &str,
         what: Counter,
@@ -151,7 +143,7 @@ impl Tx<'_> {
              ON CONFLICT (minutes, bucket, source, what, detail)
              DO UPDATE SET count = t.count + excluded.count",
             &[5_i16, 60],
-            &[begin_of(now, 5), begin_of(now, 60)],
+            &[start_of(now, 5), start_of(now, 60)],
             source,
             what.as_str(),
             signed(count),
@@ -163,7 +155,7 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
-    /// Counts the new deliveries that an operator made.
+    /// Counts new deliveries created by replays.
     pub(in crate::store) async fn count_replays(
         &mut self,
         deliveries: &[i64],
@@ -180,7 +172,7 @@ impl Tx<'_> {
              ON CONFLICT (minutes, bucket, source, what, detail)
              DO UPDATE SET count = t.count + excluded.count",
             &[5_i16, 60],
-            &[begin_of(now, 5), begin_of(now, 60)],
+            &[start_of(now, 5), start_of(now, 60)],
             deliveries,
             Counter::Replayed.as_str(),
         )
@@ -193,46 +185,52 @@ impl Tx<'_> {
 impl Counters {
     fn take(&self) -> Taken<'_> {
         let mut taken = Taken::default();
-        taken.tally("", &self.0.nowhere);
-        for (source, counting) in self.0.sources.get().into_iter().flatten() {
-            taken.tally(source, &counting.tally);
-            taken.secrets(source, counting);
+        taken.take_source("", &self.0.unknown_paths);
+        for (source, entry) in self.0.sources.get().into_iter().flatten() {
+            taken.take_source(source, &entry.counters);
+            taken.secrets(source, entry);
         }
         taken
     }
 }
 
 impl<'a> Taken<'a> {
-    fn tally(&mut self, source: &'a str, tally: &'a SourceCounters) {
-        let plain = Counter::VARIANTS.iter().zip(&tally.counts);
+    fn take_source(&mut self, source: &'a str, counters: &'a SourceCounters) {
+        let plain = Counter::VARIANTS.iter().zip(&counters.counts);
         for (what, counter) in plain {
-            self.row(source, *what, String::new(), counter);
+            self.take_counter(source, *what, String::new(), counter);
         }
-        let bounds = ACKNOWLEDGED_WITHIN.iter().map(u32::to_string).chain([MORE.to_owned()]);
-        for (bound, counter) in bounds.zip(&tally.acknowledged) {
-            self.row(source, Counter::Acknowledged, bound, counter);
+        let bounds = ACKNOWLEDGED_WITHIN.iter().map(u32::to_string).chain([LAST_BUCKET.to_owned()]);
+        for (bound, counter) in bounds.zip(&counters.acknowledged) {
+            self.take_counter(source, Counter::Acknowledged, bound, counter);
         }
-        self.row(source, Counter::Quarantined, TOO_LARGE.to_owned(), &tally.too_large);
-        for (reason, counter) in tally.refused.each() {
-            self.row(source, Counter::Refused, reason.to_owned(), counter);
+        self.take_counter(source, Counter::Quarantined, TOO_LARGE.to_owned(), &counters.too_large);
+        for (reason, counter) in counters.refused.each() {
+            self.take_counter(source, Counter::Refused, reason.to_owned(), counter);
         }
     }
 
-    fn row(&mut self, source: &'a str, what: Counter, detail: String, counter: &'a AtomicU64) {
+    fn take_counter(
+        &mut self,
+        source: &'a str,
+        what: Counter,
+        detail: String,
+        counter: &'a AtomicU64,
+    ) {
         let count = counter.swap(0, Ordering::Relaxed);
         if count > 0 {
             self.rows.push(Row { source, what, detail, count, counter });
         }
     }
 
-    fn secrets(&mut self, source: &'a str, counting: &'a Counting) {
-        let flushed = counting.flushed.lock().unwrap_or_else(PoisonError::into_inner);
-        let came = counting.tally.take_times();
-        for (secret, total) in counting.keys.uses() {
+    fn secrets(&mut self, source: &'a str, entry: &'a SourceEntry) {
+        let flushed = entry.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrived = entry.counters.take_times();
+        for (secret, total) in entry.keys.uses() {
             let before = flushed.iter().find(|(known, _)| *known == secret);
             let requests = total - before.map_or(0, |(_, count)| *count);
             if requests > 0 {
-                self.secrets.push(Used { source, counting, secret, requests, came });
+                self.secrets.push(SecretUse { source, entry, secret, requests, arrived });
             }
         }
     }
@@ -241,16 +239,16 @@ impl<'a> Taken<'a> {
         for row in &self.rows {
             row.counter.fetch_add(row.count, Ordering::Relaxed);
         }
-        for used in &self.secrets {
-            if let Some((first, _)) = used.came {
-                used.counting.tally.came(first);
+        for secret_use in &self.secrets {
+            if let Some((first, _)) = secret_use.arrived {
+                secret_use.entry.counters.record_arrival(first);
             }
         }
     }
 
-    fn settle(&self) {
-        for Used { counting, secret, requests: more, .. } in &self.secrets {
-            let mut flushed = counting.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+    fn mark_flushed(&self) {
+        for SecretUse { entry, secret, requests: more, .. } in &self.secrets {
+            let mut flushed = entry.flushed.lock().unwrap_or_else(PoisonError::into_inner);
             match flushed.iter_mut().find(|(known, _)| known == secret) {
                 Some((_, count)) => *count += more,
                 None => flushed.push((*secret, *more)),
@@ -259,11 +257,11 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// The bound of the last part of the histogram.
-pub(super) const MORE: &str = "more";
+/// The `detail` of the last histogram bucket.
+pub(super) const LAST_BUCKET: &str = "more";
 
-/// When the span that `now` lies in begins.
-pub(super) fn begin_of(now: OffsetDateTime, minutes: i64) -> OffsetDateTime {
+/// The start of the span that contains `now`.
+pub(super) fn start_of(now: OffsetDateTime, minutes: i64) -> OffsetDateTime {
     let into = now.unix_timestamp().rem_euclid(minutes * 60);
     now - Duration::seconds(into) - Duration::nanoseconds(i64::from(now.nanosecond()))
 }
@@ -279,10 +277,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_begins_at_a_multiple_of_its_length() {
+    fn spans_start_at_multiples_of_their_length() {
         let now = datetime!(2026-11-20 12:34:56.789 UTC);
-        assert_eq!(begin_of(now, 5), datetime!(2026-11-20 12:30 UTC));
-        assert_eq!(begin_of(now, 60), datetime!(2026-11-20 12:00 UTC));
-        assert_eq!(begin_of(datetime!(2026-11-20 12:30 UTC), 5), datetime!(2026-11-20 12:30 UTC));
+        assert_eq!(start_of(now, 5), datetime!(2026-11-20 12:30 UTC));
+        assert_eq!(start_of(now, 60), datetime!(2026-11-20 12:00 UTC));
+        assert_eq!(start_of(datetime!(2026-11-20 12:30 UTC), 5), datetime!(2026-11-20 12:30 UTC));
     }
 }

@@ -1,13 +1,13 @@
 //! Counters: received events and outcomes, per source and span of time.
 //!
-//! - A [`SourceCounters`] is what one source has been counted in this process: plain counters, so that
+//! - A [`SourceCounters`] has the counters of one source in this process: plain atomics, so that
 //!   counting costs a request a few additions and never a wait.
-//! - [`Counters`] has one for each source, and one for requests to paths that are no source's.
-//! - [`Store::flush_tallies`] takes what was counted and adds it to the table, for all gateways
-//!   together, in one statement. To be called every few seconds: what a killed process has counted
-//!   since is lost, and what was counted just before the end of a span may stand in the next.
+//! - [`Counters`] has one for each source, and one for requests to unknown paths.
+//! - [`Store::flush_counters`] adds the counts to the table that all gateways share, in one
+//!   statement every few seconds. A killed process loses its counts since then, and counts just
+//!   before the end of a span may appear in the next one.
 //!
-//! How often each secret has verified something is counted by the [`KeyRing`] itself.
+//! The uses of each secret are counted by the [`KeyRing`] itself.
 
 mod flush;
 mod read;
@@ -23,19 +23,19 @@ use crate::verify::{Fingerprint, KeyRing};
 
 pub use read::{Counted, SecretUsage, Span};
 
-/// More reasons for a refusal than there are; beyond it they share a word.
-const REASONS: usize = 40;
-/// The word under which refusals of signed requests to unknown paths are counted.
+/// The capacity of the table of rejection reasons; further reasons share one counter.
+const MAX_REASONS: usize = 40;
+/// The reason counted for signed requests to unknown paths.
 pub const WRONG_PATH: &str = "wrong_path";
-/// The word of requests that were larger than their source keeps, refused or not.
+/// The reason counted for requests with a body that is too large, rejected or not.
 pub const TOO_LARGE: &str = "too_large";
-/// The word of reasons that found no place.
+/// The reason for those that did not fit into the table.
 const OTHER: &str = "other";
-/// Up to how many milliseconds an acknowledgement took: the bounds of the histogram.
+/// The histogram buckets of response times, in milliseconds.
 pub const ACKNOWLEDGED_WITHIN: [u32; 12] =
     [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
 
-/// What is counted of a source.
+/// What is counted per source.
 #[derive(
     Debug,
     Clone,
@@ -51,114 +51,109 @@ pub const ACKNOWLEDGED_WITHIN: [u32; 12] =
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Counter {
-    /// A new event.
     Accepted,
-    /// Something that was seen before.
+    /// A duplicate of an earlier request.
     Duplicate,
-    /// A request that is authentic, and no use.
+    /// An authentic request that cannot be processed.
     Quarantined,
-    /// A chunk of a payload that is not whole yet.
+    /// A chunk of an incomplete payload.
     Chunk,
-    /// A request that was rejected or could not be kept, by reason.
+    /// A request that was rejected or not stored, by reason.
     Refused,
-    /// An answer to an authentic request, by how long it took.
+    /// A response to an authentic request, by duration.
     Acknowledged,
-    /// A delivery that ended well.
+    /// A delivery that succeeded.
     Handled,
-    /// A delivery that its handler had no use for.
+    /// A delivery that its handler ignored.
     Ignored,
-    /// An attempt that failed; there will be another.
+    /// An attempt that failed and will be retried.
     Retry,
-    /// The same, and it does not count: its destination is blocked.
+    /// An attempt that failed and does not count: its destination is blocked.
     Deferred,
-    /// A delivery that became a dead letter after it was handed to a handler.
+    /// A delivery that was dead-lettered after at least one attempt.
     Dead,
-    /// A delivery that an operator made of another.
+    /// A delivery that an operator created by a replay.
     Replayed,
-    /// A transfer that was given up.
+    /// A transfer that expired.
     Expired,
 }
 
-/// What one source has been counted in this process since the last flush.
+/// The counters of one source since the last flush.
 #[derive(Debug, Default)]
 pub struct SourceCounters {
     counts: [AtomicU64; Counter::VARIANTS.len()],
     acknowledged: [AtomicU64; ACKNOWLEDGED_WITHIN.len() + 1],
     refused: Refused,
-    /// Of what was quarantined, what was too large: counted here and nowhere else.
+    /// Quarantined requests that were too large. They are in no other counter.
     too_large: AtomicU64,
-    /// When an authentic request last came, in microseconds since 1970; 0 where none has.
+    /// When the last authentic request arrived, in microseconds since 1970; 0 if none has.
     last_at: AtomicI64,
-    /// When the first one came after the last flush; 0 where none has.
+    /// When the first one since the last flush arrived; 0 if none has.
     first_at: AtomicI64,
 }
 
-/// Counts by reason. A reason takes the first free place and keeps it.
+/// Counts by reason. A reason uses the first free slot, and keeps it.
 #[derive(Debug)]
 struct Refused {
-    reasons: [(OnceLock<&'static str>, AtomicU64); REASONS],
+    reasons: [(OnceLock<&'static str>, AtomicU64); MAX_REASONS],
     others: AtomicU64,
 }
 
-/// The counters of every source.
 #[derive(Debug, Clone, Default)]
 pub struct Counters(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    sources: OnceLock<HashMap<String, Counting>>,
-    nowhere: SourceCounters,
+    sources: OnceLock<HashMap<String, SourceEntry>>,
+    unknown_paths: SourceCounters,
 }
 
-/// A source's tally, and its secrets.
+/// The counters and the secrets of a source.
 #[derive(Debug)]
-struct Counting {
-    tally: SourceCounters,
+struct SourceEntry {
+    counters: SourceCounters,
     keys: KeyRing,
-    /// How often each secret had verified something when it was last flushed.
+    /// The use count of each secret at the last flush.
     flushed: Mutex<Vec<(Fingerprint, u64)>>,
 }
 
 impl Counter {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it is an authentic request.
+    /// Whether it counts authentic requests.
     pub fn is_verified(self) -> bool {
         matches!(self, Self::Accepted | Self::Duplicate | Self::Quarantined | Self::Chunk)
     }
 }
 
 impl SourceCounters {
-    /// Counts one.
     pub fn count(&self, what: Counter) {
         if let Some(count) = self.counts.get(what as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Counts a refusal, by a word of a closed list.
+    /// Counts a rejection by its reason, a constant.
     pub fn refuse(&self, reason: &'static str) {
-        self.refused.place(reason).1.fetch_add(1, Ordering::Relaxed);
+        self.refused.slot(reason).1.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an authentic request whose body was larger than its source keeps.
+    /// Counts an authentic request with a body that is too large.
     pub fn quarantine_too_large(&self) {
         self.too_large.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes when an authentic request came.
-    pub fn came(&self, at: OffsetDateTime) {
+    /// Records the time of an authentic request.
+    pub fn record_arrival(&self, at: OffsetDateTime) {
         let micros = i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
         self.last_at.fetch_max(micros, Ordering::Relaxed);
-        // Of several at once any is the first.
         let _known =
             self.first_at.compare_exchange(0, micros, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// When authentic requests came since the last flush: the first and the last of them.
+    /// The times of the first and the last authentic request since the last flush.
     fn take_times(&self) -> Option<(OffsetDateTime, OffsetDateTime)> {
         let time = |micros: i64| {
             OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()
@@ -168,7 +163,7 @@ impl SourceCounters {
         (first != 0).then(|| Some((time(first)?, time(last)?))).flatten()
     }
 
-    /// Counts an answer to an authentic request, by how long it took.
+    /// Counts a response to an authentic request by its duration.
     pub fn acknowledge(&self, took: time::Duration) {
         let within = ACKNOWLEDGED_WITHIN
             .iter()
@@ -180,7 +175,7 @@ impl SourceCounters {
 }
 
 impl Refused {
-    fn place(&self, reason: &'static str) -> (&'static str, &AtomicU64) {
+    fn slot(&self, reason: &'static str) -> (&'static str, &AtomicU64) {
         for (word, count) in &self.reasons {
             if *word.get_or_init(|| reason) == reason {
                 return (reason, count);
@@ -202,21 +197,28 @@ impl Default for Refused {
 }
 
 impl Counters {
-    /// Says which sources there are, once. Before that, everything counts as nobody's.
+    /// Sets the sources, once. Before that, everything is counted under no source.
     pub fn begin(&self, sources: impl IntoIterator<Item = (String, KeyRing)>) {
-        let counting = |(name, keys)| {
-            (name, Counting { tally: SourceCounters::default(), keys, flushed: Mutex::default() })
+        let entry = |(name, keys)| {
+            (
+                name,
+                SourceEntry {
+                    counters: SourceCounters::default(),
+                    keys,
+                    flushed: Mutex::default(),
+                },
+            )
         };
-        let sources = sources.into_iter().map(counting).collect();
-        // A second start in one process does not happen: each has a store of its own.
+        let sources = sources.into_iter().map(entry).collect();
+        // A store is started once only.
         drop(self.0.sources.set(sources));
     }
 
-    /// The tally of a source; that of nobody's requests for what is no source.
+    /// The counters of a source, or those of unknown paths.
     pub fn of(&self, source: &str) -> &SourceCounters {
         let sources = self.0.sources.get();
         let known = sources.and_then(|sources| sources.get(source));
-        known.map_or(&self.0.nowhere, |counting| &counting.tally)
+        known.map_or(&self.0.unknown_paths, |entry| &entry.counters)
     }
 }
 
@@ -224,38 +226,39 @@ impl Counters {
 mod tests {
     use super::*;
 
-    fn counts(tally: &SourceCounters) -> Vec<(&'static str, u64)> {
-        let each = tally.refused.each().map(|(word, count)| (word, count.load(Ordering::Relaxed)));
+    fn counts(counters: &SourceCounters) -> Vec<(&'static str, u64)> {
+        let each =
+            counters.refused.each().map(|(word, count)| (word, count.load(Ordering::Relaxed)));
         each.filter(|(_, count)| *count > 0).collect()
     }
 
     #[test]
-    fn a_reason_keeps_its_place_and_what_finds_none_is_counted_together() {
-        let tally = SourceCounters::default();
+    fn reasons_beyond_the_capacity_share_one_counter() {
+        let counters = SourceCounters::default();
         for reason in ["ts_stale", "sig_mismatch", "ts_stale"] {
-            tally.refuse(reason);
+            counters.refuse(reason);
         }
-        assert_eq!(counts(&tally), [("ts_stale", 2), ("sig_mismatch", 1)]);
-        for number in 0..REASONS {
-            tally.refuse(Box::leak(format!("reason {number}").into_boxed_str()));
+        assert_eq!(counts(&counters), [("ts_stale", 2), ("sig_mismatch", 1)]);
+        for number in 0..MAX_REASONS {
+            counters.refuse(Box::leak(format!("reason {number}").into_boxed_str()));
         }
-        assert_eq!(counts(&tally).len(), REASONS + 1);
-        assert_eq!(counts(&tally).last(), Some(&(OTHER, 2)));
+        assert_eq!(counts(&counters).len(), MAX_REASONS + 1);
+        assert_eq!(counts(&counters).last(), Some(&(OTHER, 2)));
     }
 
     #[test]
-    fn an_acknowledgement_is_counted_under_the_first_bound_that_holds_it() {
-        let tally = SourceCounters::default();
+    fn response_is_counted_in_the_first_bucket_that_fits() {
+        let counters = SourceCounters::default();
         for micros in [0, 1_000, 1_001, 5_000_000, 5_000_001] {
-            tally.acknowledge(time::Duration::microseconds(micros));
+            counters.acknowledge(time::Duration::microseconds(micros));
         }
         let counts: Vec<u64> =
-            tally.acknowledged.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+            counters.acknowledged.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         assert_eq!(counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
     }
 
     #[test]
-    fn each_counter_has_its_own_word_and_place() {
+    fn counters_have_distinct_words_and_indexes() {
         for (place, counter) in Counter::VARIANTS.iter().enumerate() {
             assert_eq!(*counter as usize, place);
             assert_eq!(counter.as_str().parse::<Counter>().ok(), Some(*counter));

@@ -1,53 +1,48 @@
-//! Reading counters: bounded by time and by how many sources there are, never by how much came in.
+//! Reads counters. The cost depends on the time span and the number of sources, never on the
+//! traffic.
 
 use time::OffsetDateTime;
 
 use super::Counter;
-use super::flush::begin_of;
+use super::flush::start_of;
 use crate::store::{Store, StoreError};
 
-/// How long a span of time is.
+/// The length of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// Five minutes.
     Fine,
-    /// An hour.
+    /// One hour.
     Coarse,
 }
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
-    /// When the span begins.
+    /// The start of the span.
     pub bucket: OffsetDateTime,
-    /// The source; empty for what was no source's.
+    /// Empty for requests to unknown paths.
     pub source: String,
-    /// What was counted.
     pub what: Counter,
-    /// For a refusal its reason; for what was quarantined [`TOO_LARGE`](super::TOO_LARGE) where it
-    /// was that; for an acknowledgement the most milliseconds that it took, or `more`.
+    /// For a rejection its reason; for quarantined requests [`TOO_LARGE`](super::TOO_LARGE) if that
+    /// was the cause; for responses the upper bound of the bucket in milliseconds, or `more`.
     pub detail: String,
-    /// How many.
     pub count: u64,
 }
 
-/// How a secret is used.
+/// The use of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretUsage {
-    /// The source.
     pub source: String,
-    /// The secret's fingerprint.
+    /// The fingerprint of the secret.
     pub secret: String,
-    /// How many requests it has verified.
+    /// The number of requests it has verified.
     pub requests: u64,
-    /// When it first did.
     pub first_at: OffsetDateTime,
-    /// When it last did.
     pub last_at: OffsetDateTime,
 }
 
 impl Span {
-    /// Its length, in minutes.
+    /// The length in minutes.
     pub fn minutes(self) -> i64 {
         match self {
             Self::Fine => 5,
@@ -55,12 +50,12 @@ impl Span {
         }
     }
 
-    /// When the span that `now` lies in begins.
+    /// The start of the span that contains `now`.
     pub fn begin(self, now: OffsetDateTime) -> OffsetDateTime {
-        begin_of(now, self.minutes())
+        start_of(now, self.minutes())
     }
 
-    /// The beginnings of the last `count` spans, oldest first; the last one is not over yet.
+    /// The starts of the last `count` spans, oldest first; the last one is not over yet.
     pub fn last(self, count: u32, now: OffsetDateTime) -> Vec<OffsetDateTime> {
         let last = self.begin(now);
         let back = |spans| last - time::Duration::minutes(self.minutes() * i64::from(spans));
@@ -69,11 +64,8 @@ impl Span {
 }
 
 impl Store {
-    /// What was counted in the spans that begin at `from` or later, oldest first; of these sources
-    /// only, where some are named.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// Counts of the spans that start at `from` or later, oldest first; only of these sources, if
+    /// given.
     pub async fn counted(
         &self,
         span: Span,
@@ -103,11 +95,8 @@ impl Store {
         counted.collect()
     }
 
-    /// How many requests each source verified at each hour of the day (UTC), in the hours that
-    /// begin at `from` or later and before `to`, all days together; and when the first of them was.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The number of authentic requests of each source by hour of the day (UTC), summed over the
+    /// days between `from` and `to`, and the first such hour.
     pub async fn counted_by_hour(
         &self,
         from: OffsetDateTime,
@@ -132,10 +121,7 @@ impl Store {
         Ok(rows.collect())
     }
 
-    /// How every secret is used.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The use of every secret.
     pub async fn secret_usage(&self) -> Result<Vec<SecretUsage>, StoreError> {
         let rows = sqlx::query!(
             "SELECT source, secret, requests, first_at, last_at FROM secret_usage

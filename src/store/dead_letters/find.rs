@@ -1,6 +1,6 @@
-//! Which dead letters match, found group by group: of each group an index gives the next few, and
-//! the few of all groups are merged. So a page costs the same whatever is asked for, and however
-//! many there are. What is not grouped yet is looked through; that is what died a moment ago.
+//! Finds matching dead letters, group by group: an index returns the next few of each group, and
+//! those are merged. So a page costs the same for any filter and any number of dead letters.
+//! Ungrouped ones, dead-lettered a moment ago, are scanned.
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -9,56 +9,48 @@ use uuid::Uuid;
 
 use crate::store::{Class, DeathReason, Store, StoreError, Tx};
 
-/// Which dead letters. Every part that is there must hold.
+/// A filter for dead letters; all given parts must match.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DeadLetterFilter {
-    /// These deliveries, whatever their state: who names a row wants to see that row.
+    /// Deliveries by id, in any state.
     pub ids: Option<Vec<i64>>,
-    /// Of this event.
     pub event: Option<Uuid>,
-    /// Of this group.
     pub group: Option<i64>,
-    /// Of groups of this class.
     pub class: Option<Class>,
-    /// Of this tenant.
     pub tenant: Option<String>,
-    /// Of this source.
     pub source: Option<String>,
-    /// Of this handler.
     pub handler: Option<String>,
-    /// Dead for this reason.
     pub death_reason: Option<DeathReason>,
-    /// Dead since this time or longer.
+    /// Dead-lettered at this time or earlier.
     pub died_before: Option<OffsetDateTime>,
-    /// Dead since this time or shorter.
+    /// Dead-lettered at this time or later.
     pub died_after: Option<OffsetDateTime>,
-    /// Those that were replayed or discarded too.
+    /// Include replayed and discarded ones.
     pub resolved: bool,
 }
 
-/// In which order ids come.
+/// The order of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// The highest first.
+    /// Highest first.
     Down,
-    /// The lowest first.
+    /// Lowest first.
     Up,
 }
 
-/// Some ids of many.
+/// A page of ids.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     /// Only ids above this one.
     pub after: i64,
     /// Only ids below this one.
     pub before: i64,
-    /// From which end.
     pub order: Order,
-    /// The most ids.
     pub limit: i64,
 }
 
-/// The query of a page. An index is read in one direction: it has to stand in the text.
+/// The query of a page. The direction is part of the text, since an index scan has a fixed
+/// direction.
 macro_rules! find {
     ($direction:tt, $filter:expr, $page:expr) => {
         sqlx::query_scalar!(
@@ -103,10 +95,7 @@ macro_rules! find {
 }
 
 impl Store {
-    /// The ids of the deliveries that match, in the order of the page.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The ids of the matching deliveries, in the order of the page.
     pub async fn find_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -128,10 +117,7 @@ impl Store {
         Ok(ids)
     }
 
-    /// How many deliveries match, and the highest id among them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// The number of matching deliveries, and the highest id among them.
     pub async fn count_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -143,7 +129,8 @@ impl Store {
         }
         let by_age = filter.died_before.is_some() || filter.died_after.is_some();
         let mut tx = Tx::begin(&self.operator).await?;
-        // Of one moment: what is grouped between two statements would be counted twice, or never.
+        // In one snapshot: a delivery grouped between two statements would be counted twice or
+        // never.
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .execute(tx.connection())
             .await?;
@@ -157,7 +144,7 @@ impl Store {
         Ok((grouped + ungrouped, highest.max(last)))
     }
 
-    /// Those that are asked for by their own id or their event's, lowest id first.
+    /// Dead letters given by id or event, lowest id first.
     async fn named_dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<i64>, StoreError> {
         let ids = sqlx::query_scalar!(
             "SELECT d.id FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
@@ -192,7 +179,7 @@ impl Store {
     }
 }
 
-/// Of what is grouped, by the groups' own counts.
+/// Counts grouped dead letters by the counts of their groups.
 async fn count_groups(
     connection: &mut PgConnection,
     filter: &DeadLetterFilter,
@@ -223,7 +210,7 @@ async fn count_groups(
     Ok((row.count, row.highest))
 }
 
-/// Of what is grouped, one by one: of their ages the groups know nothing.
+/// Counts grouped dead letters one by one, since groups have no ages.
 async fn count_by_age(
     connection: &mut PgConnection,
     filter: &DeadLetterFilter,

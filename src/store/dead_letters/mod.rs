@@ -1,5 +1,5 @@
-//! Dead letters: found, listed, replayed, discarded. Only a user does any of that, and a dead letter
-//! is never edited: a replay is a new delivery, and the dead one is marked as resolved.
+//! Dead letters: finding, listing, replaying, discarding. Only users do that, and a dead letter is
+//! never edited: a replay is a new delivery, and the dead one is marked as resolved.
 
 mod find;
 mod resolve;
@@ -11,14 +11,11 @@ use super::words::{maybe, word};
 use super::{Delivery, EventId, Store, StoreError};
 use crate::verify::Lane;
 
-/// Followers of a blocking head are counted up to this number; beyond it, one more is reported.
+/// Deliveries blocked by a dead letter are counted up to this number.
 pub const MANY_WAITING: i64 = 1000;
 
 impl Store {
-    /// These deliveries, whatever their state, lowest id first; of another tenant's, none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// These deliveries in any state, lowest id first, without those of other tenants.
     pub async fn deliveries(
         &self,
         ids: &[i64],

@@ -1,33 +1,27 @@
-//! Resolving dead letters: locked, replayed, resolved.
+//! Resolves dead letters.
 
 use time::OffsetDateTime;
 
 use crate::store::words::{maybe, word};
 use crate::store::{DeliveryState, EventId, Resolution, StoreError, Tx};
 
-/// A delivery whose row is locked, so that it can be decided what becomes of it.
+/// A delivery whose row is locked.
 #[derive(Debug, Clone)]
 pub struct LockedDelivery {
-    /// The delivery's id.
     pub id: i64,
-    /// The event's source.
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
-    /// The state.
     pub state: DeliveryState,
     /// How it was resolved; `None` while it is open.
     pub resolution: Option<Resolution>,
-    /// The event type; `None` if the event was deleted.
+    /// `None` if the event was deleted.
     pub event_type: Option<String>,
 }
 
 impl Tx<'_> {
-    /// Locks deliveries, in the order of their ids; of another tenant's, none. They are returned as
-    /// they are now: another user may have been quicker.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
+    /// Locks deliveries by id, without those of other tenants, and returns their current state:
+    /// another user may have been quicker.
     pub async fn lock_deliveries(
         &mut self,
         ids: &[i64],
@@ -59,14 +53,10 @@ impl Tx<'_> {
         locked.collect()
     }
 
-    /// Inserts a new delivery, due now, for each pair of a delivery and a handler; returns the new
-    /// ids.
-    /// The replay of what holds its lane takes its place in the lane: what waits behind it must not
-    /// overtake. Any other replay goes to the end. With `edited`, it is that event which they
-    /// deliver: the edited one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Inserts a new delivery, due now, for each pair of a delivery and a handler, and returns the
+    /// new ids. The replay of a blocking dead letter takes its position in the lane, so that no
+    /// follower overtakes it. Any other replay goes to the end. With `edited`, that event is
+    /// delivered instead.
     pub async fn insert_replays(
         &mut self,
         pairs: &[(i64, String)],
@@ -101,10 +91,7 @@ impl Tx<'_> {
         Ok(ids)
     }
 
-    /// Lets a blocking dead head hold its lane no longer; false where it holds none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Unblocks the lane of a dead letter; false if it does not block it.
     pub async fn unblock_lane(
         &mut self,
         delivery: i64,
@@ -122,18 +109,15 @@ impl Tx<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Marks dead deliveries as resolved, and takes them from the open ones of their groups. Those
-    /// that are done stay as they are. Their rows must be locked: [`Tx::lock_deliveries`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Marks dead letters as resolved, and updates the open counts of their groups. Other
+    /// deliveries are skipped. Their rows must be locked: [`Tx::lock_deliveries`].
     pub async fn resolve(
         &mut self,
         ids: &[i64],
         resolution: Resolution,
         now: OffsetDateTime,
     ) -> Result<u64, StoreError> {
-        // The groups in one order, the same as where they are made.
+        // The groups are locked in the order in which they are updated.
         let done = sqlx::query_scalar!(
             r#"
             WITH before AS MATERIALIZED (

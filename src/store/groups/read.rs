@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{GroupFilter, GroupPlace, GroupRow};
+use super::{GroupFilter, GroupPosition, GroupRow};
 use crate::store::words::word;
 use crate::store::{Class, Store, StoreError};
 
@@ -49,13 +49,10 @@ impl TryFrom<Row> for GroupRow {
 
 impl Store {
     /// Up to `limit` groups after a position, most open dead letters first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn groups(
         &self,
         filter: &GroupFilter,
-        after: Option<GroupPlace>,
+        after: Option<GroupPosition>,
         limit: i64,
     ) -> Result<Vec<GroupRow>, StoreError> {
         let rows = sqlx::query_as!(
@@ -76,9 +73,9 @@ impl Store {
             filter.handler,
             filter.class.map(Class::as_str),
             filter.resolved,
-            after.map(|place| place.open),
-            after.map(|place| place.last_at),
-            after.map(|place| place.id),
+            after.map(|position| position.open),
+            after.map(|position| position.last_at),
+            after.map(|position| position.id),
             limit,
         )
         .fetch_all(&self.operator)
@@ -87,9 +84,6 @@ impl Store {
     }
 
     /// One group; `None` if it does not exist or belongs to another tenant.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn group(
         &self,
         id: i64,
@@ -112,9 +106,6 @@ impl Store {
     }
 
     /// Dead letters of these groups in each hour since `since`: group, hour, count.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn group_hours(
         &self,
         groups: &[i64],
@@ -132,9 +123,6 @@ impl Store {
     }
 
     /// Number of open dead letters by class.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn open_by_class(
         &self,
         tenant: Option<&str>,

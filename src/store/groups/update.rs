@@ -7,14 +7,11 @@ use crate::store::words::word;
 use crate::store::{StoreError, Tx};
 
 /// How long the counts of each hour are kept.
-const HOURS_KEPT: time::Duration = time::Duration::days(7);
+const HOURS_RETENTION: time::Duration = time::Duration::days(7);
 
 impl Tx<'_> {
     /// Locks up to `limit` dead letters that are in no group, except those that another gateway is
     /// grouping.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn lock_ungrouped(
         &mut self,
         limit: i64,
@@ -47,9 +44,6 @@ impl Tx<'_> {
     }
 
     /// Which of these fingerprints have a group.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn known_groups(
         &mut self,
         fingerprints: &[Vec<u8>],
@@ -64,45 +58,39 @@ impl Tx<'_> {
     }
 
     /// How many groups there are of a tenant, source, handler and reason.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn groups_like(&mut self, like: &GroupUpdate) -> Result<i64, StoreError> {
+    pub async fn count_similar_groups(&mut self, update: &GroupUpdate) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM dead_letter_groups
                 WHERE source = $1 AND handler = $2 AND death_reason = $3 AND tenant = $4"#,
-            like.source,
-            like.handler,
-            like.death_reason.as_str(),
-            like.tenant,
+            update.source,
+            update.handler,
+            update.death_reason.as_str(),
+            update.tenant,
         )
         .fetch_one(self.connection())
         .await?;
         Ok(count)
     }
 
-    /// Adds dead letters to groups, and creates missing groups. `growths` must be sorted by
+    /// Adds dead letters to groups, and creates missing groups. `updates` must be sorted by
     /// fingerprint: the rows are locked in this order.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn grow_groups(&mut self, growths: &[GroupUpdate]) -> Result<(), StoreError> {
-        let column = |of: fn(&GroupUpdate) -> &str| growths.iter().map(of).collect::<Vec<&str>>();
-        let fingerprints: Vec<&[u8]> = growths.iter().map(|new| &new.fingerprint[..]).collect();
-        let open: Vec<i64> = growths.iter().map(|new| new.open).collect();
-        let total: Vec<i64> = growths
+    pub async fn add_to_groups(&mut self, updates: &[GroupUpdate]) -> Result<(), StoreError> {
+        let column = |of: fn(&GroupUpdate) -> &str| updates.iter().map(of).collect::<Vec<&str>>();
+        let fingerprints: Vec<&[u8]> = updates.iter().map(|new| &new.fingerprint[..]).collect();
+        let open: Vec<i64> = updates.iter().map(|new| new.open).collect();
+        let total: Vec<i64> = updates
             .iter()
             .map(|new| i64::try_from(new.members.len()).unwrap_or(i64::MAX))
             .collect();
         let times =
             |new: &GroupUpdate| new.members.iter().map(|(_, died)| *died).collect::<Vec<_>>();
         let first: Vec<Option<OffsetDateTime>> =
-            growths.iter().map(|new| times(new).into_iter().min()).collect();
+            updates.iter().map(|new| times(new).into_iter().min()).collect();
         let last: Vec<Option<OffsetDateTime>> =
-            growths.iter().map(|new| times(new).into_iter().max()).collect();
+            updates.iter().map(|new| times(new).into_iter().max()).collect();
         let newest = |new: &GroupUpdate| new.members.iter().map(|(id, died)| (*died, *id)).max();
         let sample: Vec<Option<i64>> =
-            growths.iter().map(|new| newest(new).map(|(_, id)| id)).collect();
+            updates.iter().map(|new| newest(new).map(|(_, id)| id)).collect();
         let rows = sqlx::query!(
             r#"
             INSERT INTO dead_letter_groups AS g
@@ -136,7 +124,7 @@ impl Tx<'_> {
         .await?;
         let (mut members, mut groups, mut died) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
-            let new = growths.iter().find(|new| new.fingerprint[..] == row.fingerprint[..]);
+            let new = updates.iter().find(|new| new.fingerprint[..] == row.fingerprint[..]);
             for (member, at) in new.map(|new| &new.members[..]).unwrap_or_default() {
                 members.push(*member);
                 groups.push(row.id);
@@ -176,15 +164,12 @@ impl Tx<'_> {
     }
 
     /// Deletes the counts of hours that are too old for a trend.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn forget_group_hours(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub async fn delete_old_group_hours(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM dead_letter_hours WHERE (group_id, hour) IN (
                 SELECT group_id, hour FROM dead_letter_hours WHERE hour < $1 LIMIT 1000
                    FOR UPDATE SKIP LOCKED)",
-            now - HOURS_KEPT,
+            now - HOURS_RETENTION,
         )
         .execute(self.connection())
         .await?;

@@ -22,17 +22,11 @@ const COUNTED: i64 = 10_000;
 
 impl Store {
     /// A job; `None` when there is none, or it belongs to another tenant.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn job(&self, id: i64, tenant: Option<&str>) -> Result<Option<JobRow>, StoreError> {
         Ok(self.job_rows(tenant, (id, id.saturating_add(1)), 1).await?.pop())
     }
 
     /// Up to `limit` jobs with an id below `before`, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn jobs(
         &self,
         tenant: Option<&str>,
@@ -100,9 +94,6 @@ impl Store {
     }
 
     /// Expires the plans that were not started in time.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn expire_plans(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "UPDATE jobs SET state = 'expired', finished_at = expires_at
@@ -115,9 +106,6 @@ impl Store {
     }
 
     /// The outcome of the first ten thousand new deliveries of a job.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn job_outcomes(&self, id: i64) -> Result<JobOutcomes, StoreError> {
         let outcomes = sqlx::query_as!(
             JobOutcomes,
@@ -140,9 +128,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Records a plan and returns its id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn plan_job(&mut self, new: &NewJob<'_>) -> Result<i64, StoreError> {
         let id = sqlx::query_scalar!(
             "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
@@ -173,9 +158,6 @@ impl Tx<'_> {
 
     /// Starts a plan that has not expired; false when there is none. With `lease`, only the holder of
     /// that token works on it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn start_job(
         &mut self,
         id: i64,
@@ -201,9 +183,6 @@ impl Tx<'_> {
 
     /// Cancels a job that has not ended; false when there is none. Waits for the current batch, and
     /// undoes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn cancel_job(
         &mut self,
         id: i64,
@@ -225,9 +204,6 @@ impl Tx<'_> {
     }
 
     /// Cancels every job that a user has planned or started, because their permission was withdrawn.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn cancel_jobs_of(
         &mut self,
         actor: &str,

@@ -70,11 +70,9 @@ pub enum JobState {
 /// A job as it is stored.
 #[derive(Debug, Clone)]
 pub struct JobRow {
-    /// The id.
     pub id: i64,
     /// The tenant it is limited to; `None` for all.
     pub tenant: Option<String>,
-    /// The action.
     pub action: JobAction,
     /// A [`DeadLetterFilter`](crate::store::DeadLetterFilter) or a
     /// [`RejectedRequestSelection`](crate::store::RejectedRequestSelection) as JSON.
@@ -87,7 +85,6 @@ pub struct JobRow {
     pub cap: Option<i64>,
     /// The maximum number of items per second; `None` for no limit.
     pub rate: Option<i32>,
-    /// The reason given when it was planned.
     pub reason: String,
     /// The number of matches at planning time.
     pub matched: i64,
@@ -97,31 +94,21 @@ pub struct JobRow {
     pub up_to: i64,
     /// Some of those that matched.
     pub sample: Vec<i64>,
-    /// The state.
     pub state: JobState,
-    /// When it was planned.
     pub planned_at: OffsetDateTime,
-    /// Who planned it.
     pub planned_by: String,
-    /// When the plan expires.
     pub expires_at: OffsetDateTime,
-    /// When it was started.
     pub started_at: Option<OffsetDateTime>,
-    /// Who started it.
     pub started_by: Option<String>,
-    /// When it ended, in any way.
     pub finished_at: Option<OffsetDateTime>,
-    /// Who cancelled it.
     pub cancelled_by: Option<String>,
-    /// Why it failed.
     pub failure: Option<String>,
-    /// It has processed everything up to this id.
+    /// Everything up to this id is processed.
     pub after: i64,
     /// When its rate allows the next batch.
     pub next_at: Option<OffsetDateTime>,
     /// How many items it has processed.
     pub resolved: i64,
-    /// How many new deliveries it has made.
     pub created: i64,
     /// How many items it skipped.
     pub skipped: i64,
@@ -132,35 +119,20 @@ pub struct JobRow {
 /// A job to be planned.
 #[derive(Debug)]
 pub struct NewJob<'a> {
-    /// As in [`JobRow`].
     pub tenant: Option<&'a str>,
-    /// As in [`JobRow`].
     pub action: JobAction,
-    /// As in [`JobRow`].
     pub selection: &'a str,
-    /// As in [`JobRow`].
     pub target: &'a str,
-    /// As in [`JobRow`].
     pub force: bool,
-    /// As in [`JobRow`].
     pub cap: Option<i64>,
-    /// As in [`JobRow`].
     pub rate: Option<i32>,
-    /// As in [`JobRow`].
     pub reason: &'a str,
-    /// As in [`JobRow`].
     pub matched: i64,
-    /// As in [`JobRow`].
     pub verifiable: Option<i64>,
-    /// As in [`JobRow`].
     pub up_to: i64,
-    /// As in [`JobRow`].
     pub sample: &'a [i64],
-    /// Who plans it.
     pub by: &'a str,
-    /// Now.
     pub at: OffsetDateTime,
-    /// When the plan expires.
     pub expires_at: OffsetDateTime,
 }
 
@@ -176,14 +148,12 @@ pub struct JobOutcomes {
 }
 
 impl JobAction {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl JobState {
-    /// The stored word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -191,9 +161,6 @@ impl JobState {
 
 impl JobRow {
     /// Reads its selection.
-    ///
-    /// # Errors
-    /// [`StoreError::Inconsistent`].
     pub fn selected<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         serde_json::from_str(&self.selection).map_err(|_| inconsistent(self.id, "selection"))
     }

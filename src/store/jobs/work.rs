@@ -14,9 +14,8 @@ use crate::store::{Store, StoreError, Tx, bounded};
 /// The right to work on a job, for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobLease {
-    /// The job.
     pub job: i64,
-    /// The fencing token.
+    /// Fencing token.
     pub token: Uuid,
 }
 
@@ -27,7 +26,7 @@ pub struct JobProgress<'a> {
     pub after: i64,
     /// How many items were replayed, accepted or discarded.
     pub resolved: i64,
-    /// How many new deliveries or events were made.
+    /// New deliveries or events.
     pub created: i64,
     /// How many items were skipped.
     pub skipped: i64,
@@ -35,20 +34,17 @@ pub struct JobProgress<'a> {
     pub skipped_items: &'a [(i64, String)],
     /// When the rate allows the next batch.
     pub next_at: Option<OffsetDateTime>,
-    /// How long the lease lasts from now on.
+    /// The remaining duration of the lease from now on.
     pub lease: Duration,
 }
 
 impl Store {
     /// Leases a running job that is due and that no worker holds, or whose worker's lease expired;
-    /// with `only`, no other job. `with_rejected` includes jobs on rejected requests.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// with `only`, no other job. `include_rejected` includes jobs on rejected requests.
     pub async fn claim_job(
         &self,
         only: Option<i64>,
-        with_rejected: bool,
+        include_rejected: bool,
         now: OffsetDateTime,
         lease: Duration,
     ) -> Result<Option<JobLease>, StoreError> {
@@ -70,7 +66,7 @@ impl Store {
             only,
             now,
             interval(lease),
-            with_rejected,
+            include_rejected,
         )
         .fetch_optional(&self.operator)
         .await?;
@@ -78,9 +74,6 @@ impl Store {
     }
 
     /// Gives up the lease of a job.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn release_job(&self, lease: JobLease) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE jobs SET lease_token = NULL, lease_expires_at = NULL
@@ -94,9 +87,6 @@ impl Store {
     }
 
     /// Ends a job that cannot continue.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn fail_job(
         &self,
         lease: JobLease,
@@ -120,9 +110,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Locks a job that is still running under this lease; false otherwise.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn lock_job(&mut self, lease: JobLease) -> Result<bool, StoreError> {
         let locked = sqlx::query_scalar!(
             r#"SELECT 1 AS "one!" FROM jobs
@@ -136,9 +123,6 @@ impl Tx<'_> {
     }
 
     /// Records the progress of a job. Its row must be locked: [`Tx::lock_job`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn record_job_progress(
         &mut self,
         job: i64,
@@ -167,9 +151,6 @@ impl Tx<'_> {
     }
 
     /// Ends a job that has processed everything. Its row must be locked: [`Tx::lock_job`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn finish_job(&mut self, job: i64, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE jobs SET state = 'done', finished_at = $2, lease_token = NULL,

@@ -61,9 +61,6 @@ impl TryFrom<Columns> for RejectedRequest {
 
 impl Store {
     /// Keeps a request; false if the source already keeps as much as it may.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn keep_rejected(
         &self,
         new: &NewRejectedRequest<'_>,
@@ -97,9 +94,6 @@ impl Store {
     }
 
     /// Up to `limit` of those that match, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_requests(
         &self,
         filter: &RejectedRequestFilter,
@@ -124,9 +118,6 @@ impl Store {
     }
 
     /// How many match that are not events yet, and the highest number among them.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count_rejected(
         &self,
         selection: &RejectedRequestSelection,
@@ -146,9 +137,6 @@ impl Store {
 
     /// Up to `limit` that match and are not events yet, with a number after `after` and up to
     /// `up_to`, in order: number and id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn find_rejected(
         &self,
         selection: &RejectedRequestSelection,
@@ -172,9 +160,6 @@ impl Store {
     }
 
     /// The rejected requests with these numbers that still exist, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_by_number(
         &self,
         numbers: &[i64],
@@ -193,9 +178,6 @@ impl Store {
 
     /// A rejected request with its sealed content, which an event no longer has; `None` if it does
     /// not exist.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_request(
         &self,
         id: Uuid,
@@ -233,9 +215,6 @@ impl Store {
     }
 
     /// Deletes up to a thousand expired rejected requests; returns how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn delete_expired_rejected(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
         let done = sqlx::query!(
             "DELETE FROM rejected_requests WHERE id IN
@@ -251,9 +230,6 @@ impl Store {
 
 impl Tx<'_> {
     /// Locks up to `limit` rejected requests after `after` that are sealed with another key, by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]; [`StoreError::Inconsistent`].
     pub async fn rejected_not_under(
         &mut self,
         key: &KeyId,
@@ -282,9 +258,6 @@ impl Tx<'_> {
     }
 
     /// Replaces the sealed content of a rejected request.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn reseal_rejected(&mut self, id: Uuid, sealed: &Sealed) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE rejected_requests SET key_id = $2, nonce = $3, ciphertext = $4 WHERE id = $1",
@@ -300,9 +273,6 @@ impl Tx<'_> {
 
     /// Records that a rejected request became an event, and deletes its sealed content; false when it
     /// was an event already, or no longer exists.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn mark_reprocessed(
         &mut self,
         id: Uuid,
@@ -325,9 +295,6 @@ impl Tx<'_> {
     }
 
     /// Deletes a rejected request that is not an event; false when there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn discard_open_rejected(&mut self, id: Uuid) -> Result<bool, StoreError> {
         let done =
             sqlx::query!("DELETE FROM rejected_requests WHERE id = $1 AND event_id IS NULL", id,)
@@ -337,9 +304,6 @@ impl Tx<'_> {
     }
 
     /// Deletes a rejected request; false when there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn discard_rejected(&mut self, id: Uuid) -> Result<bool, StoreError> {
         let done = sqlx::query!("DELETE FROM rejected_requests WHERE id = $1", id)
             .execute(self.connection())

@@ -12,34 +12,24 @@ use crate::verify::RefusalReason;
 /// A rejected request to be kept.
 #[derive(Debug, Clone)]
 pub struct NewRejectedRequest<'a> {
-    /// The id.
     pub id: Uuid,
-    /// The tenant of the source.
     pub tenant: &'a str,
-    /// The source.
     pub source: &'a str,
-    /// The provider of the source.
     pub provider: &'a str,
-    /// Why it was rejected.
     pub reason: RefusalReason,
-    /// The client address.
     pub peer: Option<String>,
-    /// The size of its body in bytes.
     pub size: u64,
     /// Its head and body.
     pub sealed: &'a Sealed,
-    /// When it arrived.
     pub received_at: OffsetDateTime,
-    /// When it is deleted.
     pub expires_at: OffsetDateTime,
 }
 
 /// How much one source may keep.
 #[derive(Debug, Clone, Copy)]
 pub struct RejectedRequestLimits {
-    /// Requests.
     pub rows: i64,
-    /// Bytes, as they are sealed.
+    /// Sealed bytes.
     pub bytes: i64,
 }
 
@@ -79,7 +69,6 @@ pub struct RejectedRequest {
 /// A rejected request, as it is sealed.
 #[derive(Debug, Clone)]
 pub struct SealedRejectedRequest {
-    /// The id.
     pub id: Uuid,
     /// The label it is sealed under.
     pub label: Label,
@@ -90,20 +79,16 @@ pub struct SealedRejectedRequest {
 /// A filter of the list.
 #[derive(Debug, Clone, Default)]
 pub struct RejectedRequestFilter {
-    /// Of this tenant.
     pub tenant: Option<String>,
-    /// Of this source.
     pub source: Option<String>,
-    /// Older than this one: the next page.
+    /// Pagination: only older ones.
     pub before: Option<Uuid>,
 }
 
 /// The rejected requests of a job: those that are not events yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRequestSelection {
-    /// Of this tenant.
     pub tenant: Option<String>,
-    /// Of this source.
     pub source: Option<String>,
 }
 

@@ -128,11 +128,10 @@ pub struct Change {
 /// Some changes, in order.
 #[derive(Debug)]
 pub struct Changes {
-    /// The changes.
     pub changes: Vec<Change>,
-    /// The position after which to continue; `None` if nothing was read.
+    /// Where to continue; `None` if nothing was read.
     pub last: Option<Position>,
-    /// Whether there may be more already.
+    /// Whether there may be more.
     pub more: bool,
 }
 
@@ -141,17 +140,14 @@ pub struct Changes {
 pub struct Horizon {
     /// The oldest open transaction, or the next one to begin.
     pub transaction: String,
-    /// Whether committed rows have to wait for it.
+    /// Whether it hides committed rows.
     pub blocked: bool,
-    /// Who runs it, as far as the database shows it to us.
+    /// Its session, if the database shows it to our role.
     pub owner: Option<String>,
 }
 
 impl Store {
     /// Up to `limit` changes after a position.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn changes(&self, after: Position, limit: i64) -> Result<Changes, StoreError> {
         let bounds = after.bounds();
         // Each part walks its index on `xact` and stops early; only the returned rows are joined.
@@ -269,9 +265,6 @@ impl Store {
     }
 
     /// The end of the stream: everything that commits from now on comes after it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn stream_end(&self) -> Result<Position, StoreError> {
         let row = sqlx::query!(
             r#"
@@ -304,10 +297,7 @@ impl Store {
 
     /// Whether a position belongs to this database and all rows after it are still there. A
     /// position names a row: if that one was deleted, others may have been deleted too.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn knows(&self, position: Position) -> Result<bool, StoreError> {
+    pub async fn is_valid_position(&self, position: Position) -> Result<bool, StoreError> {
         if position == Position::START {
             return Ok(true);
         }
@@ -339,9 +329,6 @@ impl Store {
     }
 
     /// How far the stream can be read, and which transaction blocks the rest.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn horizon(&self) -> Result<Horizon, StoreError> {
         let row = sqlx::query!(
             r#"

@@ -7,25 +7,19 @@ use crate::store::{StoreError, Tx, bounded};
 /// An operator's action on deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct OperatorAction<'a> {
-    /// When.
     pub at: OffsetDateTime,
-    /// The operator.
     pub actor: &'a str,
     /// `replay`, `discard`, `unblock` or `dead_letter`.
     pub action: &'a str,
-    /// The operator's reason.
     pub reason: &'a str,
-    /// The job that does it; `None` for a single action.
+    /// `None` for a single action.
     pub job: Option<i64>,
 }
 
 impl Tx<'_> {
     /// Records an action: for replays by their new deliveries, for everything else by the
     /// deliveries it was done to.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn note(
+    pub async fn record_action(
         &mut self,
         action: OperatorAction<'_>,
         old: &[i64],

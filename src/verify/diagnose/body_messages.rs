@@ -1,28 +1,26 @@
-//! What happened to a body, in words.
+//! What happened to a body, as text.
 
 use super::BodyForm;
 use super::json::{Escapes, Spacing, Style};
 
-/// What can be seen of a body that was changed in a way that cannot be undone.
+/// A recognisable defect of a body that cannot be reversed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
-    /// It is empty.
     Empty,
-    /// It is JSON that breaks off.
+    /// Truncated JSON.
     Cut,
-    /// It is compressed.
     Compressed,
-    /// It holds characters that stand for what could not be read.
+    /// It contains replacement characters.
     Replaced,
 }
 
 impl BodyFault {
     pub(super) fn of(body: &[u8]) -> Option<Self> {
-        let begins = |magic: &[u8]| body.starts_with(magic);
+        let starts_with = |magic: &[u8]| body.starts_with(magic);
         if body.is_empty() {
             return Some(Self::Empty);
         }
-        if begins(b"\x1f\x8b") || begins(b"\x28\xb5\x2f\xfd") {
+        if starts_with(b"\x1f\x8b") || starts_with(b"\x28\xb5\x2f\xfd") {
             return Some(Self::Compressed);
         }
         let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));

@@ -1,5 +1,4 @@
-//! What may have become of a secret and of a body between the sender and here: each form is
-//! something that somebody has done, undone.
+//! The candidate forms of a secret and of a body: each reverses one common mistake or change.
 
 use std::borrow::Cow;
 
@@ -13,14 +12,14 @@ use super::{BodyForm, SecretForm};
 
 /// Larger bodies are not rewritten as other JSON, in bytes.
 const MAX_REWRITTEN: usize = 128 * 1024;
-/// What some senders put before the text of a secret.
+/// A prefix that some senders put before a secret.
 const PREFIX: &[u8] = b"whsec_";
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// The secret as a mistaken sender may use it.
+/// The forms in which a sender may use the secret by mistake.
 pub(super) fn of_secret(secret: &[u8]) -> Vec<(SecretForm, Zeroizing<Vec<u8>>)> {
     let around = |before: &[u8], after: &[u8]| Zeroizing::new([before, secret, after].concat());
-    let bare = secret.strip_prefix(PREFIX);
+    let without_prefix = secret.strip_prefix(PREFIX);
     let mut forms = vec![
         (SecretForm::Newline, around(b"", b"\n")),
         (SecretForm::Newline, around(b"", b"\r\n")),
@@ -28,18 +27,20 @@ pub(super) fn of_secret(secret: &[u8]) -> Vec<(SecretForm, Zeroizing<Vec<u8>>)> 
         (SecretForm::Blanks, around(b"", b" ")),
         (SecretForm::Quoted, around(b"\"", b"\"")),
     ];
-    match bare {
-        Some(bare) => forms.push((SecretForm::WithoutPrefix, Zeroizing::new(bare.to_vec()))),
+    match without_prefix {
+        Some(without_prefix) => {
+            forms.push((SecretForm::WithoutPrefix, Zeroizing::new(without_prefix.to_vec())));
+        }
         None => forms.push((SecretForm::WithPrefix, around(PREFIX, b""))),
     }
-    let text = bare.unwrap_or(secret);
+    let text = without_prefix.unwrap_or(secret);
     let decoded = STANDARD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text));
     forms.extend(decoded.ok().map(|key| (SecretForm::Base64Decoded, Zeroizing::new(key))));
     forms.extend(hex::decode(text).ok().map(|key| (SecretForm::HexDecoded, Zeroizing::new(key))));
     forms
 }
 
-/// The body as it may have been when it was signed, the likeliest first.
+/// The possible signed bodies, the most likely first.
 pub(super) fn of_body(body: &[u8]) -> impl Iterator<Item = (BodyForm, Cow<'_, [u8]>)> {
     let recoded = (body.len() <= MAX_REWRITTEN).then(|| recoded::forms(body));
     let recoded = recoded.into_iter().flatten().map(|(form, body)| (form, Cow::Owned(body)));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BodyFault, Departure, Explanation, Finding, HeaderFault, Made, Origin};
+use super::{BodyFault, Deviation, Explanation, Finding, HeaderFault, Origin, SignedBy};
 
 /// The kind of a finding.
 #[derive(
@@ -75,21 +75,19 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// The word.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Explanation {
-    /// The kind of the finding, for programs.
     pub fn kind(&self) -> FindingKind {
         match &self.finding {
             Finding::Verifies { .. } => FindingKind::Verifies,
-            Finding::PastItsTime => FindingKind::PastItsTime,
+            Finding::TokenExpired => FindingKind::PastItsTime,
             Finding::AnotherSource => FindingKind::AnotherSource,
             Finding::Header(_, HeaderFault::Missing) => FindingKind::HeaderMissing,
-            Finding::Header(_, HeaderFault::Doubled) => FindingKind::HeaderDoubled,
+            Finding::Header(_, HeaderFault::Repeated) => FindingKind::HeaderDoubled,
             Finding::Header(..) | Finding::Shape(_) => FindingKind::HeaderMalformed,
             Finding::HeaderFormat(..) => FindingKind::SignatureSpelling,
             Finding::Timestamp(_) => FindingKind::TimestampMalformed,
@@ -97,21 +95,23 @@ impl Explanation {
             Finding::Future { .. } => FindingKind::Future,
             Finding::Character(_) => FindingKind::Character,
             Finding::NotAllowed(_) => FindingKind::NotAllowed,
-            Finding::Departs => self.made.as_ref().map_or(FindingKind::Departs, Made::kind),
-            Finding::SomethingBeside => FindingKind::SomethingBeside,
+            Finding::InvalidSignature => {
+                self.made.as_ref().map_or(FindingKind::Departs, SignedBy::kind)
+            }
+            Finding::OtherCredential => FindingKind::SomethingBeside,
             Finding::Body(fault) => fault.kind(),
-            Finding::Nobody => FindingKind::NoSecret,
+            Finding::NoMatch => FindingKind::NoSecret,
         }
     }
 }
 
-impl Made {
+impl SignedBy {
     fn kind(&self) -> FindingKind {
-        match (self.departures.last(), self.origin) {
-            (Some(Departure::HeaderFormat(_)), _) => FindingKind::SignatureSpelling,
-            (Some(Departure::Secret(_)), _) => FindingKind::SecretForm,
-            (Some(Departure::Text(_)), _) => FindingKind::SignedText,
-            (Some(Departure::Body(_)), _) => FindingKind::BodyChanged,
+        match (self.deviations.last(), self.origin) {
+            (Some(Deviation::HeaderFormat(_)), _) => FindingKind::SignatureSpelling,
+            (Some(Deviation::Secret(_)), _) => FindingKind::SecretForm,
+            (Some(Deviation::Text(_)), _) => FindingKind::SignedText,
+            (Some(Deviation::Body(_)), _) => FindingKind::BodyChanged,
             (None, Origin::Retired) => FindingKind::RetiredSecret,
             (None, _) => FindingKind::OfferedSecret,
         }

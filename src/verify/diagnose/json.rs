@@ -1,41 +1,41 @@
-//! JSON as others would have written it: the same document in other bytes.
+//! Serialises a JSON document in the styles of other programs.
 
 use serde::de::IgnoredAny;
 
 /// Deeper documents are not rewritten.
 const MAX_DEPTH: usize = 64;
 
-/// A document, with the spelling of its numbers and the order of its fields.
+/// A document that keeps the spelling of its numbers and the order of its fields.
 #[derive(Debug)]
 pub(super) enum Node<'t> {
-    /// A number, `true`, `false` or `null`, as it is written.
+    /// A number, `true`, `false` or `null`, as written.
     Word(&'t str),
     Text(String),
     List(Vec<Node<'t>>),
     Map(Vec<(String, Node<'t>)>),
 }
 
-/// How a document is laid out.
+/// The layout of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
-    /// Without blanks, as JavaScript writes it.
+    /// Without spaces, as JavaScript writes it.
     Compact,
-    /// A blank after every comma and colon, as Python writes it.
+    /// A space after every comma and colon, as Python writes it.
     Blanks,
-    /// On lines of their own, with so many blanks for each level.
+    /// One item per line, indented by this many spaces per level.
     Indented(u8),
-    /// The same with a tab for each level.
+    /// One item per line, indented by one tab per level.
     Tabs,
 }
 
-/// Which characters of a text are escaped although they need not be.
+/// The characters that are escaped although they need not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escapes {
     /// None, as JavaScript writes it.
     Least,
-    /// All that are not ASCII, as Python writes it.
+    /// All non-ASCII characters, as Python writes it.
     NonAscii,
-    /// Slashes, and all that are not ASCII, as PHP writes it.
+    /// Slashes and all non-ASCII characters, as PHP writes it.
     Slashes,
     /// Angle brackets and ampersands, as Go writes it.
     Markup,
@@ -44,16 +44,14 @@ pub enum Escapes {
 /// One way to write a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// How it is laid out.
     pub spacing: Spacing,
-    /// What is escaped.
     pub escapes: Escapes,
-    /// Whether the fields stand in alphabetical order.
+    /// Whether the fields are in alphabetical order.
     pub sorted: bool,
 }
 
 impl Style {
-    /// Every way that is tried.
+    /// All styles that are tried.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let spacings = [
             Spacing::Compact,
@@ -71,21 +69,20 @@ impl Style {
     }
 }
 
-/// Reads a document; `None` when it is none, or too deep.
+/// Parses a document; `None` if it is invalid or nested too deeply.
 pub(super) fn parse(text: &str) -> Option<Node<'_>> {
-    // The reader below takes for granted what this has checked.
+    // The reader below relies on this check.
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     Reader { rest: text }.value(0)
 }
 
-/// Writes a document.
 pub(super) fn write(node: &Node<'_>, style: Style) -> String {
     let mut text = String::new();
-    put(&mut text, node, style, 0);
+    write_node(&mut text, node, style, 0);
     text
 }
 
-/// Takes valid JSON apart.
+/// Splits valid JSON into nodes.
 struct Reader<'t> {
     rest: &'t str,
 }
@@ -145,7 +142,7 @@ impl<'t> Reader<'t> {
         serde_json::from_str(self.take(end?.0 + 1)?).ok()
     }
 
-    /// The next character that is no white space.
+    /// The next character that is not white space.
     fn peek(&mut self) -> Option<char> {
         self.rest = self.rest.trim_ascii_start();
         self.rest.chars().next()
@@ -163,15 +160,15 @@ impl<'t> Reader<'t> {
     }
 }
 
-fn put(text: &mut String, node: &Node<'_>, style: Style, depth: usize) {
+fn write_node(text: &mut String, node: &Node<'_>, style: Style, depth: usize) {
     match node {
         Node::Word(word) => text.push_str(word),
         Node::Text(value) => quote(text, value, style.escapes),
         Node::List(items) => {
             text.push('[');
-            for (place, item) in items.iter().enumerate() {
-                separate(text, style.spacing, place, depth + 1);
-                put(text, item, style, depth + 1);
+            for (index, item) in items.iter().enumerate() {
+                separate(text, style.spacing, index, depth + 1);
+                write_node(text, item, style, depth + 1);
             }
             close(text, style.spacing, items.is_empty(), depth);
             text.push(']');
@@ -182,11 +179,11 @@ fn put(text: &mut String, node: &Node<'_>, style: Style, depth: usize) {
             if style.sorted {
                 order.sort_by(|(one, _), (other, _)| one.cmp(other));
             }
-            for (place, (name, value)) in order.into_iter().enumerate() {
-                separate(text, style.spacing, place, depth + 1);
+            for (index, (name, value)) in order.into_iter().enumerate() {
+                separate(text, style.spacing, index, depth + 1);
                 quote(text, name, style.escapes);
                 text.push_str(if style.spacing == Spacing::Compact { ":" } else { ": " });
-                put(text, value, style, depth + 1);
+                write_node(text, value, style, depth + 1);
             }
             close(text, style.spacing, fields.is_empty(), depth);
             text.push('}');
@@ -194,15 +191,15 @@ fn put(text: &mut String, node: &Node<'_>, style: Style, depth: usize) {
     }
 }
 
-/// What stands before an item.
-fn separate(text: &mut String, spacing: Spacing, place: usize, depth: usize) {
-    if place > 0 {
+/// Writes the separator before an item.
+fn separate(text: &mut String, spacing: Spacing, index: usize, depth: usize) {
+    if index > 0 {
         text.push_str(if spacing == Spacing::Blanks { ", " } else { "," });
     }
     indent(text, spacing, depth);
 }
 
-/// What stands before the closing bracket.
+/// Writes the white space before a closing bracket.
 fn close(text: &mut String, spacing: Spacing, is_empty: bool, depth: usize) {
     if !is_empty {
         indent(text, spacing, depth);
@@ -244,12 +241,12 @@ fn quote(text: &mut String, value: &str, escapes: Escapes) {
 }
 
 fn is_escaped(character: char, escapes: Escapes) -> bool {
-    let besides = match escapes {
+    let by_style = match escapes {
         Escapes::Least => false,
         Escapes::NonAscii | Escapes::Slashes => !character.is_ascii(),
         Escapes::Markup => matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'),
     };
-    besides || character < ' '
+    by_style || character < ' '
 }
 
 #[cfg(test)]
@@ -265,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_written_as_each_language_would() {
+    fn document_is_written_in_the_style_of_each_language() {
         let compact = written(Spacing::Compact, Escapes::Least, false);
         assert_eq!(compact, "{\"b\":[1.50,-2e3,[],{}],\"a\":\"è/<😀\\n\"}");
         let python = written(Spacing::Blanks, Escapes::NonAscii, true);
@@ -282,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_or_too_deep_is_not_read() {
+    fn invalid_or_too_deep_document_is_not_parsed() {
         let deep = ["[", "]"].map(|bracket| bracket.repeat(100)).concat();
         for text in ["", "{", "{\"a\":1,}", "x", "[1] 2", &deep] {
             assert!(parse(text).is_none(), "{text}");
@@ -291,7 +288,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_says_the_same(text in "\\PC{0,40}", number in any::<i64>()) {
+        fn rewritten_document_has_the_same_value(text in "\\PC{0,40}", number in any::<i64>()) {
             let value = serde_json::json!({ "text": text, "list": [number, null, { &text: 1 }] });
             let before = serde_json::to_string_pretty(&value).unwrap();
             for style in Style::all() {

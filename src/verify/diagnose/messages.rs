@@ -1,35 +1,34 @@
-//! An explanation in words.
+//! Explanations as text.
 
 use std::fmt::Write as _;
 
 use super::{
-    BodyForm, Departure, Explanation, Finding, HeaderFault, HeaderFormat, Made, Origin, SecretForm,
-    TextForm, TimeFault,
+    BodyForm, Deviation, Explanation, Finding, HeaderFault, HeaderFormat, Origin, SecretForm,
+    SignedBy, TextForm, TimeFault,
 };
 
-/// What to do where no secret made the signature.
-const NOBODY: &str = "compare the fingerprints in `sealpost check` with the sender's secret; look \
-                      for a proxy or framework that parses the body before it is signed or sent";
+/// The hint if no secret made the signature.
+const NO_MATCH_HINT: &str = "compare the fingerprints in `sealpost check` with the sender's \
+    secret; look for a proxy or framework that parses the body before it is signed or sent";
 
 impl Explanation {
-    /// Whether the request is accepted.
     pub fn verifies(&self) -> bool {
         self.reason.is_none()
     }
 
-    /// What is found, in one or two sentences.
+    /// The finding in one or two sentences.
     pub fn text(&self) -> String {
         let mut text = match &self.finding {
             Finding::Verifies { skew } => verifies(*skew),
-            Finding::PastItsTime => {
+            Finding::TokenExpired => {
                 "token valid but expired: accepted only while its run is expected".to_owned()
             }
             Finding::AnotherSource => {
                 "wrong source: the id in the headers belongs to another source".to_owned()
             }
             Finding::Header(header, fault) => header_fault(header, *fault),
-            Finding::HeaderFormat(header, spelling) => {
-                format!("the signature in `{header}` {}", spelling.text())
+            Finding::HeaderFormat(header, format) => {
+                format!("the signature in `{header}` {}", format.text())
             }
             Finding::Shape(header) => format!("`{header}` is malformed"),
             Finding::Timestamp(fault) => fault.text().to_owned(),
@@ -43,26 +42,26 @@ impl Explanation {
                 format!("`{header}` is empty, too long, or contains a forbidden character")
             }
             Finding::NotAllowed(what) => format!("{what} is not in the source's allow list"),
-            Finding::Departs => "invalid signature".to_owned(),
-            Finding::SomethingBeside => {
+            Finding::InvalidSignature => "invalid signature".to_owned(),
+            Finding::OtherCredential => {
                 "valid signature, but another required credential, such as a token, is wrong"
                     .to_owned()
             }
             Finding::Body(fault) => {
                 format!("no configured secret matches the signature, and the body {}", fault.text())
             }
-            Finding::Nobody => {
+            Finding::NoMatch => {
                 "no configured secret matches the signature: wrong secret, or the body was changed \
                  irreversibly"
                     .to_owned()
             }
         };
-        let valid = matches!(self.finding, Finding::Verifies { .. } | Finding::SomethingBeside);
+        let valid = matches!(self.finding, Finding::Verifies { .. } | Finding::OtherCredential);
         // Writing to a string cannot fail.
         match &self.made {
-            Some(made) if valid => write!(text, " ({})", made.who()),
-            Some(made) if made.is_as_asked() => {
-                write!(text, "; otherwise valid ({})", made.who())
+            Some(made) if valid => write!(text, " ({})", made.secret_label()),
+            Some(made) if made.is_conforming() => {
+                write!(text, "; otherwise valid ({})", made.secret_label())
             }
             Some(made) => write!(text, ": {}", made.text()),
             None if matches!(self.finding, Finding::Stale { .. } | Finding::Future { .. }) => {
@@ -77,34 +76,34 @@ impl Explanation {
         text
     }
 
-    /// What to do about it, where there is something to do.
+    /// The suggested fix, if there is one.
     pub fn hint(&self) -> Option<String> {
-        let departure = self.made.as_ref().and_then(|made| made.departures.last());
+        let deviation = self.made.as_ref().and_then(|made| made.deviations.last());
         let fixed = match &self.finding {
             Finding::Verifies { .. } => return None,
-            Finding::Departs => match (departure, &self.made) {
-                (Some(departure), _) => departure.hint(),
-                (None, Some(Made { origin: Origin::Retired, .. })) => {
+            Finding::InvalidSignature => match (deviation, &self.made) {
+                (Some(deviation), _) => deviation.hint(),
+                (None, Some(SignedBy { origin: Origin::Retired, .. })) => {
                     "give the sender the current secret, or add the retired one to `secrets` until \
                      the sender has switched"
                 }
                 (None, _) => "add the secret to the source's `secrets`",
             },
-            Finding::PastItsTime => "start a new run, or raise the source's `token_ttl`",
+            Finding::TokenExpired => "start a new run, or raise the source's `token_ttl`",
             Finding::AnotherSource => "find the source with this id, and give the sender its path",
             Finding::Header(_, HeaderFault::Missing) => {
                 "check whether a proxy drops the header, and whether the sender signs at all"
             }
-            Finding::Header(_, HeaderFault::Doubled) => {
+            Finding::Header(_, HeaderFault::Repeated) => {
                 "look for a proxy that adds the header again: a repeated header is ambiguous"
             }
             Finding::Header(..) | Finding::Shape(_) | Finding::Character(_) => {
                 "compare the header with the sender's documentation"
             }
-            Finding::HeaderFormat(_, spelling) => spelling.hint(),
+            Finding::HeaderFormat(_, format) => format.hint(),
             Finding::Timestamp(_) => "send the timestamp as whole Unix seconds, digits only",
-            // However old it is: it would be refused when it is fresh, too.
-            Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NOBODY,
+            // A stale request that no secret signed would be rejected even when fresh.
+            Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NO_MATCH_HINT,
             Finding::Stale { .. } => {
                 "compare both clocks; if the sender retries old requests without signing them \
                  again, raise the source's `max_age`"
@@ -113,46 +112,46 @@ impl Explanation {
                 "compare both clocks: the sender's is ahead, or this machine's is behind"
             }
             Finding::NotAllowed(_) => "add it to the source's allow list if it is legitimate",
-            Finding::SomethingBeside => "compare the source's `token` with the sender's",
+            Finding::OtherCredential => "compare the source's `token` with the sender's",
             Finding::Body(fault) => fault.hint(),
-            Finding::Nobody => NOBODY,
+            Finding::NoMatch => NO_MATCH_HINT,
         };
         Some(fixed.to_owned())
     }
 }
 
-impl Made {
-    fn who(&self) -> String {
-        let whose = match self.origin {
-            Origin::ConfiguredDestination => "secret",
+impl SignedBy {
+    fn secret_label(&self) -> String {
+        let origin = match self.origin {
+            Origin::Configured => "secret",
             Origin::Retired => "retired secret",
             Origin::Offered => "offered secret",
         };
-        format!("{whose} {}", self.secret)
+        format!("{origin} {}", self.secret)
     }
 
     fn text(&self) -> String {
-        let mut text = format!("signed with {}", self.who());
-        for departure in &self.departures {
+        let mut text = format!("signed with {}", self.secret_label());
+        for deviation in &self.deviations {
             text.push_str(", ");
-            match departure {
-                Departure::HeaderFormat(spelling) => {
+            match deviation {
+                Deviation::HeaderFormat(format) => {
                     text.push_str("but it ");
-                    text.push_str(&spelling.text());
+                    text.push_str(&format.text());
                 }
-                Departure::Secret(form) => text.push_str(form.text()),
-                Departure::Text(form) => text.push_str(form.text()),
-                Departure::Body(form) => text.push_str(&form.text()),
+                Deviation::Secret(form) => text.push_str(form.text()),
+                Deviation::Text(form) => text.push_str(form.text()),
+                Deviation::Body(form) => text.push_str(&form.text()),
             }
         }
         text
     }
 }
 
-impl Departure {
+impl Deviation {
     fn hint(&self) -> &'static str {
         match self {
-            Self::HeaderFormat(spelling) => spelling.hint(),
+            Self::HeaderFormat(format) => format.hint(),
             Self::Secret(SecretForm::Base64Decoded | SecretForm::HexDecoded) => {
                 "use the secret's text as the HMAC key: do not decode it"
             }
@@ -275,7 +274,7 @@ fn verifies(skew: Option<i64>) -> String {
 fn header_fault(header: &str, fault: HeaderFault) -> String {
     match fault {
         HeaderFault::Missing => format!("`{header}` is missing"),
-        HeaderFault::Doubled => format!("`{header}` is repeated"),
+        HeaderFault::Repeated => format!("`{header}` is repeated"),
         HeaderFault::NotVisible => {
             format!("`{header}` contains characters other than visible ASCII")
         }

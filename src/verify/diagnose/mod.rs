@@ -1,13 +1,13 @@
-//! Why a request is rejected, for the operator; the response to the sender does not contain this.
+//! Diagnoses why a request was rejected, for the operator; the sender never sees this.
 //!
 //! - A [`Case`] is a recorded request with its time of arrival.
-//! - A [`Finding`] is what is wrong with it, as far as its head shows.
-//! - [`Made`] says whose secret made its signature after all, and by which [`Departure`]s from what
-//!   the gate asks for: another spelling, another form of the secret, a body that was changed on
-//!   its way. Each of these is tried, in a fixed number of attempts over a bounded number of bytes.
+//! - A [`Finding`] is the problem, as far as the head shows it.
+//! - [`SignedBy`] names the secret that made the signature after all, and each [`Deviation`] from
+//!   what verification expects: another format, another form of the secret, or a body that was
+//!   changed on the way. A fixed number of candidates is tried over a bounded number of bytes.
 //!
-//! An explanation never holds a signature that would have been right, nor anything from which one
-//! could be had: what it names of a secret is the fingerprint.
+//! An explanation never contains a valid signature, nor anything from which one could be derived:
+//! it names a secret by its fingerprint.
 
 mod body_messages;
 mod candidates;
@@ -32,325 +32,305 @@ use super::{
     VerifyContext,
 };
 
-/// The most secrets that are tried.
+/// The maximum number of secrets that are tried.
 const MAX_SECRETS: usize = 12;
 
-/// A request that was recorded, and what may have signed it.
+/// A recorded request, and the secrets that may have signed it.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// Secrets that the source had once: they never verify, they only explain.
+    /// Former secrets of the source: they never verify, they only serve the diagnosis.
     pub retired: &'a [Secret],
-    /// Secrets that somebody offers: they only explain, too.
+    /// Additional secrets given for the diagnosis.
     pub offered: &'a [Secret],
-    /// Its head.
     pub head: &'a RequestHead,
-    /// Its body.
     pub body: &'a Bytes,
-    /// When it arrived.
+    /// The time of arrival.
     pub at: UnixSeconds,
 }
 
-/// Why a request is rejected, or that it is not.
+/// The diagnosis of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// Why it is rejected; `None` if it verifies.
+    /// The reason for the rejection; `None` if the request verifies.
     pub reason: Option<RefusalReason>,
-    /// What is found.
     pub finding: Finding,
-    /// Whose secret made the signature, where one did.
-    pub made: Option<Made>,
-    /// Whether something was not tried because the body is large.
+    /// The secret that made the signature, if one did.
+    pub made: Option<SignedBy>,
+    /// Whether candidates were skipped because the body is large.
     pub cut: bool,
 }
 
-/// What is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// It is authentic and fresh; the skew is `arrival − signed_at` in seconds.
+    /// Authentic and fresh; the skew is `arrival − signed_at` in seconds.
     Verifies {
-        /// The skew, where a time is signed.
+        /// The skew, if a time is signed.
         skew: Option<i64>,
     },
-    /// Its token is valid but expired: it is accepted as long as its run is awaited.
-    PastItsTime,
-    /// It is for another source, such as another application of the sender's.
+    /// The token is valid but expired: accepted only while its run is expected.
+    TokenExpired,
+    /// It belongs to another source, such as another application of the sender.
     AnotherSource,
-    /// There is something wrong with a header, whatever it should hold.
+    /// A header is missing, repeated or unreadable.
     Header(&'static str, HeaderFault),
-    /// The signature is not spelled as verification reads it.
+    /// The signature has a format that verification does not accept.
     HeaderFormat(&'static str, HeaderFormat),
-    /// A header is not what it should be, in some other way.
+    /// A header is malformed in some other way.
     Shape(&'static str),
-    /// The time is not written as asked for.
+    /// The timestamp has an invalid format.
     Timestamp(TimeFault),
     /// It was signed too long before it arrived.
     Stale {
-        /// How many seconds beyond what the source allows.
+        /// Seconds beyond the source's limit.
         beyond: i64,
-        /// How old it was, in seconds.
+        /// The age, in seconds.
         age: i64,
     },
     /// It was signed for a time too long after it arrived.
     Future {
-        /// How many seconds beyond what the source allows.
+        /// Seconds beyond the source's limit.
         beyond: i64,
-        /// How far in the future, in seconds.
+        /// The distance into the future, in seconds.
         ahead: i64,
     },
-    /// A header holds a character that would make the signed text ambiguous.
+    /// A header contains a character that would make the signed text ambiguous.
     Character(&'static str),
-    /// What it names is not on the source's list.
+    /// The named value is not in the source's allow list.
     NotAllowed(&'static str),
-    /// The signature was made by something else than what verification expects: see [`Made`].
-    Departs,
-    /// The signature holds, and something beside it that the source asks for does not.
-    SomethingBeside,
-    /// No secret that is known made it, and there is something about the body.
+    /// The signature was made in another way than verification expects: see [`SignedBy`].
+    InvalidSignature,
+    /// The signature is valid, but another required credential is not.
+    OtherCredential,
+    /// No known secret made the signature, and the body has a recognisable defect.
     Body(BodyFault),
-    /// No secret that is known made it.
-    Nobody,
+    /// No known secret made the signature.
+    NoMatch,
 }
 
-/// What is wrong with a header, whatever it should hold.
+/// A header problem that is independent of the expected content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderFault {
-    /// It is not there.
     Missing,
-    /// It is there more than once.
-    Doubled,
-    /// It holds something else than visible ASCII.
+    Repeated,
+    /// It contains something other than visible ASCII.
     NotVisible,
-    /// It is empty.
     Empty,
 }
 
-/// How a signature differs from how it should be written.
+/// How the format of a signature differs from the expected one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderFormat {
-    /// Base64 in the place of hexadecimal digits.
+    /// Base64 instead of hexadecimal.
     Base64,
-    /// URL-safe base64 in the place of hexadecimal digits.
+    /// URL-safe base64 instead of hexadecimal.
     Base64Url,
-    /// Without the prefix that is asked for.
+    /// The expected prefix is missing.
     NoPrefix(&'static str),
-    /// With another prefix, or with one where none is asked for.
-    Prefix {
-        /// What is asked for.
-        expected: Option<&'static str>,
-        /// What is there.
-        found: String,
-    },
-    /// With blanks or quotes that do not belong there.
+    /// Another prefix, or an unexpected one.
+    Prefix { expected: Option<&'static str>, found: String },
+    /// Extra spaces or quotes.
     Blanks,
-    /// So many hexadecimal digits in the place of 64.
+    /// This many hexadecimal digits instead of 64.
     Digits(usize),
-    /// A list that lacks this element.
+    /// A list without this element.
     NoElement(&'static str),
-    /// A list that has this element twice.
+    /// A list with this element twice.
     Twice(&'static str),
     /// Longer than any signature.
     TooLong,
-    /// Neither hexadecimal digits nor base64 of the right length.
+    /// Neither hexadecimal nor base64 of the right length.
     Unreadable,
 }
 
-/// What is wrong with a time.
+/// What is wrong with a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeFault {
-    /// Milliseconds in the place of seconds.
+    /// Milliseconds instead of seconds.
     Millis,
-    /// Micro- or nanoseconds in the place of seconds.
+    /// Micro- or nanoseconds instead of seconds.
     Finer,
-    /// A date.
     Date,
-    /// With a fraction.
+    /// A fractional number.
     Fraction,
-    /// No plain decimal number.
+    /// Not a plain decimal number.
     Number,
 }
 
-/// Who made a signature, and how.
+/// The secret that made a signature, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    /// Where the secret is from.
+pub struct SignedBy {
     pub origin: Origin,
-    /// Which secret.
     pub secret: Fingerprint,
-    /// In what it differs from what verification expects; nothing where it is as it should be.
-    pub departures: Vec<Departure>,
+    /// The deviations from what verification expects; empty if there are none.
+    pub deviations: Vec<Deviation>,
 }
 
-/// Where a secret is from.
+/// The origin of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The source has it.
-    ConfiguredDestination,
-    /// The source had it.
+    /// Configured for the source.
+    Configured,
+    /// Formerly configured for the source.
     Retired,
-    /// Somebody offers it.
+    /// Given for the diagnosis.
     Offered,
 }
 
-/// In what a signature differs from what verification expects.
+/// How a signature deviates from what verification expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Departure {
-    /// How it is written.
+pub enum Deviation {
     HeaderFormat(HeaderFormat),
-    /// The secret was used in another form.
     Secret(SecretForm),
-    /// Something else stood before the body.
+    /// Another text was signed before the body.
     Text(TextForm),
     /// The body was changed after it was signed.
     Body(BodyForm),
 }
 
-/// How a secret was used.
+/// The form in which a secret was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretForm {
-    /// With a line break at its end.
+    /// With a trailing line break.
     Newline,
-    /// With a blank around it.
+    /// With a leading or trailing space.
     Blanks,
     /// With quotes around it.
     Quoted,
     /// Without its prefix.
     WithoutPrefix,
-    /// With a prefix that it does not have.
+    /// With an extra prefix.
     WithPrefix,
-    /// Decoded, as base64.
     Base64Decoded,
-    /// Decoded, as hexadecimal digits.
     HexDecoded,
 }
 
-/// What was signed before the body.
+/// The text that was signed before the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextForm {
-    /// The time in milliseconds, where the header has seconds.
+    /// The timestamp in milliseconds, although the header has seconds.
     Millis,
-    /// The time in seconds, where the header has milliseconds.
+    /// The timestamp in seconds, although the header has milliseconds.
     Seconds,
-    /// Nothing: the body alone was signed.
+    /// Nothing: only the body was signed.
     BodyAlone,
-    /// What another form of the sender's signature asks for.
+    /// The text of another signature form of the sender.
     Other,
 }
 
-/// What happened to a body after it was signed.
+/// How a body was changed after it was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyForm {
-    /// A line break at its end was lost.
+    /// A trailing line break was lost.
     LostNewline,
-    /// White space at its ends was added.
+    /// White space was added around it.
     GainedBlanks,
     /// A byte order mark was lost.
     LostBom,
     /// A byte order mark was added.
     GainedBom,
-    /// Its line ends were changed.
+    /// Its line endings were changed.
     LineEnds,
-    /// It was read as JSON and written again; when it was signed it was written like this.
+    /// It was parsed and re-serialised as JSON; the style is that of the signed body.
     Rewritten(Style),
-    /// It was written as a JSON text once more.
+    /// It was encoded as a JSON string once more.
     EncodedTwice,
-    /// It was written as base64.
     Base64,
-    /// It was written as a form.
     FormEncoded,
-    /// It was read in a charset of one byte and written as UTF-8.
+    /// It was decoded with a single-byte charset and encoded as UTF-8 again.
     Mojibake,
-    /// It was written in a charset of one byte.
+    /// It was encoded in a single-byte charset.
     OneByteCharset,
-    /// Its characters were composed, or taken apart.
+    /// It was Unicode-normalised.
     Normalised,
-    /// It is not part of what was signed, or was empty then.
+    /// It is not part of the signed text, or was empty then.
     Unsigned,
 }
 
-/// Explains what `gate` makes of a request.
-pub fn explain(gate: &Verifier, case: &Case<'_>) -> Explanation {
-    let request = VerifyContext::new(gate, case.head, case.body, case.at);
-    let refusal = match gate.provider.verify(&request) {
+/// Explains the result of verifying a request.
+pub fn explain(verifier: &Verifier, case: &Case<'_>) -> Explanation {
+    let request = VerifyContext::new(verifier, case.head, case.body, case.at);
+    let refusal = match verifier.provider.verify(&request) {
         Ok(proof) => {
             let (finding, reason) = match proof.late {
-                Some(_) => (Finding::PastItsTime, Some(RefusalReason::TsStale)),
+                Some(_) => (Finding::TokenExpired, Some(RefusalReason::TsStale)),
                 None => (Finding::Verifies { skew: proof.skew }, None),
             };
-            let (origin, secret) = (Origin::ConfiguredDestination, proof.secret);
-            let made = Some(Made { origin, secret, departures: Vec::new() });
+            let (origin, secret) = (Origin::Configured, proof.secret);
+            let made = Some(SignedBy { origin, secret, deviations: Vec::new() });
             return Explanation { reason, finding, made, cut: false };
         }
         Err(refusal) => refusal,
     };
-    let (made, spelling, cut) = look(gate, case, &gate.provider.evidence(&request));
-    let finding = find(gate, case, &refusal, made.as_ref(), spelling);
+    let (made, format, cut) =
+        search_proofs(verifier, case, &verifier.provider.claimed_proofs(&request));
+    let finding = finding_of(verifier, case, &refusal, made.as_ref(), format);
     Explanation { reason: Some(refusal.kind()), finding, made, cut }
 }
 
-/// Looks for who made each piece of evidence. Where there are several, what is wrong with one of
-/// them counts.
-fn look(
-    gate: &Verifier,
+/// Searches for the secret behind each claimed proof. If one of several proofs is invalid, that one
+/// counts.
+fn search_proofs(
+    verifier: &Verifier,
     case: &Case<'_>,
-    evidence: &[ProofMethod],
-) -> (Option<Made>, Option<(&'static str, HeaderFormat)>, bool) {
-    let configured = gate.keys.secrets().map(|secret| (Origin::ConfiguredDestination, secret));
+    proofs: &[ProofMethod],
+) -> (Option<SignedBy>, Option<(&'static str, HeaderFormat)>, bool) {
+    let configured = verifier.keys.secrets().map(|secret| (Origin::Configured, secret));
     let retired = case.retired.iter().map(|secret| (Origin::Retired, secret));
     let offered = case.offered.iter().map(|secret| (Origin::Offered, secret));
     let secrets = configured.chain(retired).chain(offered).take(MAX_SECRETS).collect();
     let mut search = Search::new(case.head, case.body, secrets);
-    let (mut best, mut spelling, mut nobody) = (None::<Made>, None, false);
-    for piece in evidence {
-        match search.look(piece) {
-            Found::Made(made) => {
-                if best.as_ref().is_none_or(Made::is_as_asked) {
+    let (mut best, mut format, mut unmatched) = (None::<SignedBy>, None, false);
+    for proof in proofs {
+        match search.find(proof) {
+            Found::SignedBy(made) => {
+                if best.as_ref().is_none_or(SignedBy::is_conforming) {
                     best = Some(made);
                 }
             }
-            Found::Nobody(how) => {
-                if let (Some(how), ProofMethod::Signature(scheme), None) = (how, piece, &spelling) {
-                    spelling = Some((scheme.header, how));
+            Found::NoMatch(header_format) => {
+                if let (Some(header_format), ProofMethod::Signature(scheme), None) =
+                    (header_format, proof, &format)
+                {
+                    format = Some((scheme.header, header_format));
                 }
-                nobody |= !matches!(piece, ProofMethod::OtherForm(_));
+                unmatched |= !matches!(proof, ProofMethod::OtherForm(_));
             }
         }
     }
-    // One good piece of evidence does not speak for another, whoever made that.
-    let best = best.filter(|made| !nobody || !made.is_as_asked());
-    (best, spelling, search.cut)
+    // One valid proof does not make up for an invalid one.
+    let best = best.filter(|made| !unmatched || !made.is_conforming());
+    (best, format, search.cut)
 }
 
-impl Made {
-    /// Whether it would be accepted, if only it were fresh.
-    pub fn is_as_asked(&self) -> bool {
-        self.origin == Origin::ConfiguredDestination && self.departures.is_empty()
+impl SignedBy {
+    /// Whether it would be accepted if it were fresh.
+    pub fn is_conforming(&self) -> bool {
+        self.origin == Origin::Configured && self.deviations.is_empty()
     }
 }
 
-/// What a refusal comes to, given who made the signature.
-fn find(
-    gate: &Verifier,
+/// The finding for a refusal, given the secret that made the signature.
+fn finding_of(
+    verifier: &Verifier,
     case: &Case<'_>,
     refusal: &Refusal,
-    made: Option<&Made>,
-    spelling: Option<(&'static str, HeaderFormat)>,
+    made: Option<&SignedBy>,
+    format: Option<(&'static str, HeaderFormat)>,
 ) -> Finding {
-    let window = gate.window;
+    let window = verifier.window;
     match refusal {
         Refusal::UnknownSource => Finding::AnotherSource,
         Refusal::Missing(header) | Refusal::Malformed(header) => {
             if let Some(fault) = read::fault(case.head, header) {
                 return Finding::Header(header, fault);
             }
-            match (made, spelling) {
-                (Some(made), _) if !made.is_as_asked() => Finding::Departs,
-                (_, Some((of, spelling))) if of == *header => {
-                    Finding::HeaderFormat(header, spelling)
-                }
+            match (made, format) {
+                (Some(made), _) if !made.is_conforming() => Finding::InvalidSignature,
+                (_, Some((of, format))) if of == *header => Finding::HeaderFormat(header, format),
                 _ => Finding::Shape(header),
             }
         }
-        Refusal::TimestampMalformed => Finding::Timestamp(time_fault(gate, case)),
+        Refusal::TimestampMalformed => Finding::Timestamp(time_fault(verifier, case)),
         Refusal::Stale { seconds } => {
             Finding::Stale { beyond: *seconds, age: window.max_age.saturating_add(*seconds) }
         }
@@ -359,19 +339,21 @@ fn find(
         }
         Refusal::Ambiguous(header) => Finding::Character(header),
         Refusal::NotAllowed(what) => Finding::NotAllowed(what),
-        Refusal::Late(_) => Finding::PastItsTime,
+        Refusal::Late(_) => Finding::TokenExpired,
         Refusal::Mismatch => match made {
-            Some(made) if made.is_as_asked() => Finding::SomethingBeside,
-            Some(_) => Finding::Departs,
-            None => BodyFault::of(case.body).map_or(Finding::Nobody, Finding::Body),
+            Some(made) if made.is_conforming() => Finding::OtherCredential,
+            Some(_) => Finding::InvalidSignature,
+            None => BodyFault::of(case.body).map_or(Finding::NoMatch, Finding::Body),
         },
     }
 }
 
-/// What is wrong with the time of the scheme that the request claims.
-fn time_fault(gate: &Verifier, case: &Case<'_>) -> TimeFault {
-    let evidence = gate.provider.evidence(&VerifyContext::new(gate, case.head, case.body, case.at));
-    let mut schemes = evidence.iter().filter_map(|piece| match piece {
+/// What is wrong with the timestamp of the scheme that the request claims.
+fn time_fault(verifier: &Verifier, case: &Case<'_>) -> TimeFault {
+    let proofs = verifier
+        .provider
+        .claimed_proofs(&VerifyContext::new(verifier, case.head, case.body, case.at));
+    let mut schemes = proofs.iter().filter_map(|proof| match proof {
         ProofMethod::Signature(scheme) => Some(*scheme),
         _ => None,
     });

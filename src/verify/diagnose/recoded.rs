@@ -1,4 +1,4 @@
-//! Bodies that were written in another encoding on their way, undone.
+//! Reverses encodings that were applied to a body on the way.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::BodyForm;
 
-/// What the bytes 0x80 to 0x9f are in Windows-1252, where they are something else than in Latin-1.
+/// The characters of bytes 0x80 to 0x9f in Windows-1252, where it differs from Latin-1.
 const WINDOWS: [(char, u8); 27] = [
     ('€', 0x80),
     ('‚', 0x82),
@@ -38,7 +38,7 @@ const WINDOWS: [(char, u8); 27] = [
     ('Ÿ', 0x9f),
 ];
 
-/// The body as it was before it was encoded, the likeliest first.
+/// The possible bodies before encoding, the most likely first.
 pub(super) fn forms(body: &[u8]) -> Vec<(BodyForm, Vec<u8>)> {
     let mut forms = Vec::new();
     forms.extend(of_base64(body).map(|decoded| (BodyForm::Base64, decoded)));
@@ -61,13 +61,13 @@ pub(super) fn forms(body: &[u8]) -> Vec<(BodyForm, Vec<u8>)> {
 fn of_base64(body: &[u8]) -> Option<Vec<u8>> {
     let text = body.trim_ascii();
     let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
-    // Encoders of mail break lines.
+    // MIME encoders break lines.
     let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let engines = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
     engines.into_iter().find_map(|engine| engine.decode(&text).ok())
 }
 
-/// The whole body, and the value of its one field, such as `payload=`.
+/// The decoded body, and the value of its only field, such as `payload=`.
 fn of_form(body: &[u8]) -> Vec<Vec<u8>> {
     if !body.contains(&b'%') && !body.contains(&b'+') && !body.contains(&b'=') {
         return Vec::new();
@@ -86,7 +86,7 @@ fn of_form(body: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
-/// Text that was UTF-8, read as a charset of one byte and written as UTF-8 again.
+/// Reverses UTF-8 that was decoded with a single-byte charset and encoded as UTF-8 again.
 fn narrowed(text: &str) -> Option<Vec<u8>> {
     if text.is_ascii() {
         return None;
@@ -98,7 +98,7 @@ fn narrowed(text: &str) -> Option<Vec<u8>> {
     text.chars().map(byte).collect()
 }
 
-/// Text that was UTF-8 and came in a charset of one byte: Latin-1, or Windows-1252.
+/// Reverses UTF-8 that was converted to a single-byte charset: Latin-1 or Windows-1252.
 fn widened(body: &[u8], windows: bool) -> Vec<u8> {
     let character = |byte: &u8| {
         let known = WINDOWS.iter().find(|(_, known)| windows && known == byte);

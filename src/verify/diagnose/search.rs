@@ -1,34 +1,32 @@
-//! Looking for the secret, and the form of secret, text and body, that made a signature.
+//! Searches for the secret, and the form of secret, text and body, that made a signature.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::candidates;
 use super::read::{self, Reading};
-use super::{Departure, HeaderFormat, Made, Origin, TextForm};
+use super::{Deviation, HeaderFormat, Origin, SignedBy, TextForm};
 use crate::verify::{ProofMethod, RequestHead, Scheme, Secret};
 
-/// How many bytes are hashed at most, over all attempts. What is beyond it is not tried.
+/// The maximum number of bytes hashed over all attempts. Candidates beyond it are skipped.
 const MAX_HASHED: usize = 64 * 1024 * 1024;
 
-/// A search through what may have made a request's signatures.
+/// A search for what made a request's signatures.
 pub(super) struct Search<'a> {
     pub(super) head: &'a RequestHead,
     pub(super) body: &'a [u8],
     pub(super) secrets: Vec<(Origin, &'a Secret)>,
     hashed: usize,
-    /// Whether something was left out because of its size.
+    /// Whether candidates were skipped because of their size.
     pub(super) cut: bool,
 }
 
-/// What was found out about one piece of evidence.
+/// The result for one claimed proof.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A secret made it.
-    Made(Made),
-    /// It is spelled in a way that cannot be read, or nobody made it; if it is spelled otherwise
-    /// than asked for, how.
-    Nobody(Option<HeaderFormat>),
+    SignedBy(SignedBy),
+    /// The proof cannot be read, or no known secret made it; with the deviating format, if any.
+    NoMatch(Option<HeaderFormat>),
 }
 
 impl<'a> Search<'a> {
@@ -40,8 +38,8 @@ impl<'a> Search<'a> {
         Self { head, body, secrets, hashed: 0, cut: false }
     }
 
-    pub(super) fn look(&mut self, evidence: &ProofMethod) -> Found {
-        match evidence {
+    pub(super) fn find(&mut self, proof: &ProofMethod) -> Found {
+        match proof {
             ProofMethod::Signature(scheme) => self.signature(scheme, None),
             ProofMethod::OtherForm(scheme) => self.signature(scheme, Some(TextForm::Other)),
             ProofMethod::Token { signed, mac } => self.token(signed, *mac),
@@ -50,122 +48,126 @@ impl<'a> Search<'a> {
     }
 
     fn signature(&mut self, scheme: &Scheme, form: Option<TextForm>) -> Found {
-        let Reading { timestamp, macs, spelling } = read::read(scheme, self.head);
-        let nobody = Found::Nobody(spelling.clone());
+        let Reading { timestamp, macs, format } = read::read(scheme, self.head);
+        let no_match = Found::NoMatch(format.clone());
         let Some(before) = timestamp.and_then(|time| scheme.transcript(self.head, time).ok())
         else {
-            return nobody;
+            return no_match;
         };
         let (head, body) = (self.head, self.body);
-        let departures: Vec<Departure> = (spelling.map(Departure::HeaderFormat).into_iter())
-            .chain(form.map(Departure::Text))
+        let deviations: Vec<Deviation> = (format.map(Deviation::HeaderFormat).into_iter())
+            .chain(form.map(Deviation::Text))
             .collect();
-        let with = |last: Departure| departures.iter().cloned().chain([last]).collect();
+        let with = |last: Deviation| deviations.iter().cloned().chain([last]).collect();
 
-        if let Some(made) = self.as_they_are(&before, body, &macs, || departures.clone()) {
-            return Found::Made(made);
+        if let Some(made) = self.try_secrets(&before, body, &macs, || deviations.clone()) {
+            return Found::SignedBy(made);
         }
-        // The other form is one attempt of its own.
+        // For the other form only this one attempt is made.
         if form.is_some() || macs.is_empty() {
-            return nobody;
+            return no_match;
         }
         if let Some((form, time)) = other_time(timestamp.unwrap_or_default())
             && let Ok(before) = scheme.transcript(head, &time)
         {
-            let how = || with(Departure::Text(form));
-            if let Some(made) = self.as_they_are(&before, body, &macs, how) {
-                return Found::Made(made);
+            let describe = || with(Deviation::Text(form));
+            if let Some(made) = self.try_secrets(&before, body, &macs, describe) {
+                return Found::SignedBy(made);
             }
         }
-        let how = || with(Departure::Text(TextForm::BodyAlone));
-        if let Some(made) = self.as_they_are(&[], body, &macs, how) {
-            return Found::Made(made);
+        let describe = || with(Deviation::Text(TextForm::BodyAlone));
+        if let Some(made) = self.try_secrets(&[], body, &macs, describe) {
+            return Found::SignedBy(made);
         }
-        if let Some(made) = self.otherwise(&before, body, &macs, &departures) {
-            return Found::Made(made);
+        if let Some(made) = self.try_secret_forms(&before, body, &macs, &deviations) {
+            return Found::SignedBy(made);
         }
         for (form, body) in candidates::of_body(body) {
             if self.cut {
-                // Nothing more is hashed: it need not be written either.
+                // Nothing more is hashed, so further candidates need not be built.
                 break;
             }
-            let how = || with(Departure::Body(form));
-            if let Some(made) = self.as_they_are(&before, &body, &macs, how) {
-                return Found::Made(made);
+            let describe = || with(Deviation::Body(form));
+            if let Some(made) = self.try_secrets(&before, &body, &macs, describe) {
+                return Found::SignedBy(made);
             }
         }
-        nobody
+        no_match
     }
 
     fn token(&mut self, signed: &[u8], mac: [u8; 32]) -> Found {
         let made = self
-            .as_they_are(&[], signed, &[mac], Vec::new)
-            .or_else(|| self.otherwise(&[], signed, &[mac], &[]));
-        made.map_or(Found::Nobody(None), Found::Made)
+            .try_secrets(&[], signed, &[mac], Vec::new)
+            .or_else(|| self.try_secret_forms(&[], signed, &[mac], &[]));
+        made.map_or(Found::NoMatch(None), Found::SignedBy)
     }
 
     fn repeated(&self, value: &[u8]) -> Found {
-        let bare = value.strip_prefix(b"Bearer ");
+        let without_scheme = value.strip_prefix(b"Bearer ");
         for (origin, secret) in &self.secrets {
-            let made = |departures| {
-                Found::Made(Made { origin: *origin, secret: secret.fingerprint(), departures })
+            let made = |deviations| {
+                Found::SignedBy(SignedBy {
+                    origin: *origin,
+                    secret: secret.fingerprint(),
+                    deviations,
+                })
             };
             if secret.matches(value) {
                 return made(Vec::new());
             }
-            if bare.is_some_and(|bare| secret.matches(bare)) {
+            if without_scheme.is_some_and(|without_scheme| secret.matches(without_scheme)) {
                 let found = "Bearer ".to_owned();
-                let spelling = HeaderFormat::Prefix { expected: None, found };
-                return made(vec![Departure::HeaderFormat(spelling)]);
+                let format = HeaderFormat::Prefix { expected: None, found };
+                return made(vec![Deviation::HeaderFormat(format)]);
             }
             for (form, other) in candidates::of_secret(secret.expose()) {
                 if *other == value {
-                    return made(vec![Departure::Secret(form)]);
+                    return made(vec![Deviation::Secret(form)]);
                 }
             }
         }
-        Found::Nobody(None)
+        Found::NoMatch(None)
     }
 
-    /// With every secret as it is.
-    fn as_they_are(
+    /// Tries every secret in its configured form.
+    fn try_secrets(
         &mut self,
         before: &[&[u8]],
         body: &[u8],
         macs: &[[u8; 32]],
-        how: impl FnOnce() -> Vec<Departure>,
-    ) -> Option<Made> {
+        describe: impl FnOnce() -> Vec<Deviation>,
+    ) -> Option<SignedBy> {
         let mut found = None;
         for (origin, secret) in self.secrets.clone() {
-            if found.is_none() && self.made(secret.expose(), before, body, macs) {
+            if found.is_none() && self.verifies(secret.expose(), before, body, macs) {
                 found = Some((origin, secret.fingerprint()));
             }
         }
         let (origin, secret) = found?;
-        Some(Made { origin, secret, departures: how() })
+        Some(SignedBy { origin, secret, deviations: describe() })
     }
 
-    /// With every secret as others may use it.
-    fn otherwise(
+    /// Tries every secret in the forms that others may use.
+    fn try_secret_forms(
         &mut self,
         before: &[&[u8]],
         body: &[u8],
         macs: &[[u8; 32]],
-        departures: &[Departure],
-    ) -> Option<Made> {
+        deviations: &[Deviation],
+    ) -> Option<SignedBy> {
         for (origin, secret) in self.secrets.clone() {
             for (form, key) in candidates::of_secret(secret.expose()) {
-                if self.made(&key, before, body, macs) {
-                    let departures =
-                        departures.iter().cloned().chain([Departure::Secret(form)]).collect();
-                    return Some(Made { origin, secret: secret.fingerprint(), departures });
+                if self.verifies(&key, before, body, macs) {
+                    let deviations =
+                        deviations.iter().cloned().chain([Deviation::Secret(form)]).collect();
+                    return Some(SignedBy { origin, secret: secret.fingerprint(), deviations });
                 }
             }
         }
         None
     }
 
-    fn made(&mut self, key: &[u8], before: &[&[u8]], body: &[u8], macs: &[[u8; 32]]) -> bool {
+    fn verifies(&mut self, key: &[u8], before: &[&[u8]], body: &[u8], macs: &[[u8; 32]]) -> bool {
         if self.hashed > 0 && self.hashed.saturating_add(body.len()) > MAX_HASHED {
             self.cut = true;
             return false;
@@ -179,7 +181,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The same time in another unit, rounded.
+/// The timestamp in another unit, rounded.
 fn other_time(time: &str) -> Option<(TextForm, String)> {
     match time.len() {
         10 => Some((TextForm::Millis, format!("{time}000"))),

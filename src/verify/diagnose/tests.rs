@@ -12,7 +12,6 @@ const NOW: i64 = 1_763_640_000;
 const SECRET: &str = "whsec_c2VhbHBvc3QtZXhwbGFpbi10ZXN0";
 const OLD: &str = "an-older-secret-0123456789abcdef";
 const OTHER: &str = "a-stranger-secret-0123456789abcd";
-/// Made once: it takes time.
 static SERVICES: LazyLock<Services> = LazyLock::new(|| Services::bare().unwrap());
 const BODY: &str = "{\"b\":1.50,\"a\":[\"è/<\",null]}";
 
@@ -31,16 +30,16 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes()).unwrap()
 }
 
-/// A source, and what arrives at it.
+/// A source, and a request that arrives at it.
 struct Scene {
     entry: &'static Entry,
-    gate: Verifier,
+    verifier: Verifier,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Scene {
-    /// What the sender sends, signed with `key`.
+    /// The request as the sender sends it, signed with `key`.
     fn with(name: &str, key: &str, at: i64, body: &str) -> Self {
         let entry = provider(name).unwrap();
         let spec = SourceSpec {
@@ -62,8 +61,8 @@ impl Scene {
             headers: &[],
             body: body.as_bytes(),
         });
-        let gate = Verifier { provider, keys, window };
-        Self { entry, gate, headers, body: body.as_bytes().to_vec() }
+        let verifier = Verifier { provider, keys, window };
+        Self { entry, verifier, headers, body: body.as_bytes().to_vec() }
     }
 
     fn of(name: &str) -> Self {
@@ -73,7 +72,8 @@ impl Scene {
     fn head(&self) -> RequestHead {
         let mut head = RequestHead::default();
         for (name, value) in &self.headers {
-            if let Some(name) = self.gate.provider.headers().iter().find(|known| *known == name) {
+            if let Some(name) = self.verifier.provider.headers().iter().find(|known| *known == name)
+            {
                 head.headers.push(name, Bytes::from(value.clone()));
             }
         }
@@ -84,19 +84,19 @@ impl Scene {
         let (head, body) = (self.head(), Bytes::from(self.body.clone()));
         let (retired, offered) = ([secret(OLD)], []);
         let case = Case { retired: &retired, offered: &offered, head: &head, body: &body, at: NOW };
-        let explanation = explain(&self.gate, &case);
-        self.tells_no_signature(&explanation);
+        let explanation = explain(&self.verifier, &case);
+        self.assert_no_signature(&explanation);
         explanation
     }
 
-    /// Nothing of what is said is a part of a right signature or of a secret.
-    fn tells_no_signature(&self, explanation: &Explanation) {
-        let said = format!(
+    /// Asserts that the explanation contains no part of a valid signature or of a secret.
+    fn assert_no_signature(&self, explanation: &Explanation) {
+        let output = format!(
             "{explanation:?} {} {}",
             explanation.text(),
             explanation.hint().unwrap_or_default()
         );
-        let mut taboo = vec![SECRET.to_owned(), OLD.to_owned()];
+        let mut forbidden = vec![SECRET.to_owned(), OLD.to_owned()];
         for key in [SECRET, OLD] {
             let right = (self.entry.sign)(&Draft {
                 options: &options(self.entry.name),
@@ -106,11 +106,12 @@ impl Scene {
                 headers: &[],
                 body: &self.body,
             });
-            taboo.extend(right.into_iter().filter(|(name, _)| name.contains("sign")).map(|h| h.1));
+            forbidden
+                .extend(right.into_iter().filter(|(name, _)| name.contains("sign")).map(|h| h.1));
         }
-        for text in taboo {
+        for text in forbidden {
             for part in text.split(['=', ',']).filter(|part| part.len() > 16) {
-                assert!(!said.contains(part), "{said}");
+                assert!(!output.contains(part), "{output}");
             }
         }
     }
@@ -129,8 +130,8 @@ impl Scene {
         }
     }
 
-    /// Writes the digits of the signature in another way.
-    fn respell(&mut self, spell: impl Fn(&[u8]) -> String) {
+    /// Writes the digits of the signature in another format.
+    fn reformat(&mut self, spell: impl Fn(&[u8]) -> String) {
         self.change(self.signature(), |value| {
             let at = value.rfind(['=']).map_or(0, |at| at + 1);
             let (before, digits) = value.split_at(at);
@@ -144,7 +145,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn what_is_let_in_is_explained_as_holding() {
+fn accepted_request_verifies() {
     for name in names() {
         let explanation = Scene::with(name, SECRET, NOW - 3, BODY).explain();
         assert_eq!(explanation.finding, Finding::Verifies { skew: Some(3) }, "{name}");
@@ -154,7 +155,7 @@ fn what_is_let_in_is_explained_as_holding() {
 }
 
 #[test]
-fn what_is_too_old_or_from_the_future_says_by_how_much_and_whether_it_would_hold() {
+fn stale_or_future_request_names_distance_and_validity() {
     for name in names() {
         let explanation = Scene::with(name, SECRET, NOW - 420, BODY).explain();
         assert_eq!(explanation.finding, Finding::Stale { beyond: 120, age: 420 }, "{name}");
@@ -167,10 +168,10 @@ fn what_is_too_old_or_from_the_future_says_by_how_much_and_whether_it_would_hold
 }
 
 #[test]
-fn a_stranger_s_key_and_a_retired_one_are_told_apart() {
+fn unknown_and_retired_secrets_are_distinguished() {
     for name in names() {
         let explanation = Scene::with(name, OTHER, NOW, BODY).explain();
-        assert_eq!((explanation.finding, explanation.made), (Finding::Nobody, None), "{name}");
+        assert_eq!((explanation.finding, explanation.made), (Finding::NoMatch, None), "{name}");
         let explanation = Scene::with(name, OLD, NOW, BODY).explain();
         assert_eq!(explanation.kind().as_str(), "retired_secret", "{name}");
         let made = explanation.made.unwrap();
@@ -180,7 +181,7 @@ fn a_stranger_s_key_and_a_retired_one_are_told_apart() {
 }
 
 #[test]
-fn a_header_that_is_missing_doubled_or_empty_is_named() {
+fn missing_repeated_or_empty_header_is_named() {
     for name in names() {
         let mut scene = Scene::of(name);
         let signature = scene.signature();
@@ -191,8 +192,8 @@ fn a_header_that_is_missing_doubled_or_empty_is_named() {
         let first = scene.headers.iter().find(|(header, _)| header == signature).unwrap();
         let again = (first.0.clone(), first.1.replace('1', "2"));
         scene.headers.push(again);
-        let doubled = Finding::Header(signature, HeaderFault::Doubled);
-        assert_eq!(scene.explain().finding, doubled, "{name}");
+        let repeated = Finding::Header(signature, HeaderFault::Repeated);
+        assert_eq!(scene.explain().finding, repeated, "{name}");
         let mut scene = Scene::of(name);
         scene.headers.retain(|(header, _)| header != signature);
         let explanation = scene.explain();
@@ -201,41 +202,43 @@ fn a_header_that_is_missing_doubled_or_empty_is_named() {
 }
 
 #[test]
-fn a_signature_in_another_encoding_is_recognised() {
+fn signature_in_another_encoding_is_recognised() {
     type Spell = fn(&[u8]) -> String;
-    let spellings: [(Spell, HeaderFormat); 4] = [
+    let formats: [(Spell, HeaderFormat); 4] = [
         (|mac| STANDARD.encode(mac), HeaderFormat::Base64),
         (|mac| URL_SAFE_NO_PAD.encode(mac), HeaderFormat::Base64),
         (|mac| hex::encode(&mac[..20]), HeaderFormat::Digits(40)),
         (|_| "nonsense".into(), HeaderFormat::Unreadable),
     ];
     for name in names() {
-        for (spell, expected) in &spellings {
+        for (spell, expected) in &formats {
             let mut scene = Scene::of(name);
-            scene.respell(spell);
+            scene.reformat(spell);
             let explanation = scene.explain();
-            let spelling = match (&explanation.finding, &explanation.made) {
-                (Finding::HeaderFormat(_, spelling), None) => spelling.clone(),
-                (Finding::Departs, Some(Made { departures, .. })) => match departures.as_slice() {
-                    [Departure::HeaderFormat(spelling)] => spelling.clone(),
-                    other => panic!("{name}: {other:?}"),
-                },
+            let format = match (&explanation.finding, &explanation.made) {
+                (Finding::HeaderFormat(_, format), None) => format.clone(),
+                (Finding::InvalidSignature, Some(SignedBy { deviations, .. })) => {
+                    match deviations.as_slice() {
+                        [Deviation::HeaderFormat(format)] => format.clone(),
+                        other => panic!("{name}: {other:?}"),
+                    }
+                }
                 other => panic!("{name}: {other:?}"),
             };
-            let url_safe = spelling == HeaderFormat::Base64Url && *expected == HeaderFormat::Base64;
-            assert!(spelling == *expected || url_safe, "{name}: {spelling:?}");
+            let url_safe = format == HeaderFormat::Base64Url && *expected == HeaderFormat::Base64;
+            assert!(format == *expected || url_safe, "{name}: {format:?}");
             assert!(explanation.hint().is_some());
         }
     }
 }
 
 #[test]
-fn a_wrong_prefix_is_recognised() {
+fn wrong_prefix_is_recognised() {
     let mut scene = Scene::of("docora");
     scene.change("x-docora-signature", |value| value.replace("sha256=", ""));
     let explanation = scene.explain();
-    let departures = explanation.made.unwrap().departures;
-    assert_eq!(departures, [Departure::HeaderFormat(HeaderFormat::NoPrefix("sha256="))]);
+    let deviations = explanation.made.unwrap().deviations;
+    assert_eq!(deviations, [Deviation::HeaderFormat(HeaderFormat::NoPrefix("sha256="))]);
     scene.change("x-docora-signature", |value| format!("v1={value}"));
     let text = scene.explain().text();
     assert!(text.contains("begins with `v1=`, expected `sha256=`"), "{text}");
@@ -249,7 +252,7 @@ fn a_wrong_prefix_is_recognised() {
 }
 
 #[test]
-fn a_body_that_was_changed_on_its_way_is_recognised() {
+fn changed_body_is_recognised() {
     use BodyForm::{
         Base64, FormEncoded, GainedBlanks, GainedBom, LineEnds, LostNewline, Mojibake, Normalised,
         OneByteCharset, Rewritten,
@@ -286,8 +289,8 @@ fn a_body_that_was_changed_on_its_way_is_recognised() {
         for (signed, arrived) in [latin, windows] {
             let mut scene = Scene::with(name, SECRET, NOW, signed);
             scene.body = arrived.to_vec();
-            let made = scene.explain().made.expect("it is undone");
-            assert_eq!(made.departures, [Departure::Body(OneByteCharset)], "{name} {signed}");
+            let made = scene.explain().made.expect("the change is recognised");
+            assert_eq!(made.deviations, [Deviation::Body(OneByteCharset)], "{name} {signed}");
         }
     }
     for name in names() {
@@ -300,7 +303,7 @@ fn a_body_that_was_changed_on_its_way_is_recognised() {
                 "body_changed",
                 "{name} {form:?}: {explanation:?}"
             );
-            assert_eq!(explanation.made.unwrap().departures, [Departure::Body(*form)], "{name}");
+            assert_eq!(explanation.made.unwrap().deviations, [Deviation::Body(*form)], "{name}");
         }
     }
 }
@@ -310,7 +313,7 @@ fn urlencoded(text: &str) -> String {
 }
 
 #[test]
-fn a_body_of_which_something_is_lost_is_seen() {
+fn damaged_body_is_recognised() {
     for name in names() {
         for (arrived, word) in [
             (&b""[..], "body_empty"),
@@ -328,7 +331,7 @@ fn a_body_of_which_something_is_lost_is_seen() {
 }
 
 #[test]
-fn what_nobody_signed_is_not_helped_by_a_longer_max_age() {
+fn unsigned_stale_request_gets_no_max_age_hint() {
     for name in names() {
         let mut scene = Scene::with(name, "whsec_a_stranger_s_0123456789", NOW - 1_000, BODY);
         scene.body = BODY.as_bytes().to_vec();
@@ -340,7 +343,7 @@ fn what_nobody_signed_is_not_helped_by_a_longer_max_age() {
 }
 
 #[test]
-fn a_secret_that_is_used_in_another_form_is_recognised() {
+fn secret_in_another_form_is_recognised() {
     let bare = SECRET.strip_prefix("whsec_").unwrap();
     let decoded = STANDARD.decode(bare).unwrap();
     let cases: [(&[u8], SecretForm); 4] = [
@@ -354,17 +357,17 @@ fn a_secret_that_is_used_in_another_form_is_recognised() {
         let mac = mac(key, &[NOW.to_string().as_bytes(), b".", BODY.as_bytes()]);
         scene.change("x-docora-signature", |_| format!("sha256={mac}"));
         let made = scene.explain().made.unwrap();
-        assert_eq!(made.departures, [Departure::Secret(form)]);
+        assert_eq!(made.deviations, [Deviation::Secret(form)]);
     }
 }
 
 #[test]
-fn a_time_that_is_wrong_or_not_signed_is_recognised() {
+fn invalid_or_unsigned_timestamp_is_recognised() {
     let sign = |text: &str| format!("sha256={}", mac(SECRET.as_bytes(), &[text.as_bytes()]));
     let mut scene = Scene::of("docora");
     scene.change("x-docora-signature", |_| sign(&format!("{NOW}000.{BODY}")));
-    let departures = scene.explain().made.unwrap().departures;
-    assert_eq!(departures, [Departure::Text(TextForm::Millis)]);
+    let deviations = scene.explain().made.unwrap().deviations;
+    assert_eq!(deviations, [Deviation::Text(TextForm::Millis)]);
     scene.change("x-docora-timestamp", |_| format!("{NOW}000"));
     let explanation = scene.explain();
     assert_eq!(explanation.finding, Finding::Timestamp(TimeFault::Millis));
@@ -379,12 +382,12 @@ fn a_time_that_is_wrong_or_not_signed_is_recognised() {
     }
     let mut scene = Scene::of("docora");
     scene.change("x-docora-signature", |_| sign(BODY));
-    let departures = scene.explain().made.unwrap().departures;
-    assert_eq!(departures, [Departure::Text(TextForm::BodyAlone)]);
+    let deviations = scene.explain().made.unwrap().deviations;
+    assert_eq!(deviations, [Deviation::Text(TextForm::BodyAlone)]);
 }
 
 #[test]
-fn what_is_on_no_list_or_for_another_source_is_said_so() {
+fn unlisted_value_and_other_source_are_named() {
     let mut scene = Scene::of("bot");
     scene.change("x-service-name", |_| "stranger".into());
     assert_eq!(scene.explain().finding, Finding::NotAllowed("the service"));
@@ -394,7 +397,7 @@ fn what_is_on_no_list_or_for_another_source_is_said_so() {
 }
 
 #[test]
-fn a_large_body_is_not_tried_in_every_way() {
+fn large_body_is_not_tried_in_every_way() {
     let body = "x".repeat(20 << 20);
     let mut scene = Scene::with("stripe", OTHER, NOW, &body);
     scene.body.push(b'x');
@@ -402,7 +405,7 @@ fn a_large_body_is_not_tried_in_every_way() {
     assert!(explanation.cut && explanation.text().contains("not every possible change"));
 }
 
-/// The MAC of a text, as hexadecimal digits.
+/// The MAC of a text, in hexadecimal.
 fn mac(key: &[u8], parts: &[&[u8]]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
@@ -416,7 +419,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn an_accepted_request_is_explained_as_holding(body in "\\PC{0,60}", age in -300i64..=300) {
+    fn accepted_request_always_verifies(body in "\\PC{0,60}", age in -300i64..=300) {
         for name in names() {
             let explanation = Scene::with(name, SECRET, NOW - age, &body).explain();
             prop_assert_eq!(explanation.finding, Finding::Verifies { skew: Some(age) });
@@ -424,7 +427,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mutated_request_is_explained_and_never_holds_by_chance(
+    fn mutated_request_never_verifies_by_chance(
         place in 0usize..64, byte in any::<u8>(), header in 0usize..8, cut in 0usize..120,
     ) {
         for name in names() {

@@ -1,14 +1,14 @@
-//! What is wrong with JSON, for who can do something about it: which field, where in the whole body,
-//! and in words of JSON rather than of this program's types. Pure, and bounded.
+//! Describes what is wrong with JSON for the people who can fix it: which field, where in the whole
+//! body, in JSON terms rather than this program's types. Pure, and bounded.
 
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-/// The longest path that is named, in characters.
-const LONGEST: usize = 200;
+/// The maximum length of a path, in characters.
+const MAX_PATH_CHARS: usize = 200;
 
-/// What a parser asks for, and what that is called. The first that matches counts.
+/// What a parser expects, and its name in messages. The first match counts.
 const EXPECTED: &[(&str, &str)] = &[
     ("struct ", "an object"),
     ("internally tagged enum", "an object"),
@@ -31,7 +31,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("field identifier", "the name of a field"),
     ("an RFC3339-formatted", "a time such as 2026-11-20T12:00:00Z"),
 ];
-/// What serde says that it has found, and what that is called.
+/// What serde found, and its name in messages.
 const FOUND: &[(&str, &str)] = &[
     ("string ", "text"),
     ("character ", "text"),
@@ -46,7 +46,7 @@ const FOUND: &[(&str, &str)] = &[
     ("sequence", "a list"),
     ("byte array", "bytes"),
 ];
-/// What the parser says of text that is not JSON, and what that means.
+/// The parser's syntax errors, and their meaning.
 const SYNTAX: &[(&str, &str)] = &[
     ("EOF while parsing a list", "the body ends within a list"),
     ("EOF while parsing an object", "the body ends within an object"),
@@ -61,8 +61,7 @@ const SYNTAX: &[(&str, &str)] = &[
     ("number out of range", "a number is too large"),
 ];
 
-/// Says what is wrong with `json` where it should be a `T`. It stands at the path `at` of the body;
-/// empty for the whole body.
+/// Describes why `json`, at the path `at` of the body (empty for the whole body), is not a `T`.
 pub(super) fn describe<'de, T: Deserialize<'de>>(
     json: &'de [u8],
     error: &serde_json::Error,
@@ -70,9 +69,9 @@ pub(super) fn describe<'de, T: Deserialize<'de>>(
 ) -> String {
     let text = error.to_string();
     if error.classify() != Category::Data {
-        // Where it is not JSON, there is nothing but its raw text, and lines and columns are of that.
-        let known = SYNTAX.iter().find_map(|(said, means)| {
-            text.strip_prefix(said).map(|place| format!("{means}{place}"))
+        // Invalid JSON has only raw text, and line and column refer to that.
+        let known = SYNTAX.iter().find_map(|(pattern, meaning)| {
+            text.strip_prefix(pattern).map(|place| format!("{meaning}{place}"))
         });
         return known.unwrap_or(text);
     }
@@ -86,7 +85,7 @@ pub(super) fn describe<'de, T: Deserialize<'de>>(
     if path.is_empty() { fault } else { format!("{fault} at `{path}`") }
 }
 
-/// The message without its line and column: they are of raw text that nobody sees so.
+/// Removes line and column: they refer to raw text that nobody sees in that form.
 fn without_place(text: &str) -> &str {
     let Some((message, place)) = text.rsplit_once(" at line ") else { return text };
     let is_place = place.split(" column ").all(|part| part.bytes().all(|b| b.is_ascii_digit()));
@@ -97,33 +96,37 @@ fn missing(message: &str) -> Option<String> {
     message.strip_prefix("missing field ").map(|name| format!("{name} is missing"))
 }
 
-/// A struct is also read from a list, by position: one of another length says so.
+/// serde also reads a struct from a list, by position; a wrong length gives this message.
 fn list(message: &str) -> Option<String> {
     let is_list = message.starts_with("invalid length ") && message.contains(", expected struct ");
     is_list.then(|| "expected an object, found a list".to_owned())
 }
 
-/// `invalid type: string "x", expected i64`, and the like.
+/// `invalid type: string "x", expected i64`, and similar.
 fn mismatch(message: &str) -> Option<String> {
     let (kind, rest) = message.split_once(": ")?;
     if !matches!(kind, "invalid type" | "invalid value") {
         return None;
     }
     let (found, expected) = rest.rsplit_once(", expected ")?;
-    let found = FOUND.iter().find(|(said, _)| found.starts_with(said)).map(|(_, means)| *means);
+    let found =
+        FOUND.iter().find(|(pattern, _)| found.starts_with(pattern)).map(|(_, meaning)| *meaning);
     let fits = if kind == "invalid value" { " that does not fit" } else { "" };
-    Some(format!("expected {}, found {}{fits}", wanted(expected), found.unwrap_or("another value")))
+    Some(format!(
+        "expected {}, found {}{fits}",
+        expected_name(expected),
+        found.unwrap_or("another value")
+    ))
 }
 
-/// What serde says of a word that it does not know: that was found as a value, and stands in
-/// quotes.
+/// The unknown variant is a value of the body, so it is quoted.
 fn variant(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown variant `")?;
     let (found, expected) = rest.split_once("`, expected ")?;
     Some(format!("expected {expected}, found {found:?}"))
 }
 
-fn wanted(expected: &str) -> String {
+fn expected_name(expected: &str) -> String {
     let width = |prefix: char| {
         let size = expected.strip_prefix(prefix)?;
         (size == "size" || size.bytes().all(|byte| byte.is_ascii_digit())).then_some(())
@@ -137,16 +140,16 @@ fn wanted(expected: &str) -> String {
     if width('f').is_some() {
         return "a number".to_owned();
     }
-    let known = EXPECTED.iter().find(|(said, _)| expected.starts_with(said));
-    known.map_or_else(|| expected.to_owned(), |(_, means)| (*means).to_owned())
+    let known = EXPECTED.iter().find(|(pattern, _)| expected.starts_with(pattern));
+    known.map_or_else(|| expected.to_owned(), |(_, meaning)| (*meaning).to_owned())
 }
 
-/// Where in the body it is, as a JSON pointer.
+/// The location in the body, as a JSON pointer.
 fn path<'de, T: Deserialize<'de>>(json: &'de [u8], at: &str) -> String {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let read: Result<T, _> = serde_path_to_error::deserialize(&mut reader);
     let inner = read.err().map(|error| pointer(error.path())).unwrap_or_default();
-    let whole: String = format!("{at}{inner}").chars().take(LONGEST).collect();
+    let whole: String = format!("{at}{inner}").chars().take(MAX_PATH_CHARS).collect();
     whole
 }
 
@@ -156,12 +159,12 @@ fn pointer(path: &Path) -> String {
         let part = match segment {
             Segment::Seq { index } => index.to_string(),
             Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            // What stands between is not in the body.
+            // Enum variants are not part of the path in the body.
             Segment::Enum { .. } => continue,
             Segment::Unknown => break,
         };
         pointer.push('/');
-        // A name in a body may hold anything.
+        // A field name may contain any character.
         pointer
             .extend(part.chars().map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c }));
     }
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only the reading is of interest")]
+    #[expect(dead_code, reason = "only deserialization is tested")]
     struct Shape {
         id: String,
         data: Option<Data>,
@@ -182,13 +185,13 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only the reading is of interest")]
+    #[expect(dead_code, reason = "only deserialization is tested")]
     struct Data {
         object: Object,
     }
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only the reading is of interest")]
+    #[expect(dead_code, reason = "only deserialization is tested")]
     struct Object {
         amount: i64,
         details_submitted: bool,
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_says_which_field_and_where_and_in_words_of_json() {
+    fn fault_names_the_field_and_its_path_in_json_terms() {
         for (json, says) in [
             ("{}", "`id` is missing"),
             (
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_says_where_in_the_text_it_ends_to_be_some() {
+    fn invalid_json_is_located_by_line_and_column() {
         for (json, says) in [
             ("{\"id\":\n x}", "expected a value at line 2 column "),
             ("{\"id\":\"x\"", "the body ends within an object at line 1 column "),
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inner_object_is_named_by_its_place_in_the_body() {
+    fn inner_object_is_located_in_the_whole_body() {
         let json = r#"{"amount":"12"}"#;
         let error = serde_json::from_str::<Object>(json).unwrap_err();
         let says = describe::<Object>(json.as_bytes(), &error, "/data/object");

@@ -23,7 +23,7 @@ fn secret() -> Secret {
     Secret::new("a-secret-of-good-length").unwrap()
 }
 
-fn good() -> String {
+fn valid() -> String {
     hex::encode(secret().sign(&[b"1700000000.", b"body"]))
 }
 
@@ -41,8 +41,8 @@ fn check(scheme: &Scheme, head: &RequestHead) -> Result<Proof, Refusal> {
 }
 
 #[test]
-fn a_right_signature_of_either_case_is_accepted() {
-    for digits in [good(), good().to_uppercase()] {
+fn valid_signature_of_either_case_is_accepted() {
+    for digits in [valid(), valid().to_uppercase()] {
         let head =
             head(&[("x-signature", &format!("sha256={digits}")), ("x-timestamp", "1700000000")]);
         assert_eq!(check(&STAMPED, &head).unwrap().skew, Some(0));
@@ -50,21 +50,21 @@ fn a_right_signature_of_either_case_is_accepted() {
 }
 
 #[test]
-fn anything_but_one_whole_signature_is_refused() {
-    let good = good();
+fn incomplete_or_malformed_signature_is_rejected() {
+    let valid = valid();
     for bad in [
         String::new(),
         "sha256=".into(),
-        good.clone(),
-        format!("SHA256={good}"),
-        format!("sha256=sha256={good}"),
-        format!("xsha256={good}"),
-        format!("sha256= {good}"),
-        format!("sha256={}", &good.split_at(2).0),
-        format!("sha256={}", &good.split_at(62).0),
-        format!("sha256={good}00"),
-        format!("sha256={good},sha256={}", "0".repeat(64)),
-        format!("sha256=0x{}", &good.split_at(2).1),
+        valid.clone(),
+        format!("SHA256={valid}"),
+        format!("sha256=sha256={valid}"),
+        format!("xsha256={valid}"),
+        format!("sha256= {valid}"),
+        format!("sha256={}", &valid.split_at(2).0),
+        format!("sha256={}", &valid.split_at(62).0),
+        format!("sha256={valid}00"),
+        format!("sha256={valid},sha256={}", "0".repeat(64)),
+        format!("sha256=0x{}", &valid.split_at(2).1),
     ] {
         let head = head(&[("x-signature", &bad), ("x-timestamp", "1700000000")]);
         assert!(matches!(check(&STAMPED, &head), Err(Refusal::Malformed(_))), "{bad}");
@@ -72,10 +72,10 @@ fn anything_but_one_whole_signature_is_refused() {
 }
 
 #[test]
-fn one_wrong_digit_anywhere_is_a_mismatch() {
-    let good = good();
+fn one_wrong_digit_is_a_mismatch() {
+    let valid = valid();
     for place in 0..64 {
-        let mut digits = good.clone().into_bytes();
+        let mut digits = valid.clone().into_bytes();
         digits[place] = if digits[place] == b'0' { b'1' } else { b'0' };
         let digits = String::from_utf8(digits).unwrap();
         let head =
@@ -85,8 +85,8 @@ fn one_wrong_digit_anywhere_is_a_mismatch() {
 }
 
 #[test]
-fn a_header_that_was_repeated_or_decorated_on_its_way_counts_once() {
-    let value = format!("sha256={}", good());
+fn repeated_or_decorated_header_counts_once() {
+    let value = format!("sha256={}", valid());
     for lines in [
         vec![value.clone(), value.clone()],
         vec![format!("{value}, {value}")],
@@ -103,12 +103,12 @@ fn a_header_that_was_repeated_or_decorated_on_its_way_counts_once() {
 }
 
 #[test]
-fn a_header_with_two_values_that_differ_is_refused_even_when_one_is_right() {
-    let good = format!("sha256={}", good());
+fn differing_header_values_are_rejected_even_if_one_is_valid() {
+    let valid = format!("sha256={}", valid());
     let other = format!("sha256={}", "0".repeat(64));
     for (signatures, times) in [
-        (vec![good.as_str(), other.as_str()], vec!["1700000000"]),
-        (vec![good.as_str()], vec!["1700000000", "1700000001"]),
+        (vec![valid.as_str(), other.as_str()], vec!["1700000000"]),
+        (vec![valid.as_str()], vec!["1700000000", "1700000001"]),
     ] {
         let signatures = signatures.into_iter().map(|value| ("x-signature", value));
         let times = times.into_iter().map(|value| ("x-timestamp", value));
@@ -118,19 +118,19 @@ fn a_header_with_two_values_that_differ_is_refused_even_when_one_is_right() {
 }
 
 #[test]
-fn a_list_is_read_from_several_lines_with_blanks_quotes_and_empty_elements() {
-    let good = good();
+fn list_may_span_lines_with_spaces_quotes_and_empty_elements() {
+    let valid = valid();
     let noise = "0".repeat(64);
     for lines in [
-        vec![format!("t=1700000000, v1={good}")],
-        vec![format!("t=1700000000,\tv1={good},")],
-        vec![format!("t=1700000000,,v1={good}")],
-        vec![format!("\"t=1700000000,v1={good}\"")],
-        vec![format!("t=\"1700000000\",v1=\"{good}\"")],
-        vec!["t=1700000000".to_owned(), format!("v1={good}")],
-        vec![format!("t=1700000000,v1={good}"), format!("t=1700000000,v1={good}")],
-        vec![format!("t=1700000000,v1={noise}"), format!("t=1700000000,v1={good}")],
-        vec![format!("t=1700000000,v1={good}, t=1700000000,v1={good}")],
+        vec![format!("t=1700000000, v1={valid}")],
+        vec![format!("t=1700000000,\tv1={valid},")],
+        vec![format!("t=1700000000,,v1={valid}")],
+        vec![format!("\"t=1700000000,v1={valid}\"")],
+        vec![format!("t=\"1700000000\",v1=\"{valid}\"")],
+        vec!["t=1700000000".to_owned(), format!("v1={valid}")],
+        vec![format!("t=1700000000,v1={valid}"), format!("t=1700000000,v1={valid}")],
+        vec![format!("t=1700000000,v1={noise}"), format!("t=1700000000,v1={valid}")],
+        vec![format!("t=1700000000,v1={valid}, t=1700000000,v1={valid}")],
     ] {
         let mut head = RequestHead::default();
         for line in &lines {
@@ -141,13 +141,13 @@ fn a_list_is_read_from_several_lines_with_blanks_quotes_and_empty_elements() {
 }
 
 #[test]
-fn a_list_is_taken_in_any_order_with_unknown_and_bad_elements_between() {
-    let good = good();
+fn list_may_have_any_order_and_unknown_or_malformed_elements() {
+    let valid = valid();
     let noise = "0".repeat(64);
     for value in [
-        format!("t=1700000000,v1={good}"),
-        format!("v1={good},t=1700000000"),
-        format!("t=1700000000,v1={noise},v1=short,v0={noise},v1={good}"),
+        format!("t=1700000000,v1={valid}"),
+        format!("v1={valid},t=1700000000"),
+        format!("t=1700000000,v1={noise},v1=short,v0={noise},v1={valid}"),
     ] {
         let head = head(&[("x-signature", &value)]);
         assert!(check(&LISTED, &head).is_ok(), "{value}");
@@ -155,17 +155,17 @@ fn a_list_is_taken_in_any_order_with_unknown_and_bad_elements_between() {
 }
 
 #[test]
-fn a_list_without_its_parts_is_refused() {
-    let good = good();
+fn list_without_required_parts_is_rejected() {
+    let valid = valid();
     for (value, reason) in [
-        (format!("t=1700000000,v0={good}"), "sig_missing"),
+        (format!("t=1700000000,v0={valid}"), "sig_missing"),
         ("t=1700000000".into(), "sig_missing"),
-        (format!("v1={good}"), "sig_malformed"),
-        (format!("t=1700000000,t=1700000001,v1={good}"), "sig_malformed"),
+        (format!("v1={valid}"), "sig_malformed"),
+        (format!("t=1700000000,t=1700000001,v1={valid}"), "sig_malformed"),
         ("t=1700000000,v1=1234567890".into(), "sig_malformed"),
         ("t=1700000000,v1=".into(), "sig_malformed"),
-        (format!("t=Infinity,v1={good}"), "ts_malformed"),
-        (format!("t=NaN,v1={good}"), "ts_malformed"),
+        (format!("t=Infinity,v1={valid}"), "ts_malformed"),
+        (format!("t=NaN,v1={valid}"), "ts_malformed"),
         (
             (0..17).fold("t=1700000000".to_owned(), |value, n| format!("{value},v1={n:064x}")),
             "sig_malformed",
@@ -177,15 +177,15 @@ fn a_list_without_its_parts_is_refused() {
 }
 
 #[test]
-fn the_time_is_part_of_what_is_signed() {
+fn timestamp_is_part_of_the_signed_text() {
     let head =
-        head(&[("x-signature", &format!("sha256={}", good())), ("x-timestamp", "1700000001")]);
+        head(&[("x-signature", &format!("sha256={}", valid())), ("x-timestamp", "1700000001")]);
     assert!(matches!(check(&STAMPED, &head), Err(Refusal::Mismatch)));
 }
 
 proptest! {
     #[test]
-    fn no_header_bytes_whatever_reach_a_panic_or_a_proof(
+    fn arbitrary_headers_neither_panic_nor_prove(
         signature in proptest::collection::vec(any::<u8>(), 0..200),
         timestamp in proptest::collection::vec(any::<u8>(), 0..20),
     ) {

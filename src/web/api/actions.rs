@@ -29,7 +29,6 @@ use crate::web::denial::Denial;
 #[openapi(components(schemas(ActionResult, ReasonBody)))]
 struct Schemas;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.described(document);
     for action in ACTIONS {
@@ -170,7 +169,6 @@ fn operation(action: &Action) -> OperationBuilder {
         .security(SecurityRequirement::new("bearer", [action.scope.as_str()]))
 }
 
-/// The schema of an id.
 fn id(kind: IdKind) -> ObjectBuilder {
     let id = ObjectBuilder::new().schema_type(Type::String);
     match kind {
@@ -185,7 +183,6 @@ fn id(kind: IdKind) -> ObjectBuilder {
     }
 }
 
-/// The schema of a body.
 fn body(option: Option<ActionOption>) -> RefOr<Schema> {
     let Some(option) = option else {
         return RefOr::Ref(Ref::from_schema_name(ReasonBody::name()));
@@ -207,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_has_a_reason_and_the_option_of_its_action() {
+    fn body_has_the_reason_and_option_of_its_action() {
         let read = |text: &str| serde_json::from_str::<ActionBody>(text);
         let replay = ACTIONS.iter().find(|action| action.operation == "replayDeadLetter").unwrap();
         let discard = ACTIONS.iter().find(|one| one.operation == "discardDeadLetter").unwrap();

@@ -1,5 +1,3 @@
-//! Alerts.
-
 use actix_web::web;
 use serde::Deserialize;
 use utoipa::OpenApi;
@@ -13,14 +11,12 @@ use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 
-/// The path.
 const PATH: &str = "/api/v1/alerts";
 
 #[derive(OpenApi)]
 #[openapi(paths(list))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new(PATH).ask(list));

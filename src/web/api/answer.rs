@@ -10,7 +10,6 @@ use super::cursor::{self, List, Place};
 use super::query::Limit;
 pub(super) use crate::admin::Page;
 
-/// A resource with an `ETag`.
 pub(super) struct WithEtag<T>(pub(super) T);
 
 /// As [`WithEtag`], but the field `at`, the time of the request, does not affect the tag.
@@ -22,11 +21,9 @@ pub(super) struct ListPage<T>(pub(super) Page<T>);
 /// A page with additional fields and a link to the next.
 pub(super) struct Linked<T> {
     pub(super) page: T,
-    /// The cursor of the next page.
     pub(super) next: Option<String>,
 }
 
-/// The result of a change.
 pub(super) struct Done<T>(pub(super) T);
 
 /// Builds a page from rows queried with [`Limit::and_one`]: the extra row shows that there is a
@@ -109,7 +106,7 @@ fn answer(
     request: &HttpRequest,
     link: Option<String>,
 ) -> HttpResponse {
-    let has_it = has_it(request, tag);
+    let has_it = matches_etag(request, tag);
     let mut response = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((header::ETAG, format!("{weak}{tag}")));
     if let Some(link) = link {
@@ -122,7 +119,7 @@ fn answer(
 }
 
 /// Whether `If-None-Match` matches: any of a list of tags, weak or strong, or `*`.
-fn has_it(request: &HttpRequest, tag: &str) -> bool {
+fn matches_etag(request: &HttpRequest, tag: &str) -> bool {
     let values = request.headers().get_all(header::IF_NONE_MATCH);
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
         let one = one.trim();

@@ -19,7 +19,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, create))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/api-keys").get(list).post(Repeat::Secret, create));

@@ -18,7 +18,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, verify))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/audit").ask(list));

@@ -16,11 +16,9 @@ pub(super) use crate::admin::{Reason, Whole};
 use crate::verify::parse;
 use crate::web::denial::Denial;
 
-/// The largest body, in bytes.
 pub(super) const LIMIT: usize = 256 * 1024;
 /// The largest body of a call that contains a payload, in bytes.
 pub(super) const LARGEST: usize = 2 * 1024 * 1024;
-/// The timeout for the body.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A JSON body of at most `MAX` bytes, as `T`.
@@ -52,13 +50,11 @@ pub(super) struct ReasonBody {
 }
 
 impl ReasonBody {
-    /// The reason.
     pub(super) fn reason(&self) -> &Reason {
         &self.reason
     }
 }
 
-/// Whether the content type of the request is JSON.
 fn is_json(request: &HttpRequest) -> bool {
     let mut types = request.headers().get_all(header::CONTENT_TYPE);
     let (Some(value), None) = (types.next(), types.next()) else { return false };
@@ -66,7 +62,6 @@ fn is_json(request: &HttpRequest) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
-/// Reads the body as received.
 pub(super) async fn read(
     request: &HttpRequest,
     mut payload: web::Payload,

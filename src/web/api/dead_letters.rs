@@ -1,5 +1,3 @@
-//! Dead letters.
-
 use std::time::Duration;
 
 use actix_web::web;
@@ -21,7 +19,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/dead-letters").ask(list));
@@ -84,7 +81,8 @@ async fn list(
     Query(asked): Query<Asked>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<Delivery>, Denial> {
-    let before = asked.cursor.as_deref().map(|text| cursor::read(DEAD_LETTERS, text)).transpose()?;
+    let before =
+        asked.cursor.as_deref().map(|text| cursor::read(DEAD_LETTERS, text)).transpose()?;
     let (limit, after) = (asked.limit, asked.after.map(|Number(id)| id));
     let selection = Selection::Matching(asked.filter());
     if after.is_some() {

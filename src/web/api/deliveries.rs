@@ -1,5 +1,3 @@
-//! Deliveries.
-
 use actix_web::web;
 use utoipa::OpenApi;
 
@@ -14,7 +12,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(show))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/deliveries/{delivery}").get(show));

@@ -17,7 +17,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(edit, preview))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // An edited dead letter is resolved, so a repeat is a conflict.

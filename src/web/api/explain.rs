@@ -19,7 +19,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(explain))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // It changes nothing.

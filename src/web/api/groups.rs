@@ -17,7 +17,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, show))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/groups").ask(list));

@@ -18,9 +18,7 @@ use crate::store::IdempotencyClaim;
 use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
 
-/// The request header.
 pub(super) const KEY: &str = "idempotency-key";
-/// The response header.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Executes a change, at most once per idempotency key.
@@ -40,14 +38,13 @@ pub(super) async fn idempotent(
         admin.idempotency_keys.claim(&caller, &key, &[method, path, query, &body], act).await;
     let claimed = match claim.map_err(Denial::from)? {
         IdempotencyState::New(claimed) => claimed,
-        IdempotencyState::Known(claim) => return Ok(request.into_response(again(claim)?)),
+        IdempotencyState::Known(claim) => return Ok(request.into_response(replay_response(claim)?)),
     };
     request.set_payload(Payload::from(body.freeze()));
     let answered = next.call(request).await?;
     settle(&admin, claimed, act, answered).await
 }
 
-/// The idempotency key of a request.
 pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
     let mut keys = request.headers().get_all(KEY);
     let Some(key) = keys.next() else { return Ok(None) };
@@ -63,9 +60,9 @@ pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
 }
 
 /// The response to a repeated request.
-fn again(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
+fn replay_response(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
     match claim {
-        IdempotencyClaim::Answered { status, body: Some(body) } => {
+        IdempotencyClaim::Completed { status, body: Some(body) } => {
             let status = StatusCode::from_u16(status).map_err(|_| Denial::Internal)?;
             let mut response = HttpResponse::build(status);
             response.insert_header((REPLAYED, "true"));
@@ -75,10 +72,10 @@ fn again(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
                 response.insert_header((header::CONTENT_TYPE, "application/json")).body(body)
             })
         }
-        IdempotencyClaim::Answered { body: None, .. } => Err(Denial::AnswerNotKept),
+        IdempotencyClaim::Completed { body: None, .. } => Err(Denial::AnswerNotKept),
         IdempotencyClaim::Reused => Err(Denial::KeyReused),
         IdempotencyClaim::Unknown => Err(Denial::OutcomeUnknown),
-        IdempotencyClaim::Taken(_) | IdempotencyClaim::AtWork => Err(Denial::InProgress),
+        IdempotencyClaim::Claimed(_) | IdempotencyClaim::InProgress => Err(Denial::InProgress),
     }
 }
 

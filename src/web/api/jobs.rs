@@ -18,7 +18,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(plan, preview, list, show))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // Planning twice creates two plans.

@@ -8,12 +8,10 @@ use governor::{DefaultKeyedRateLimiter, Quota as Allowance};
 use crate::admin::Caller;
 use crate::web::denial::Denial;
 
-/// A rate limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Quota {
     /// Requests per second.
     pub per_second: NonZeroU32,
-    /// Burst.
     pub burst: NonZeroU32,
 }
 
@@ -36,7 +34,6 @@ pub(in crate::web) enum Rate {
 type Key = (String, Option<String>);
 
 impl Limits {
-    /// Creates the limiters.
     pub fn new(reads: Quota, changes: Quota) -> Self {
         let limiter = |quota: Quota| {
             let allowance = Allowance::per_second(quota.per_second).allow_burst(quota.burst);
@@ -53,7 +50,6 @@ impl Limits {
         }
     }
 
-    /// Counts a request.
     pub(in crate::web) fn check(&self, caller: &Caller, rate: Rate) -> Result<(), Denial> {
         let limiter = match rate {
             Rate::Reads => &self.reads,

@@ -11,7 +11,6 @@ use crate::web::caller::AuthenticatedCaller;
 #[openapi(paths(show))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/me").get(show));

@@ -20,10 +20,8 @@ use crate::web::denial::Denial;
 
 /// The timeout of a request, up to the head of its response.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The header with the request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Handles a request.
 pub(super) async fn api_middleware(
     rate: Rate,
     request: ServiceRequest,

@@ -14,7 +14,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(show))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/overview").get(show));

@@ -31,9 +31,7 @@ use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
 use crate::web::receive::RequestIds;
 
-/// The path of the endpoints.
 const PATH: &str = "/api/v1/{provider}/{resource}";
-/// The timeout of a call.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The mounted endpoints by provider, resource and source.
@@ -57,7 +55,6 @@ struct Addressed {
 }
 
 impl Apis {
-    /// An empty set.
     pub fn new(clock: SharedClock, requests: RequestIds) -> Self {
         Self { by_path: HashMap::new(), clock, requests }
     }
@@ -75,7 +72,6 @@ impl Apis {
         mounted.push(Mounted { source, tenant, secret, api });
     }
 
-    /// The generator of request ids.
     pub(super) fn requests(&self) -> &RequestIds {
         &self.requests
     }
@@ -91,12 +87,10 @@ impl Apis {
     }
 }
 
-/// Adds the route of the endpoints.
 pub(super) fn mount(routes: &mut Routes) {
     routes.add(Endpoint::new(PATH).call(call));
 }
 
-/// Handles one call.
 async fn call(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     request: HttpRequest,

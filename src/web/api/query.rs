@@ -15,11 +15,9 @@ pub(super) use crate::admin::Name;
 use crate::web::denial::Denial;
 
 /// The longest query, in bytes; a search text may be percent-encoded.
-const MAX: usize = 8 * 1024;
-/// The maximum page size.
-const MOST: u32 = 200;
-/// The default page size.
-const USUAL: u32 = 50;
+const MAX_QUERY: usize = 8 * 1024;
+const MAX_LIMIT: u32 = 200;
+const DEFAULT_LIMIT: u32 = 50;
 
 /// The query, as `T`, which must deny unknown fields.
 pub(in crate::web) struct Query<T>(pub(in crate::web) T);
@@ -34,7 +32,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<Query<T>, Denial> {
-    if text.len() > MAX {
+    if text.len() > MAX_QUERY {
         return Err(Denial::Malformed("query string longer than 8 KiB".into()));
     }
     match web::Query::<T>::from_query(text) {
@@ -62,7 +60,6 @@ impl Limit {
         self.0
     }
 
-    /// The page size.
     pub(super) fn most(self) -> usize {
         self.0 as usize
     }
@@ -70,7 +67,7 @@ impl Limit {
 
 impl Default for Limit {
     fn default() -> Self {
-        Self(USUAL)
+        Self(DEFAULT_LIMIT)
     }
 }
 
@@ -78,7 +75,7 @@ impl TryFrom<String> for Limit {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let limit = whole(&text).filter(|limit| (1..=u64::from(MOST)).contains(limit));
+        let limit = decimal(&text).filter(|limit| (1..=u64::from(MAX_LIMIT)).contains(limit));
         let limit = limit.and_then(|limit| u32::try_from(limit).ok());
         limit.map(Self).ok_or("invalid `limit`: expected a number from 1 to 200")
     }
@@ -93,7 +90,7 @@ impl TryFrom<String> for Number {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let id = whole(&text).and_then(|id| i64::try_from(id).ok()).filter(|id| *id >= 1);
+        let id = decimal(&text).and_then(|id| i64::try_from(id).ok()).filter(|id| *id >= 1);
         id.map(Self).ok_or("invalid id: expected a number from 1")
     }
 }
@@ -161,13 +158,13 @@ impl TryFrom<String> for Seconds {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let seconds = whole(&text).filter(|seconds| *seconds <= Age::LONGEST);
+        let seconds = decimal(&text).filter(|seconds| *seconds <= Age::MAX);
         seconds.map(Self).ok_or("invalid age: expected a number of seconds from 0 to 3155760000")
     }
 }
 
 /// A number in canonical decimal form.
-fn whole(text: &str) -> Option<u64> {
+fn decimal(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
 }

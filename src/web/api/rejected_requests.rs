@@ -21,7 +21,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, plan, show, explanation))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/rejected-requests").ask(list));
@@ -61,7 +60,8 @@ async fn list(
     Query(query): Query<RejectedRequestQuery>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<RejectedRequest>, Denial> {
-    let before = query.cursor.as_deref().map(|text| cursor::read(REJECTED_REQUESTS, text)).transpose()?;
+    let before =
+        query.cursor.as_deref().map(|text| cursor::read(REJECTED_REQUESTS, text)).transpose()?;
     let (source, limit) = (query.source.map(|Name(name)| name), query.limit);
     let rows =
         admin.rejected_requests.list(&caller, source.as_deref(), before, limit.and_one()).await?;

@@ -16,7 +16,6 @@ use super::{BASE, idempotency};
 use crate::admin::Repeat;
 use crate::web::denial::Denial;
 
-/// All registered routes.
 #[derive(Default)]
 pub(in crate::web) struct Routes {
     all: Vec<Endpoint>,
@@ -31,7 +30,6 @@ pub(in crate::web) struct Endpoint {
 }
 
 impl Routes {
-    /// Adds a path.
     pub(in crate::web) fn add(&mut self, at: Endpoint) {
         self.all.push(at);
     }
@@ -41,7 +39,6 @@ impl Routes {
         self.described(D::openapi);
     }
 
-    /// Adds an `OpenAPI` document.
     pub(super) fn described(&mut self, document: fn() -> OpenApi) {
         self.documents.push(document);
     }
@@ -66,7 +63,6 @@ impl Routes {
         config.service(scope.default_service(middleware(nothing, Rate::Reads)));
     }
 
-    /// Every method and path.
     #[cfg(test)]
     pub(super) fn list(&self) -> Vec<String> {
         let each = |at: &Endpoint| -> Vec<String> {

@@ -17,7 +17,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, invite, sessions, end_session))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/users").get(list).post(Repeat::Secret, invite));
@@ -119,7 +118,6 @@ async fn end_session(
 }
 
 impl Called {
-    /// The name.
     pub(super) fn get(self) -> String {
         self.0
     }

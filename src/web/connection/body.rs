@@ -16,11 +16,10 @@ use super::progress::{Fault, Progress};
 
 /// The payload as read by actix. It is kept until the request is answered, whether read or not:
 /// only then does actix close the connection of a request with an incomplete body.
-type Whole = Rc<RefCell<Payload>>;
+type SharedPayload = Rc<RefCell<Payload>>;
 
-/// The body of a request.
 pub(super) struct RequestBody {
-    whole: Whole,
+    payload: SharedPayload,
     progress: Rc<Progress>,
 }
 
@@ -31,7 +30,7 @@ impl Stream for RequestBody {
         if let Some(fault) = self.progress.fault() {
             return Poll::Ready(Some(Err(error_of(fault))));
         }
-        let polled = self.whole.borrow_mut().poll_next_unpin(cx);
+        let polled = self.payload.borrow_mut().poll_next_unpin(cx);
         match &polled {
             Poll::Ready(Some(Ok(piece))) => self.progress.body_arrived(piece.len()),
             Poll::Ready(Some(Err(_))) => {}
@@ -63,12 +62,12 @@ fn error_of(fault: Fault) -> PayloadError {
 }
 
 /// A request in progress; dropping it marks the request as answered.
-pub(super) struct Answering {
+pub(super) struct RequestGuard {
     progress: Rc<Progress>,
-    body: Option<Whole>,
+    body: Option<SharedPayload>,
 }
 
-impl Answering {
+impl RequestGuard {
     /// Starts a request with this body; returns the wrapped body for the handler.
     pub(super) fn begin(progress: &Rc<Progress>, body: Payload) -> (Self, Payload) {
         if matches!(body, Payload::None) {
@@ -76,10 +75,10 @@ impl Answering {
             return (Self { progress: Rc::clone(progress), body: None }, body);
         }
         progress.begin(true);
-        let whole = Rc::new(RefCell::new(body));
-        let answering = Self { progress: Rc::clone(progress), body: Some(Rc::clone(&whole)) };
-        let body = RequestBody { whole, progress: Rc::clone(progress) };
-        (answering, Payload::Stream { payload: Box::pin(body) })
+        let payload = Rc::new(RefCell::new(body));
+        let guard = Self { progress: Rc::clone(progress), body: Some(Rc::clone(&payload)) };
+        let body = RequestBody { payload, progress: Rc::clone(progress) };
+        (guard, Payload::Stream { payload: Box::pin(body) })
     }
 
     /// The response is a stream with its own end conditions.
@@ -88,13 +87,13 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         // The body is not read any further: check whether it has arrived completely.
-        if let Some(whole) = &self.body {
+        if let Some(payload) = &self.body {
             let cx = &mut Context::from_waker(Waker::noop());
-            let mut whole = whole.borrow_mut();
-            while let Poll::Ready(piece) = whole.poll_next_unpin(cx) {
+            let mut payload = payload.borrow_mut();
+            while let Poll::Ready(piece) = payload.poll_next_unpin(cx) {
                 if !matches!(piece, Some(Ok(_))) {
                     if piece.is_none() {
                         self.progress.body_ended();
@@ -107,13 +106,12 @@ impl Drop for Answering {
     }
 }
 
-/// A response body.
 pub(super) struct AnswerBody {
     pub(super) body: BoxBody,
     /// Whether this is a `HEAD` response, which needs only the size.
     pub(super) is_of_head: bool,
     /// Dropped with the body, once it is written.
-    pub(super) _answering: Option<Answering>,
+    pub(super) _guard: Option<RequestGuard>,
 }
 
 impl MessageBody for AnswerBody {

@@ -5,17 +5,16 @@
 /// The bytes actix writes.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// The state for the current request.
 #[derive(Debug, Default)]
 pub(super) struct Interim {
     /// The client expects it, and actix will write it next.
     expected: bool,
     /// The body is being read.
-    wanted: bool,
+    body_is_read: bool,
     /// The request was answered without reading the body: it is never sent.
-    in_vain: bool,
+    is_obsolete: bool,
     /// The delayed part.
-    kept: &'static [u8],
+    withheld: &'static [u8],
 }
 
 impl Interim {
@@ -26,40 +25,41 @@ impl Interim {
 
     /// A request has started.
     pub(super) fn begin(&mut self) {
-        self.wanted = false;
+        self.body_is_read = false;
     }
 
     /// Its body is being read.
-    pub(super) fn want(&mut self) {
-        self.wanted = true;
+    pub(super) fn body_read(&mut self) {
+        self.body_is_read = true;
     }
 
     /// It is answered. Actix may not have written the interim response yet: it writes it together
     /// with an immediate response.
-    pub(super) fn forget(&mut self) {
-        let in_vain = self.expected && (self.in_vain || !self.wanted);
-        *self = Self { expected: in_vain, in_vain, ..Self::default() };
+    pub(super) fn answered(&mut self) {
+        let is_obsolete = self.expected && (self.is_obsolete || !self.body_is_read);
+        *self = Self { expected: is_obsolete, is_obsolete, ..Self::default() };
     }
 
     /// How many of the bytes about to be written are withheld.
-    pub(super) fn keep_back(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(super) fn withhold(&mut self, bytes: &[u8]) -> Option<usize> {
         let expected = std::mem::take(&mut self.expected);
-        let in_vain = std::mem::take(&mut self.in_vain);
-        let keeps = expected && (in_vain || !self.wanted) && bytes.starts_with(CONTINUE);
-        if keeps && !in_vain {
-            self.kept = CONTINUE;
+        let is_obsolete = std::mem::take(&mut self.is_obsolete);
+        let withholds =
+            expected && (is_obsolete || !self.body_is_read) && bytes.starts_with(CONTINUE);
+        if withholds && !is_obsolete {
+            self.withheld = CONTINUE;
         }
-        keeps.then_some(CONTINUE.len())
+        withholds.then_some(CONTINUE.len())
     }
 
     /// The withheld bytes that are now due.
     pub(super) fn due(&self) -> Option<&'static [u8]> {
-        (self.wanted && !self.kept.is_empty()).then_some(self.kept)
+        (self.body_is_read && !self.withheld.is_empty()).then_some(self.withheld)
     }
 
     /// Records the number of bytes sent.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.kept = self.kept.get(bytes..).unwrap_or_default();
+        self.withheld = self.withheld.get(bytes..).unwrap_or_default();
     }
 }
 
@@ -70,12 +70,12 @@ mod tests {
     #[test]
     fn interim_response_is_sent_once_the_body_is_read() {
         let mut interim = Interim::default();
-        assert_eq!(interim.keep_back(CONTINUE), None, "not expected: these are other bytes");
+        assert_eq!(interim.withhold(CONTINUE), None, "not expected: these are other bytes");
         interim.expect();
         interim.begin();
-        assert_eq!(interim.keep_back(CONTINUE), Some(25));
+        assert_eq!(interim.withhold(CONTINUE), Some(25));
         assert_eq!(interim.due(), None);
-        interim.want();
+        interim.body_read();
         assert_eq!(interim.due(), Some(CONTINUE));
         interim.sent(20);
         assert_eq!(interim.due(), Some(&CONTINUE[20..]));
@@ -88,14 +88,14 @@ mod tests {
         let mut interim = Interim::default();
         interim.expect();
         interim.begin();
-        interim.want();
-        assert_eq!(interim.keep_back(CONTINUE), None);
-        interim.forget();
+        interim.body_read();
+        assert_eq!(interim.withhold(CONTINUE), None);
+        interim.answered();
         interim.expect();
         interim.begin();
-        assert_eq!(interim.keep_back(&[CONTINUE, b"HTTP/1.1 413".as_slice()].concat()), Some(25));
-        interim.forget();
-        interim.want();
+        assert_eq!(interim.withhold(&[CONTINUE, b"HTTP/1.1 413".as_slice()].concat()), Some(25));
+        interim.answered();
+        interim.body_read();
         assert_eq!(interim.due(), None);
     }
 
@@ -104,12 +104,12 @@ mod tests {
         let mut interim = Interim::default();
         interim.expect();
         interim.begin();
-        interim.forget();
+        interim.answered();
         let both = [CONTINUE, b"HTTP/1.1 413".as_slice()].concat();
-        assert_eq!(interim.keep_back(&both), Some(25));
-        assert_eq!(interim.keep_back(&both[25..]), None);
+        assert_eq!(interim.withhold(&both), Some(25));
+        assert_eq!(interim.withhold(&both[25..]), None);
         interim.begin();
-        interim.want();
+        interim.body_read();
         assert_eq!(interim.due(), None, "it belonged to another request");
     }
 }

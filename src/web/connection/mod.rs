@@ -32,7 +32,7 @@ use tokio::net::TcpStream;
 
 pub(super) use body::is_too_slow;
 use progress::Progress;
-use request::Begun;
+use request::RequestInProgress;
 pub use settings::{Bounds, Settings};
 use socket::Socket;
 use table::Connections;
@@ -94,7 +94,7 @@ where
             if settings.keep_alive.is_zero() { KeepAlive::Disabled } else { KeepAlive::Os };
         let application = map_config(factory(), |()| AppConfig::default());
         let application = apply_fn_factory(application, move |mut request: Request, service| {
-            let begun = Begun::of(&mut request, head);
+            let begun = RequestInProgress::of(&mut request, head);
             let answered = Service::call(service, request);
             async move { Ok(begun.answer(answered.await)) }
         });
@@ -123,8 +123,8 @@ where
             // A connection without a peer address is already closed.
             let ip = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
             let admitted = match connections.admit(ip.to_canonical()) {
-                Ok(seat) => {
-                    let progress = Rc::new(Progress::new(Arc::clone(&settings), seat));
+                Ok(slot) => {
+                    let progress = Rc::new(Progress::new(Arc::clone(&settings), slot));
                     let socket = Socket::new(stream, Rc::clone(&progress));
                     Some((http.call((socket, Protocol::Http1, address)), progress))
                 }
@@ -136,7 +136,7 @@ where
             let settings = Arc::clone(&settings);
             async move {
                 if let Some((dispatcher, progress)) = admitted {
-                    watch::over(dispatcher, progress, &settings).await;
+                    watch::run(dispatcher, progress, &settings).await;
                 }
                 Ok(())
             }

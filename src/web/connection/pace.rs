@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The minimum rate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slowest {
     /// Bytes per second.
@@ -27,7 +26,6 @@ impl Pace {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// Stops waiting.
     pub(super) fn stop(&mut self, now: Instant) {
         if let Some(since) = self.waiting_since.take() {
             self.behind += now.saturating_duration_since(since);
@@ -37,6 +35,14 @@ impl Pace {
     /// The client has moved `bytes`.
     pub(super) fn moved(&mut self, now: Instant, bytes: usize, slowest: Slowest) {
         self.stop(now);
+        self.earn(bytes, slowest);
+    }
+
+    /// The client has moved `bytes` without a wait.
+    pub(super) fn earn(&mut self, bytes: usize, slowest: Slowest) {
+        if self.behind.is_zero() {
+            return;
+        }
         let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(slowest.rate.get());
         let earned = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.behind = self.behind.saturating_sub(earned);

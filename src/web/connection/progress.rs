@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::interim::Interim;
 use super::pace::Pace;
-use super::table::{Doing, Seat};
+use super::table::{Activity, Slot};
 
 /// The maximum framing bytes of a body, in addition to [`FRAMING_PER_BYTE`] per body byte.
 /// Read-ahead counts too.
@@ -29,13 +29,11 @@ pub(super) const LINGER: Duration = Duration::from_secs(5);
 pub(super) enum Late {
     /// The request head is incomplete.
     Head,
-    /// No request arrived.
     Idle,
     /// The request body arrives too slowly.
     Body,
     /// The client does not read the response.
     Answer,
-    /// The connection should be closed.
     Closing,
 }
 
@@ -48,7 +46,6 @@ pub(super) enum Fault {
     Framing,
 }
 
-/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Waiting for a request head.
@@ -62,7 +59,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Facts {
+struct State {
     phase: Phase,
     /// Whether a head has begun to arrive.
     head_begun: bool,
@@ -70,7 +67,6 @@ struct Facts {
     answer: Pace,
     /// The rate at which the client sends the body.
     body: Pace,
-    /// Whether the body is complete.
     body_done: bool,
     fault: Option<Fault>,
     reader: Option<Waker>,
@@ -79,27 +75,24 @@ struct Facts {
     body_bytes: u64,
     /// Bytes read since the body was complete.
     ahead: u64,
-    /// The waker of a paused reader.
-    held_back: Option<Waker>,
+    paused_reader: Option<Waker>,
     /// Whether the response is a stream with its own end conditions.
     is_stream: bool,
     socket: Option<TcpStream>,
 }
 
-/// The progress of one connection.
 #[derive(Debug)]
 pub(super) struct Progress {
     settings: Arc<Settings>,
-    seat: Seat,
-    facts: RefCell<Facts>,
+    slot: Slot,
+    state: RefCell<State>,
     interim: RefCell<Interim>,
     was_reset: Cell<bool>,
 }
 
 impl Progress {
-    /// Creates it for a new connection.
-    pub(super) fn new(settings: Arc<Settings>, seat: Seat) -> Self {
-        let facts = Facts {
+    pub(super) fn new(settings: Arc<Settings>, slot: Slot) -> Self {
+        let state = State {
             phase: Phase::Head { since: Instant::now() },
             head_begun: false,
             answer: Pace::default(),
@@ -110,60 +103,59 @@ impl Progress {
             wire: 0,
             body_bytes: 0,
             ahead: 0,
-            held_back: None,
+            paused_reader: None,
             is_stream: false,
             socket: None,
         };
         let progress = Self {
             settings,
-            seat,
-            facts: RefCell::new(facts),
+            slot,
+            state: RefCell::new(state),
             interim: RefCell::default(),
             was_reset: Cell::default(),
         };
-        progress.tell();
+        progress.report_activity(&progress.state());
         progress
     }
 
-    /// Its entry in the connection table.
-    pub(super) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(super) fn slot(&self) -> &Slot {
+        &self.slot
     }
 
-    fn facts(&self) -> RefMut<'_, Facts> {
-        self.facts.borrow_mut()
+    fn state(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
     }
 
     /// Updates the state and the entry in the connection table.
-    fn change(&self, change: impl FnOnce(&mut Facts, Instant)) {
-        change(&mut self.facts(), Instant::now());
-        self.tell();
+    fn change(&self, change: impl FnOnce(&mut State, Instant)) {
+        let mut state = self.state();
+        change(&mut state, Instant::now());
+        self.report_activity(&state);
     }
 
-    fn tell(&self) {
-        let facts = self.facts();
-        let stalled = facts.answer.waiting_since().or(facts.body.waiting_since());
-        let (doing, since) = match (facts.phase, stalled) {
-            (Phase::Closing { since }, _) => (Doing::Closing, since),
-            (Phase::Head { since }, _) => (Doing::Head, since),
-            (_, Some(since)) => (Doing::Stalled, since),
-            (Phase::Idle { since }, None) => (Doing::Idle, since),
-            (Phase::Busy, None) => (Doing::Work, Instant::now()),
+    fn report_activity(&self, state: &State) {
+        let stalled = state.answer.waiting_since().or(state.body.waiting_since());
+        let (activity, since) = match (state.phase, stalled) {
+            (Phase::Closing { since }, _) => (Activity::Closing, since),
+            (Phase::Head { since }, _) => (Activity::Head, since),
+            (_, Some(since)) => (Activity::Stalled, since),
+            (Phase::Idle { since }, None) => (Activity::Idle, since),
+            (Phase::Busy, None) => return self.slot.set_working(),
         };
-        self.seat.tell(doing, since);
+        self.slot.set_activity(activity, since);
     }
 
     /// The next deadline.
     pub(super) fn deadline(&self) -> Option<(Instant, Late)> {
-        let facts = self.facts();
+        let state = self.state();
         let slowest = self.settings.slowest;
-        let answer = facts.answer.late_at(slowest).filter(|_| !facts.is_stream);
-        let next = match facts.phase {
+        let answer = state.answer.late_at(slowest).filter(|_| !state.is_stream);
+        let next = match state.phase {
             Phase::Head { since } => Some((since + self.settings.head_deadline, Late::Head)),
             Phase::Idle { since } => Some((since + self.settings.keep_alive, Late::Idle)),
             Phase::Closing { since } => Some((since + LINGER, Late::Closing)),
-            Phase::Busy if facts.fault.is_some() => None,
-            Phase::Busy => facts.body.late_at(slowest).map(|at| (at, Late::Body)),
+            Phase::Busy if state.fault.is_some() => None,
+            Phase::Busy => state.body.late_at(slowest).map(|at| (at, Late::Body)),
         };
         let answer = answer.map(|at| (at, Late::Answer));
         answer.into_iter().chain(next).min_by_key(|(at, _)| *at)
@@ -176,38 +168,38 @@ impl Progress {
         if bytes.is_empty() {
             return;
         }
-        self.change(|facts, now| {
+        self.change(|state, now| {
             let count = bytes.len() as u64;
-            facts.wire += count;
+            state.wire += count;
             // Some clients send an empty line after a body.
             let blank = bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
-            match facts.phase {
-                Phase::Idle { .. } if !blank => facts.phase = Phase::Head { since: now },
-                Phase::Busy if facts.body_done => facts.ahead += count,
+            match state.phase {
+                Phase::Idle { .. } if !blank => state.phase = Phase::Head { since: now },
+                Phase::Busy if state.body_done => state.ahead += count,
                 Phase::Busy
-                    if facts.wire > FRAMING + FRAMING_PER_BYTE * facts.body_bytes
-                        && facts.fault.is_none() =>
+                    if state.wire > FRAMING + FRAMING_PER_BYTE * state.body_bytes
+                        && state.fault.is_none() =>
                 {
-                    facts.fail(Fault::Framing);
+                    state.fail(Fault::Framing);
                 }
                 _ => {}
             }
-            facts.head_begun |= !blank && matches!(facts.phase, Phase::Head { .. });
+            state.head_begun |= !blank && matches!(state.phase, Phase::Head { .. });
         });
     }
 
     /// Whether reading should pause: for the body of a rejected request, or for pipelined requests
     /// while one is being answered or responses are not read.
-    pub(super) fn holds_back(&self, cx: &Context<'_>) -> bool {
-        let mut facts = self.facts();
-        let enough = match facts.phase {
-            Phase::Busy if !facts.body_done => facts.fault.is_some(),
-            _ if facts.answer.waiting_since().is_some() => true,
-            Phase::Busy => facts.ahead > READ_AHEAD,
+    pub(super) fn pauses_reading(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.state();
+        let enough = match state.phase {
+            Phase::Busy if !state.body_done => state.fault.is_some(),
+            _ if state.answer.waiting_since().is_some() => true,
+            Phase::Busy => state.ahead > READ_AHEAD,
             _ => false,
         };
         if enough {
-            facts.held_back = Some(cx.waker().clone());
+            state.paused_reader = Some(cx.waker().clone());
         }
         enough
     }
@@ -224,33 +216,32 @@ impl Progress {
 
     /// The client does not read the written bytes.
     pub(super) fn write_blocked(&self) {
-        self.change(|facts, now| facts.answer.wait(now));
+        self.change(|state, now| state.answer.wait(now));
     }
 
     /// The client has read this many bytes.
     pub(super) fn written(&self, bytes: usize) {
         let slowest = self.settings.slowest;
-        if self.facts().answer.waiting_since().is_some() {
-            self.change(|facts, now| {
-                facts.answer.moved(now, bytes, slowest);
-                facts.read_on();
+        if self.state().answer.waiting_since().is_some() {
+            self.change(|state, now| {
+                state.answer.moved(now, bytes, slowest);
+                state.resume_reading();
             });
         } else {
-            self.facts().answer.moved(Instant::now(), bytes, slowest);
+            self.state().answer.earn(bytes, slowest);
         }
     }
 
     /// Keeps the socket for the shutdown.
     pub(super) fn park(&self, socket: Option<TcpStream>) {
-        self.facts().socket = socket;
+        self.state().socket = socket;
     }
 
     /// The socket, once it is released.
     pub(super) fn unpark(&self) -> Option<TcpStream> {
-        self.facts().socket.take()
+        self.state().socket.take()
     }
 
-    /// `100 Continue`.
     pub(super) fn interim(&self) -> RefMut<'_, Interim> {
         self.interim.borrow_mut()
     }
@@ -259,107 +250,106 @@ impl Progress {
 
     /// A request has started.
     pub(super) fn begin(&self, has_body: bool) {
-        self.change(|facts, _| {
-            facts.phase = Phase::Busy;
-            facts.head_begun = false;
-            facts.body = Pace::default();
-            facts.body_done = !has_body;
-            (facts.fault, facts.reader) = (None, None);
-            (facts.wire, facts.body_bytes, facts.ahead) = (0, 0, 0);
+        self.change(|state, _| {
+            state.phase = Phase::Busy;
+            state.head_begun = false;
+            state.body = Pace::default();
+            state.body_done = !has_body;
+            (state.fault, state.reader) = (None, None);
+            (state.wire, state.body_bytes, state.ahead) = (0, 0, 0);
         });
         self.interim().begin();
     }
 
     /// Its response is a stream with its own end conditions.
     pub(super) fn streams(&self) {
-        self.facts().is_stream = true;
+        self.state().is_stream = true;
     }
 
     /// It is answered.
     pub(super) fn end(&self) {
-        self.change(|facts, now| {
-            facts.phase = if facts.body_done {
+        self.change(|state, now| {
+            state.phase = if state.body_done {
                 Phase::Idle { since: now }
             } else {
                 Phase::Closing { since: now }
             };
-            facts.body.stop(now);
-            if std::mem::take(&mut facts.is_stream) && facts.answer.waiting_since().is_some() {
-                facts.answer = Pace::default();
-                facts.answer.wait(now);
+            state.body.stop(now);
+            if std::mem::take(&mut state.is_stream) && state.answer.waiting_since().is_some() {
+                state.answer = Pace::default();
+                state.answer.wait(now);
             }
-            facts.read_on();
+            state.resume_reading();
         });
-        self.interim().forget();
+        self.interim().answered();
     }
 
     /// Why the reading of the body was aborted, if it was.
     pub(super) fn fault(&self) -> Option<Fault> {
-        self.facts().fault
+        self.state().fault
     }
 
     /// The handler waits for more of the body.
     pub(super) fn body_waits(&self, waker: &Waker) {
-        self.change(|facts, now| {
-            facts.body.wait(now);
-            facts.reader = Some(waker.clone());
+        self.change(|state, now| {
+            state.body.wait(now);
+            state.reader = Some(waker.clone());
         });
-        self.interim().want();
+        self.interim().body_read();
     }
 
     /// More of the body has arrived.
     pub(super) fn body_arrived(&self, bytes: usize) {
         let slowest = self.settings.slowest;
-        self.change(|facts, now| {
-            facts.body.moved(now, bytes, slowest);
-            facts.body_bytes += bytes as u64;
+        self.change(|state, now| {
+            state.body.moved(now, bytes, slowest);
+            state.body_bytes += bytes as u64;
         });
     }
 
-    /// The body is complete.
     pub(super) fn body_ended(&self) {
-        self.change(|facts, now| {
-            facts.body.stop(now);
-            facts.body_done = true;
+        self.change(|state, now| {
+            state.body.stop(now);
+            state.body_done = true;
         });
     }
 
     /// The body is no longer read.
     pub(super) fn body_left(&self) {
-        self.change(|facts, now| {
-            facts.body.stop(now);
-            facts.reader = None;
+        self.change(|state, now| {
+            state.body.stop(now);
+            state.reader = None;
         });
     }
 
     /// Aborts the body as too slow.
-    pub(super) fn give_body_up(&self) {
-        self.change(|facts, _| facts.fail(Fault::Slow));
+    pub(super) fn abort_body(&self) {
+        self.change(|state, _| state.fail(Fault::Slow));
     }
 
     // Used by the shutdown.
 
     /// Whether an incomplete head was received.
-    pub(super) fn has_half_a_head(&self) -> bool {
-        let facts = self.facts();
-        facts.head_begun && matches!(facts.phase, Phase::Head { .. })
+    pub(super) fn has_partial_head(&self) -> bool {
+        let state = self.state();
+        state.head_begun && matches!(state.phase, Phase::Head { .. })
     }
 
     /// Whether the client may still be sending an unread body.
     pub(super) fn is_closing(&self) -> bool {
-        matches!(self.facts().phase, Phase::Closing { .. })
+        matches!(self.state().phase, Phase::Closing { .. })
     }
 
     /// Evicts the connection. Returns whether it can be closed immediately; a request whose body is
     /// stalled is answered first, and a request in progress is completed.
-    pub(super) fn yields(&self) -> bool {
-        let facts = self.facts();
-        let (phase, answer) = (facts.phase, facts.answer.waiting_since());
-        let waits = facts.body.waiting_since().is_some() && facts.fault.is_none();
-        drop(facts);
+    pub(super) fn evict(&self) -> bool {
+        let state = self.state();
+        let (phase, answer) = (state.phase, state.answer.waiting_since());
+        let waits = state.body.waiting_since().is_some() && state.fault.is_none();
+        drop(state);
         if phase == Phase::Busy && answer.is_none() {
             if waits {
-                self.give_body_up();
+                self.abort_body();
             }
             return false;
         }
@@ -367,14 +357,14 @@ impl Progress {
     }
 
     /// The connection closes and only lingers for the client.
-    pub(super) fn lingers(&self) {
-        self.change(|facts, now| facts.phase = Phase::Closing { since: now });
+    pub(super) fn set_lingering(&self) {
+        self.change(|state, now| state.phase = Phase::Closing { since: now });
     }
 }
 
-impl Facts {
-    fn read_on(&mut self) {
-        if let Some(waker) = self.held_back.take() {
+impl State {
+    fn resume_reading(&mut self) {
+        if let Some(waker) = self.paused_reader.take() {
             waker.wake();
         }
     }

@@ -9,16 +9,15 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::header;
 
 use super::Head;
-use super::body::{AnswerBody, Answering};
+use super::body::{AnswerBody, RequestGuard};
 use super::progress::Progress;
 
-/// A request in progress.
-pub(super) struct Begun {
+pub(super) struct RequestInProgress {
     is_of_head: bool,
-    answering: Option<Answering>,
+    guard: Option<RequestGuard>,
 }
 
-impl Begun {
+impl RequestInProgress {
     /// Starts a request and wraps it for the application.
     pub(super) fn of(request: &mut Request, head: Head) -> Self {
         let is_of_head = request.method() == Method::HEAD;
@@ -26,18 +25,18 @@ impl Begun {
             request.head_mut().method = Method::GET;
         }
         let progress = request.conn_data::<Rc<Progress>>().cloned();
-        let answering = progress.map(|progress| {
+        let guard = progress.map(|progress| {
             let headers = request.headers();
             if headers.contains_key(header::X_FORWARDED_FOR)
                 || headers.contains_key(header::FORWARDED)
             {
-                progress.seat().forwards();
+                progress.slot().mark_forwarding();
             }
-            let (answering, body) = Answering::begin(&progress, request.take_payload());
+            let (guard, body) = RequestGuard::begin(&progress, request.take_payload());
             *request.payload() = body;
-            answering
+            guard
         });
-        Self { is_of_head, answering }
+        Self { is_of_head, guard }
     }
 
     /// The application's response, tracked until it is written.
@@ -54,10 +53,10 @@ impl Begun {
         };
         let kind = response.headers().get(header::CONTENT_TYPE);
         let is_stream = kind.is_some_and(|kind| kind == "text/event-stream");
-        if let Some(answering) = self.answering.as_ref().filter(|_| is_stream) {
-            answering.streams();
+        if let Some(guard) = self.guard.as_ref().filter(|_| is_stream) {
+            guard.streams();
         }
-        let Self { is_of_head, answering } = self;
-        response.map_body(|_, body| AnswerBody { body, is_of_head, _answering: answering })
+        let Self { is_of_head, guard } = self;
+        response.map_body(|_, body| AnswerBody { body, is_of_head, _guard: guard })
     }
 }

@@ -1,5 +1,3 @@
-//! The connection settings of a listener.
-
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -12,7 +10,6 @@ use super::pace::Slowest;
 /// The maximum number of broken connections logged per second.
 const LOGGED_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// The connection settings of a listener.
 #[derive(Debug)]
 pub struct Settings {
     pub(super) listener: &'static str,
@@ -22,11 +19,9 @@ pub struct Settings {
     pub(super) keep_alive: Duration,
     pub(super) slowest: Slowest,
     pub(super) trusted_proxies: Vec<IpNet>,
-    /// The rate limit of the log.
     pub(super) log: DefaultDirectRateLimiter,
 }
 
-/// The connection limits and timeouts.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// The maximum number of connections.
@@ -35,7 +30,6 @@ pub struct Bounds {
     pub per_peer: usize,
     /// The timeout of a request head.
     pub head_deadline: Duration,
-    /// The keep-alive timeout.
     pub keep_alive: Duration,
     /// The stall timeout of a body or a response.
     pub stall: Duration,
@@ -58,7 +52,6 @@ impl Settings {
         }
     }
 
-    /// Whether an address is a trusted proxy.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&address))
     }

@@ -45,7 +45,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.progress.holds_back(cx) {
+        if self.progress.pauses_reading(cx) {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -65,8 +65,8 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(kept) = self.progress.interim().keep_back(buf) {
-            return Poll::Ready(Ok(kept));
+        if let Some(withheld) = self.progress.interim().withhold(buf) {
+            return Poll::Ready(Ok(withheld));
         }
         ready!(self.poll_interim(cx))?;
         match self.stream()?.poll_write(cx, buf) {

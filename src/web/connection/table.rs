@@ -23,8 +23,7 @@ const FORWARDERS: usize = 64;
 
 /// The state of a connection, in eviction order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Doing {
-    /// Closing.
+pub(super) enum Activity {
     Closing,
     /// Without a complete request head.
     Head,
@@ -36,12 +35,11 @@ pub(super) enum Doing {
     Work,
 }
 
-impl Doing {
+impl Activity {
     const ALL: [Self; 5] = [Self::Closing, Self::Head, Self::Stalled, Self::Idle, Self::Work];
     const BITS: u32 = 3;
 }
 
-/// Why a connection is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The limit per client address is reached and all its connections are processing.
@@ -50,12 +48,11 @@ pub(super) enum Refused {
     Full,
 }
 
-/// An entry of the table.
 #[derive(Debug)]
 struct Entry {
     /// Its state, and since when.
     state: AtomicU64,
-    yields: AtomicBool,
+    is_evicted: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -83,7 +80,7 @@ type IsProxy = bool;
 
 /// A slot in the table, released on drop.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Slot {
     connections: Arc<Connections>,
     key: Key,
     address: IpAddr,
@@ -91,7 +88,6 @@ pub(super) struct Seat {
 }
 
 impl Connections {
-    /// An empty table.
     pub(super) fn new(settings: Arc<Settings>) -> Self {
         let listener = settings.listener;
         Self {
@@ -104,21 +100,21 @@ impl Connections {
     }
 
     /// Takes a slot for a connection from this address.
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Seat, Refused> {
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Refused> {
         let peer = Peer::from(address);
         let entry = Arc::new(Entry {
-            state: AtomicU64::new(self.pack(Doing::Head, Instant::now())),
-            yields: AtomicBool::new(false),
+            state: AtomicU64::new(self.pack(Activity::Head, Instant::now())),
+            is_evicted: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         });
         let mut taken = self.taken();
         let is_proxy = self.settings.trusts(address) || taken.forwarders.contains(&peer);
         let key = (peer, is_proxy);
         let own = taken.peers.get(&key).map_or(0, Vec::len);
-        if !is_proxy && own >= self.settings.per_peer && !self.make_room_of(&mut taken, &key) {
+        if !is_proxy && own >= self.settings.per_peer && !self.evict_from(&mut taken, &key) {
             return Err(Refused::Peer);
         }
-        if taken.count >= self.settings.total && !self.make_room(&mut taken) {
+        if taken.count >= self.settings.total && !self.evict_any(&mut taken) {
             return Err(Refused::Full);
         }
         taken.count += 1;
@@ -126,17 +122,17 @@ impl Connections {
         drop(taken);
         self.open.increment(1.0);
         self.accepted.increment(1);
-        Ok(Seat { connections: Arc::clone(self), key, address, entry })
+        Ok(Slot { connections: Arc::clone(self), key, address, entry })
     }
 
     /// Evicts a connection of this address; false if all are processing.
-    fn make_room_of(&self, taken: &mut Taken, key: &Key) -> bool {
+    fn evict_from(&self, taken: &mut Taken, key: &Key) -> bool {
         let now = self.micros(Instant::now());
         let Some(entries) = taken.peers.get_mut(key) else { return false };
         let first = entries
             .iter()
             .enumerate()
-            .filter_map(|(place, entry)| Some((entry.turn(now)?, place)))
+            .filter_map(|(place, entry)| Some((entry.eviction_order(now)?, place)))
             .min();
         let Some((_, place)) = first else { return false };
         let entry = entries.swap_remove(place);
@@ -144,17 +140,17 @@ impl Connections {
             taken.peers.remove(key);
         }
         taken.count -= 1;
-        entry.yields.store(true, Ordering::Release);
+        entry.is_evicted.store(true, Ordering::Release);
         entry.waker.wake();
         true
     }
 
     /// Evicts a connection of the address with the most connections, proxies last.
-    fn make_room(&self, taken: &mut Taken) -> bool {
+    fn evict_any(&self, taken: &mut Taken) -> bool {
         let sizes = taken.peers.iter().map(|(key, entries)| (*key, entries.len()));
         let mut peers: Vec<(Key, usize)> = sizes.collect();
         peers.sort_by_key(|((_, is_proxy), size)| (*is_proxy, std::cmp::Reverse(*size)));
-        peers.into_iter().any(|(key, _)| self.make_room_of(taken, &key))
+        peers.into_iter().any(|(key, _)| self.evict_from(taken, &key))
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -163,46 +159,50 @@ impl Connections {
 
     fn micros(&self, at: Instant) -> u64 {
         let micros = at.saturating_duration_since(self.base).as_micros();
-        u64::try_from(micros).unwrap_or(u64::MAX).min(u64::MAX >> Doing::BITS)
+        u64::try_from(micros).unwrap_or(u64::MAX).min(u64::MAX >> Activity::BITS)
     }
 
-    fn pack(&self, doing: Doing, since: Instant) -> u64 {
-        (self.micros(since) << Doing::BITS) | doing as u64
+    fn pack(&self, activity: Activity, since: Instant) -> u64 {
+        (self.micros(since) << Activity::BITS) | activity as u64
     }
 }
 
 impl Entry {
     /// Its eviction order, smallest first; `None` is never evicted.
-    fn turn(&self, now: u64) -> Option<(Doing, u64)> {
+    fn eviction_order(&self, now: u64) -> Option<(Activity, u64)> {
         let state = self.state.load(Ordering::Relaxed);
-        let since = state >> Doing::BITS;
-        let place = usize::try_from(state & ((1 << Doing::BITS) - 1)).ok()?;
-        let doing = *Doing::ALL.get(place)?;
-        match doing {
-            Doing::Work => None,
-            Doing::Stalled if now.saturating_sub(since) < STALLED => None,
-            _ => Some((doing, since)),
+        let since = state >> Activity::BITS;
+        let place = usize::try_from(state & ((1 << Activity::BITS) - 1)).ok()?;
+        let activity = *Activity::ALL.get(place)?;
+        match activity {
+            Activity::Work => None,
+            Activity::Stalled if now.saturating_sub(since) < STALLED => None,
+            _ => Some((activity, since)),
         }
     }
 }
 
-impl Seat {
-    /// Sets the state of the connection, and since when.
-    pub(super) fn tell(&self, doing: Doing, since: Instant) {
-        self.entry.state.store(self.connections.pack(doing, since), Ordering::Relaxed);
+impl Slot {
+    pub(super) fn set_activity(&self, activity: Activity, since: Instant) {
+        self.entry.state.store(self.connections.pack(activity, since), Ordering::Relaxed);
+    }
+
+    /// Records that a request is being handled: since when does not matter.
+    pub(super) fn set_working(&self) {
+        self.entry.state.store(Activity::Work as u64, Ordering::Relaxed);
     }
 
     /// Whether the connection is to be evicted; otherwise registers the waker.
-    pub(super) fn yields(&self, waker: &Waker) -> bool {
+    pub(super) fn is_evicted(&self, waker: &Waker) -> bool {
         self.entry.waker.register(waker);
-        self.entry.yields.load(Ordering::Acquire)
+        self.entry.is_evicted.load(Ordering::Acquire)
     }
 
     /// The peer sends forwarding headers. On a private network it is treated as an unlisted proxy,
     /// which may have more connections than one client address.
-    pub(super) fn forwards(&self) {
+    pub(super) fn mark_forwarding(&self) {
         let (peer, is_proxy) = self.key;
-        if is_proxy || !is_near(self.address) {
+        if is_proxy || !is_internal(self.address) {
             return;
         }
         let mut taken = self.connections.taken();
@@ -211,13 +211,12 @@ impl Seat {
         }
     }
 
-    /// The address of the connection.
     pub(super) fn address(&self) -> IpAddr {
         self.address
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.open.decrement(1.0);
         let mut taken = self.connections.taken();
@@ -235,7 +234,7 @@ impl Drop for Seat {
 }
 
 /// Whether an address is a loopback or private one.
-fn is_near(address: IpAddr) -> bool {
+fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
@@ -256,13 +255,13 @@ mod tests {
         address.parse().unwrap()
     }
 
-    fn must_yield(seat: &Seat) -> bool {
-        seat.yields(Waker::noop())
+    fn is_evicted(slot: &Slot) -> bool {
+        slot.is_evicted(Waker::noop())
     }
 
-    fn at_work(seat: Seat) -> Seat {
-        seat.tell(Doing::Work, Instant::now());
-        seat
+    fn at_work(slot: Slot) -> Slot {
+        slot.set_activity(Activity::Work, Instant::now());
+        slot
     }
 
     #[test]
@@ -285,18 +284,18 @@ mod tests {
         let table = connections(100, 4, &[]);
         let began = Instant::now();
         let later = |millis: u64| began + std::time::Duration::from_millis(millis);
-        let seat = |doing: Doing, since: u64| {
-            let seat = table.admit(from("192.0.2.1")).unwrap();
-            seat.tell(doing, later(since));
-            seat
+        let slot = |activity: Activity, since: u64| {
+            let slot = table.admit(from("192.0.2.1")).unwrap();
+            slot.set_activity(activity, later(since));
+            slot
         };
-        let idle = seat(Doing::Idle, 0);
-        let (old, new) = (seat(Doing::Head, 20), seat(Doing::Head, 30));
-        let closing = seat(Doing::Closing, 40);
+        let idle = slot(Activity::Idle, 0);
+        let (old, new) = (slot(Activity::Head, 20), slot(Activity::Head, 30));
+        let closing = slot(Activity::Closing, 40);
         for next in [&closing, &old, &new, &idle] {
-            assert!(!must_yield(next));
+            assert!(!is_evicted(next));
             let newcomer = at_work(table.admit(from("192.0.2.1")).unwrap());
-            assert!(must_yield(next));
+            assert!(is_evicted(next));
             assert_eq!(table.taken().count, 4, "it is no longer counted");
             std::mem::forget(newcomer);
         }
@@ -309,15 +308,15 @@ mod tests {
     fn full_listener_evicts_from_the_largest_address_and_proxies_last() {
         let table = connections(6, 100, &["10.0.0.0/8"]);
         let admit = |address: &str| table.admit(from(address)).unwrap();
-        let proxied: Vec<Seat> = (0..3).map(|_| admit("10.0.0.1")).collect();
-        let many: Vec<Seat> = (0..2).map(|_| admit("192.0.2.1")).collect();
+        let proxied: Vec<Slot> = (0..3).map(|_| admit("10.0.0.1")).collect();
+        let many: Vec<Slot> = (0..2).map(|_| admit("192.0.2.1")).collect();
         let single = admit("192.0.2.2");
         let newcomer = at_work(admit("192.0.2.3"));
-        assert_eq!(many.iter().filter(|seat| must_yield(seat)).count(), 1);
-        assert!(!must_yield(&single));
-        assert!(!proxied.iter().any(must_yield));
-        let others: Vec<Seat> = (0..5).map(|_| at_work(admit("192.0.2.3"))).collect();
-        assert!(proxied.iter().all(must_yield), "when no other address has any");
+        assert_eq!(many.iter().filter(|slot| is_evicted(slot)).count(), 1);
+        assert!(!is_evicted(&single));
+        assert!(!proxied.iter().any(is_evicted));
+        let others: Vec<Slot> = (0..5).map(|_| at_work(admit("192.0.2.3"))).collect();
+        assert!(proxied.iter().all(is_evicted), "when no other address has any");
         assert_eq!(table.admit(from("192.0.2.4")).err(), Some(Refused::Full));
         drop((newcomer, others));
     }
@@ -329,10 +328,10 @@ mod tests {
         let _listed = [admit("10.0.0.1").unwrap(), admit("10.0.0.1").unwrap()];
         let near = admit("127.0.0.1").unwrap();
         assert!(admit("127.0.0.1").is_err());
-        near.forwards();
+        near.mark_forwarding();
         let _unlisted = [admit("127.0.0.1").unwrap(), admit("127.0.0.1").unwrap()];
         let far = admit("192.0.2.1").unwrap();
-        far.forwards();
+        far.mark_forwarding();
         assert!(admit("192.0.2.1").is_err(), "any client can send the header");
     }
 }

@@ -26,14 +26,12 @@ const REQUEST_TIMEOUT: &[u8] =
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\
     retry-after: 1\r\nconnection: close\r\n\r\n";
 
-/// How a connection ended.
 #[derive(Debug)]
 enum End {
     /// Closed by actix.
     Done(Result<(), DispatchError>),
     Late(Late),
-    /// Evicted.
-    Yielded,
+    Evicted,
 }
 
 impl End {
@@ -50,13 +48,13 @@ impl End {
             Self::Late(Late::Head) => Some("head_timeout"),
             Self::Late(Late::Body) => Some("body_timeout"),
             Self::Late(Late::Answer) => Some("answer_timeout"),
-            Self::Yielded => Some("yielded"),
+            Self::Evicted => Some("yielded"),
         }
     }
 }
 
 /// Runs a connection until its end.
-pub(super) async fn over(
+pub(super) async fn run(
     dispatcher: impl Future<Output = Result<(), DispatchError>>,
     progress: Rc<Progress>,
     settings: &Settings,
@@ -71,17 +69,17 @@ pub(super) async fn over(
             "listener" => settings.listener, "reason" => why
         )
         .increment(1);
-        note(settings, "connection.broken", why, progress.seat().address());
+        log_end(settings, "connection.broken", why, progress.slot().address());
     }
     let Some(socket) = progress.unpark() else { return };
     match end {
         End::Late(Late::Head) => {
-            say(&socket, REQUEST_TIMEOUT);
+            write_now(&socket, REQUEST_TIMEOUT);
             linger(socket, &progress).await;
         }
         End::Done(Err(DispatchError::Parse(_))) => linger(socket, &progress).await,
         End::Done(Ok(())) if progress.is_closing() => linger(socket, &progress).await,
-        End::Yielded if progress.has_half_a_head() => say(&socket, UNAVAILABLE),
+        End::Evicted if progress.has_partial_head() => write_now(&socket, UNAVAILABLE),
         _ => {}
     }
 }
@@ -89,7 +87,7 @@ pub(super) async fn over(
 /// Rejects a connection at the limit. The response may not arrive, since the request is not read:
 /// reading would need the capacity that is missing.
 pub(super) fn refuse(socket: &TcpStream, refused: Refused, peer: IpAddr, settings: &Settings) {
-    say(socket, UNAVAILABLE);
+    write_now(socket, UNAVAILABLE);
     let why = match refused {
         Refused::Peer => "peer",
         Refused::Full => "full",
@@ -99,11 +97,11 @@ pub(super) fn refuse(socket: &TcpStream, refused: Refused, peer: IpAddr, setting
         "listener" => settings.listener, "reason" => why
     )
     .increment(1);
-    note(settings, "connection.refused", why, peer);
+    log_end(settings, "connection.refused", why, peer);
 }
 
 /// Logs the end of a connection, rate limited.
-fn note(settings: &Settings, event: &'static str, reason: &'static str, peer: IpAddr) {
+fn log_end(settings: &Settings, event: &'static str, reason: &'static str, peer: IpAddr) {
     if settings.log.check().is_ok() {
         debug!(event, listener = settings.listener, reason, %peer);
     }
@@ -121,8 +119,8 @@ async fn until_end(
             if let Poll::Ready(done) = dispatcher.as_mut().poll(cx) {
                 return Poll::Ready(End::Done(done));
             }
-            if progress.seat().yields(cx.waker()) && progress.yields() {
-                return Poll::Ready(End::Yielded);
+            if progress.slot().is_evicted(cx.waker()) && progress.evict() {
+                return Poll::Ready(End::Evicted);
             }
             let Some((at, late)) = progress.deadline() else { return Poll::Pending };
             // A timer that fires too early is set again, which is cheaper than setting it at every
@@ -139,22 +137,22 @@ async fn until_end(
             if late != Late::Body {
                 return Poll::Ready(End::Late(late));
             }
-            progress.give_body_up();
+            progress.abort_body();
         }
     })
     .await
 }
 
 /// Writes a response, as far as the socket buffer allows.
-fn say(socket: &TcpStream, words: &[u8]) {
+fn write_now(socket: &TcpStream, response: &[u8]) {
     // A failed write is ignored; the connection is closed in any case.
-    drop(socket.try_write(words));
+    drop(socket.try_write(response));
 }
 
 /// Lingering close: shuts down the write side and reads until the client closes. Without it, unread
 /// bytes would cause a reset and the client might lose the response.
 async fn linger(mut socket: TcpStream, progress: &Progress) {
-    progress.lingers();
+    progress.set_lingering();
     if tokio::io::AsyncWriteExt::shutdown(&mut socket).await.is_err() {
         return;
     }
@@ -167,15 +165,12 @@ async fn linger(mut socket: TcpStream, progress: &Progress) {
             }
         }
     };
-    let yielded =
-        poll_fn(
-            |cx| {
-                if progress.seat().yields(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
-            },
-        );
+    let evicted = poll_fn(|cx| {
+        if progress.slot().is_evicted(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    });
     tokio::select! {
         () = reading => {}
-        () = yielded => {}
+        () = evicted => {}
         () = tokio::time::sleep(LINGER) => {}
     }
 }

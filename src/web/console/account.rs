@@ -9,18 +9,18 @@ use time::OffsetDateTime;
 
 use super::access::badges;
 use super::layout::{Head, PageContext, Section, note};
-use super::login::{Refusal, go_on, wait};
+use super::login::{Refusal, redirect, wait};
 use super::page_context::{html as answer, sentence};
 use super::parts::{
-    BadgeTone, TEXT, button, command, field, panel, post, qr, said, stamp, table, terms, when, word,
+    BadgeTone, TEXT, badge, button, command, field, panel, post, qr, stamp, table, terms, visible,
+    when,
 };
 use crate::admin::{AdminError, OwnSession, Scopes, Session, SignInError};
 use crate::web::session::{self, SignedIn};
 
-/// The routes of the account page.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/account", web::get().to(show))
-        .route("/account/sessions/end", web::post().to(elsewhere))
+        .route("/account/sessions/end", web::post().to(sign_out_elsewhere))
         .route("/account/sessions/{id}/end", web::post().to(end))
         .route("/account/password", web::post().to(password))
         .route("/account/codes", web::post().to(begin_codes))
@@ -28,26 +28,22 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/account/codes/off", web::post().to(codes_off));
 }
 
-/// The current and the new password.
 #[derive(Deserialize)]
 struct Passwords {
     old: String,
     new: String,
 }
 
-/// A two-factor code.
 #[derive(Deserialize)]
 struct Code {
     code: String,
 }
 
-/// The current password.
 #[derive(Deserialize)]
 struct Password {
     password: String,
 }
 
-/// The account page.
 async fn show(request: HttpRequest, cx: PageContext, SignedIn(own): SignedIn) -> HttpResponse {
     let shown = async {
         let sessions = session::access(&request)?.sessions(&own).await?;
@@ -65,16 +61,19 @@ async fn end(
     id: web::Path<i64>,
 ) -> HttpResponse {
     let ended = async { session::access(&request)?.end_own_session(&own, *id).await };
-    cx.go_on(ended.await.map(|()| "/account?did=ended".to_owned()))
+    cx.redirect(ended.await.map(|()| "/account?did=ended".to_owned()))
 }
 
 /// Ends all other sessions of the user.
-async fn elsewhere(request: HttpRequest, cx: PageContext, SignedIn(own): SignedIn) -> HttpResponse {
+async fn sign_out_elsewhere(
+    request: HttpRequest,
+    cx: PageContext,
+    SignedIn(own): SignedIn,
+) -> HttpResponse {
     let ended = async { session::access(&request)?.sign_out_elsewhere(&own).await };
-    cx.go_on(ended.await.map(|_| "/account?did=elsewhere".to_owned()))
+    cx.redirect(ended.await.map(|_| "/account?did=elsewhere".to_owned()))
 }
 
-/// Changes the password.
 async fn password(
     request: HttpRequest,
     cx: PageContext,
@@ -82,7 +81,7 @@ async fn password(
     form: web::Form<Passwords>,
 ) -> HttpResponse {
     match session::change_password(&request, &own, (&form.old, &form.new)).await {
-        Ok(cookies) => go_on("/account?did=password", cookies),
+        Ok(cookies) => redirect("/account?did=password", cookies),
         Err(error) => refuse(&request, &cx, &own, &error),
     }
 }
@@ -103,7 +102,6 @@ async fn begin_codes(
     }
 }
 
-/// Turns two-factor codes on.
 async fn confirm_codes(
     request: HttpRequest,
     cx: PageContext,
@@ -117,11 +115,10 @@ async fn confirm_codes(
             let view = Page { wrong, ..view(&own, Codes::Begun(None)) };
             answer(StatusCode::BAD_REQUEST, page(&cx, &view))
         }
-        done => cx.go_on(done.map(|()| "/account?did=codes-on".to_owned())),
+        done => cx.redirect(done.map(|()| "/account?did=codes-on".to_owned())),
     }
 }
 
-/// Turns two-factor codes off.
 async fn codes_off(
     request: HttpRequest,
     cx: PageContext,
@@ -129,7 +126,7 @@ async fn codes_off(
     form: web::Form<Password>,
 ) -> HttpResponse {
     match session::turn_codes_off(&request, &own, &form.password).await {
-        Ok(()) => go_on("/account?did=codes-off", None),
+        Ok(()) => redirect("/account?did=codes-off", None),
         Err(error) => refuse(&request, &cx, &own, &error),
     }
 }
@@ -176,15 +173,12 @@ fn view(own: &Session, codes: Codes) -> Page {
     Page { scopes, since, password, codes, must_enrol, sessions: Vec::new(), wrong: None }
 }
 
-/// The account.
 pub(super) struct Page {
-    /// Its scopes.
     pub(super) scopes: Scopes,
     /// When this session began.
     pub(super) since: OffsetDateTime,
     /// Whether the user has a local password (false for single sign-on).
     pub(super) password: bool,
-    /// The state of two-factor codes.
     pub(super) codes: Codes,
     /// Whether codes must be turned on before anything else is allowed.
     pub(super) must_enrol: bool,
@@ -198,22 +192,19 @@ pub(super) struct Page {
 pub(super) enum Codes {
     /// Not available, with the reason.
     Never(String),
-    /// Off.
     Off,
     /// Set-up started: the `otpauth` address with the secret, and the secret to type; both are
     /// shown only on the page that starts the set-up.
     Begun(Option<(String, String)>),
-    /// On.
     On,
 }
 
-/// Renders the page.
 pub(super) fn page(cx: &PageContext, view: &Page) -> Markup {
     let head = Head { title: "Account", section: Some(Section::Account), ..Head::default() };
     let caller = &cx.viewer.caller;
     let you = terms(&[
-        ("Name", html! { (said(caller.actor())) }),
-        ("Tenant", html! { @if let Some(tenant) = caller.tenant() { (said(tenant)) } }),
+        ("Name", html! { (visible(caller.actor())) }),
+        ("Tenant", html! { @if let Some(tenant) = caller.tenant() { (visible(tenant)) } }),
         ("Scopes", badges(view.scopes)),
         ("Signed in", stamp(view.since, cx.now)),
     ]);
@@ -223,7 +214,7 @@ pub(super) fn page(cx: &PageContext, view: &Page) -> Markup {
                 "Two-factor authentication is required. Set it up below; until then no other page is available."
             }))
         }
-        @if let Some(wrong) = &view.wrong { (note("not changed", BadgeTone::Bad, &html! { (said(wrong)) })) }
+        @if let Some(wrong) = &view.wrong { (note("not changed", BadgeTone::Bad, &html! { (visible(wrong)) })) }
         div .two {
             div .stack {
                 (panel("Profile", &html! {}, &html! { div .pad { (you) } }))
@@ -246,9 +237,9 @@ fn sessions_panel(cx: &PageContext, sessions: &[OwnSession]) -> Markup {
             vec![
                 html! {
                     (stamp(session.signed_in_at, cx.now))
-                    @if *is_current { " " (word("current", BadgeTone::Good)) }
+                    @if *is_current { " " (badge("current", BadgeTone::Good)) }
                 },
-                html! { (said(&session.address)) span .under { (said(&session.agent)) } },
+                html! { (visible(&session.address)) span .under { (visible(&session.agent)) } },
                 when(session.last_seen_at, cx.now),
                 when(session.expires_at, cx.now),
                 html! { @if !is_current {
@@ -296,12 +287,12 @@ fn password_now(id: &str) -> Markup {
 fn codes_panel(cx: &PageContext, codes: &Codes) -> Markup {
     match codes {
         Codes::Never(why) => html! { div .pad { div .tight {
-            p { (word("off", BadgeTone::Plain)) " Two-factor authentication is not available." }
-            p .muted { (said(why)) }
+            p { (badge("off", BadgeTone::Plain)) " Two-factor authentication is not available." }
+            p .muted { (visible(why)) }
         } } },
         Codes::Off => html! {
             div .pad {
-                p { (word("off", BadgeTone::Plain)) " Sign-in requires only your password." }
+                p { (badge("off", BadgeTone::Plain)) " Sign-in requires only your password." }
             }
             (begin_form(cx, "first", "Set up two-factor authentication"))
         },
@@ -325,7 +316,7 @@ fn codes_panel(cx: &PageContext, codes: &Codes) -> Markup {
             @if secret.is_none() { (begin_form(cx, "", "Start over")) }
         },
         Codes::On => html! {
-            div .pad { p { (word("on", BadgeTone::Good)) " Sign-in requires a two-factor code." } }
+            div .pad { p { (badge("on", BadgeTone::Good)) " Sign-in requires a two-factor code." } }
             (post(cx, "/account/codes/off", "form", &html! {
                 (password_now("password"))
                 div .actions { button .risky { "Turn off" } }

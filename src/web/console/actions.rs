@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::PageContext;
-use super::parts::{button, confirm, link_path, said};
+use super::parts::{button, confirm, link_path, visible};
 use crate::admin::actions::{ACTIONS, Action, ActionResult, Noun, Options, find_action};
 use crate::admin::{AdminError, Reason, Repeat};
 use crate::web::admin::AdminState;
@@ -13,7 +13,6 @@ use crate::web::admin::AdminState;
 /// The flash message after an action that changed nothing.
 pub(super) const UNCHANGED: &str = "unchanged";
 
-/// The fields of an action's form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Form {
@@ -55,7 +54,7 @@ async fn act(
             None => Ok(page_after(action, &result)),
         }
     };
-    cx.go_on(done.await)
+    cx.redirect(done.await)
 }
 
 /// The first part of the paths of an item's actions.
@@ -132,7 +131,7 @@ pub(super) fn offer_for(
     };
     html! {
         details .act {
-            summary { (action.label) ": " (said(item)) }
+            summary { (action.label) ": " (visible(item)) }
             (form_with(cx, action, id, &form_id, &option))
         }
     }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
-    BadgeTone, Facet, FacetValue, NUMBER, Pager, TEXT, WIDE, count, empty, facets, name, number,
-    pager, said, table, when, word,
+    BadgeTone, Facet, FacetValue, NUMBER, Pager, TEXT, WIDE, badge, count, empty, facets, name,
+    number, pager, table, visible, when,
 };
 use crate::admin::{AdminError, AlertRow, Caller, Notification};
 use crate::web::admin::AdminState;
@@ -15,27 +15,21 @@ use crate::web::admin::AdminState;
 /// The maximum number of alerts shown.
 const ALERTS: u32 = 200;
 
-/// The routes of alerts.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/alerts", web::get().to(list));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ListQuery {
     which: String,
 }
 
-/// The list of alerts.
 pub(super) struct Page {
     /// Whether closed alerts are included.
     pub(super) all: bool,
-    /// Whether an alert channel is configured.
     pub(super) has_channel: bool,
-    /// Alerts, most recently raised first.
     pub(super) alerts: Vec<AlertRow>,
-    /// Where this page is.
     pub(super) pager: Pager,
 }
 
@@ -61,7 +55,6 @@ impl Page {
     }
 }
 
-/// Renders the page.
 pub(super) fn page(cx: &PageContext, view: &Page) -> Markup {
     let head = Head {
         title: "Alerts",
@@ -127,17 +120,17 @@ fn rows(cx: &PageContext, alerts: &[AlertRow]) -> Markup {
             let state: &str = alert.state.into();
             vec![
                 html! { (name(&alert.alert_type)) span .under { "alert " (alert.id) } },
-                word(severity, BadgeTone::of(severity)),
+                badge(severity, BadgeTone::of(severity)),
                 name(&alert.source),
                 html! {
                     @match &alert.text {
-                        Some(text) => { (said(text)) }
+                        Some(text) => { (visible(text)) }
                         None => { span .muted { "requires scope payload:read" } }
                     }
                 },
                 html! { (number(alert.count.unsigned_abs())) },
                 when(alert.last_at, cx.now),
-                html! { (word(state, BadgeTone::of(state))) span .under { (notified(alert.notification)) } },
+                html! { (badge(state, BadgeTone::of(state))) span .under { (notified(alert.notification)) } },
             ]
         })
         .collect();

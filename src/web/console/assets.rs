@@ -7,26 +7,21 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use sha2::{Digest, Sha256};
 
-/// The path of every asset.
 pub(in crate::web) const PATH: &str = "/assets/{name}";
 
-/// A static file.
 pub(super) struct Asset {
     name: String,
     kind: &'static str,
     content: &'static str,
 }
 
-/// The stylesheet.
 pub(super) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "css", "text/css; charset=utf-8", include_str!("assets/console.css"))
 });
-/// The script.
 pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", include_str!("assets/console.js"))
 });
 
-/// The icon.
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -37,13 +32,11 @@ impl Asset {
         Self { name: format!("{name}.{short}.{end}"), kind, content }
     }
 
-    /// Its address.
     pub(super) fn href(&self) -> String {
         format!("/assets/{}", self.name)
     }
 }
 
-/// Serves an asset.
 pub(in crate::web) async fn asset(name: web::Path<String>) -> HttpResponse {
     let mut all = [&*STYLE, &*SCRIPT, &*ICON].into_iter();
     let Some(asset) = all.find(|asset| asset.name == *name) else {
@@ -78,7 +71,7 @@ mod tests {
         })
     }
 
-    /// The contrast ratio of WCAG 2.
+    /// The contrast ratio according to WCAG 2.
     fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
         let luminance = |[r, g, b]: [f64; 3]| 0.2126 * r + 0.7152 * g + 0.0722 * b;
         let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);

@@ -9,22 +9,19 @@ use time::{Date, Duration, OffsetDateTime};
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
     BadgeTone, NUMBER, Pager, TEXT, WIDE, count, empty, field, link_path, number, pager, panel,
-    post, said, short, stamp, table,
+    post, short, stamp, table, visible,
 };
 use crate::admin::audit::{self, AuditRow};
 use crate::admin::{AdminError, Caller};
 use crate::store::{AuditFilter, Hash, Store};
 use crate::web::admin::AdminState;
 
-/// Entries of a page.
 const ROWS: u32 = 50;
 
-/// The routes of the audit log.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/audit", web::get().to(list)).route("/audit/verify", web::post().to(verify));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub(super) struct ListQuery {
@@ -40,22 +37,17 @@ pub(super) struct ListQuery {
     pub(super) before: i64,
 }
 
-/// The expected hash.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Expected {
     head: String,
 }
 
-/// The list of entries.
 pub(super) struct Page {
-    /// The filter.
     pub(super) query: ListQuery,
     /// Whether the caller sees the whole chain and may verify it.
     pub(super) whole: bool,
-    /// Entries, newest first.
     pub(super) entries: Vec<AuditRow>,
-    /// Where this page is.
     pub(super) pager: Pager,
     /// The result of a chain verification, if one was run: valid or not, and a sentence.
     pub(super) chain: Option<(bool, String)>,
@@ -162,7 +154,6 @@ fn hash(text: &str) -> Result<Hash, AdminError> {
     bytes.try_into().map_err(|_| wrong())
 }
 
-/// Renders the page.
 pub(super) fn page(cx: &PageContext, view: &Page) -> Markup {
     let head = Head {
         title: "Audit log",
@@ -173,7 +164,7 @@ pub(super) fn page(cx: &PageContext, view: &Page) -> Markup {
     cx.page(&head, &html! {
         @if let Some((intact, text)) = &view.chain {
             (note(if *intact { "chain valid" } else { "chain broken" },
-                  if *intact { BadgeTone::Good } else { BadgeTone::Bad }, &html! { (said(text)) }))
+                  if *intact { BadgeTone::Good } else { BadgeTone::Bad }, &html! { (visible(text)) }))
         }
         section .panel aria-label="Entries" {
             form .search method="get" action="/audit" role="search" {
@@ -230,11 +221,11 @@ fn rows(cx: &PageContext, entries: &[AuditRow]) -> Markup {
         html! { (entry.id) },
         stamp(entry.at, cx.now),
         html! {
-            span .said { (said(&entry.actor)) }
-            @if let Some(address) = &entry.address { span .under { (said(address)) } }
+            span .said { (visible(&entry.actor)) }
+            @if let Some(address) = &entry.address { span .under { (visible(address)) } }
         },
-        html! { (said(&entry.action)) },
-        html! { (said(&entry.target)) @if !entry.reason.is_empty() { span .under { (said(&entry.reason)) } } },
+        html! { (visible(&entry.action)) },
+        html! { (visible(&entry.target)) @if !entry.reason.is_empty() { span .under { (visible(&entry.reason)) } } },
         html! { (number(entry.count.unsigned_abs())) },
         html! {
             @let hash = hex::encode(entry.hash);

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::layout::{Head, PageContext, Section};
 use super::parts::{
-    BadgeTone, Choice, NUMBER, Pager, TEXT, WIDE, count, empty, field, link_path, name, number,
-    pager, select, short, table, when, word,
+    BadgeTone, Choice, NUMBER, Pager, TEXT, WIDE, badge, count, empty, field, link_path, name,
+    number, pager, select, short, table, when,
 };
 use crate::admin::{
     AdminError, Caller, DeadLetterPage, Delivery, Filter, Paging, Resolution, Scope, Selection,
@@ -15,10 +15,8 @@ use crate::admin::{
 use crate::store::DeathReason;
 use crate::web::admin::AdminState;
 
-/// Rows of a page.
 const ROWS: u32 = 50;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/dead-letters/all", web::get().to(list));
 }
@@ -35,13 +33,9 @@ pub(super) struct ListQuery {
     pub(super) before: i64,
 }
 
-/// The list.
 pub(super) struct List {
-    /// The filter.
     pub(super) query: ListQuery,
-    /// The number of matches.
     pub(super) total: u64,
-    /// The dead letters of this page.
     pub(super) page: DeadLetterPage,
 }
 
@@ -109,7 +103,6 @@ fn parameters(named: &[(&str, &String)]) -> Vec<String> {
     given.map(|(name, value)| format!("{name}={}", link_path(value))).collect()
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     let items = &list.page.items;
     let plans = !items.is_empty() && cx.may(Scope::EventsReplay);
@@ -192,8 +185,8 @@ pub(super) fn rows(cx: &PageContext, dead_letters: &[Delivery]) -> Markup {
                 name(dead.event_type.as_deref().unwrap_or("gone")),
                 html! { (name(&dead.source)) span .under { (name(&dead.handler)) } },
                 html! {
-                    (word(reason, BadgeTone::Bad))
-                    @if let Some(how) = resolution { " " (word(how, BadgeTone::of(how))) }
+                    (badge(reason, BadgeTone::Bad))
+                    @if let Some(how) = resolution { " " (badge(how, BadgeTone::of(how))) }
                     @if let Some(error) = &dead.error { span .under { (short(error, 160)) } }
                 },
                 html! { (dead.attempts) },

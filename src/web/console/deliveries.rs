@@ -7,15 +7,16 @@ use time::OffsetDateTime;
 use super::actions::offer;
 use super::events::{ShownPayload, facts, life, payload, proof};
 use super::layout::{Head, PageContext, Section, note};
-use super::parts::{BadgeTone, BodyQuery, Tab, command, count, panel, said, stamp, terms, word};
+use super::parts::{
+    BadgeTone, BodyQuery, Tab, badge, command, count, panel, stamp, terms, visible,
+};
 use crate::admin::actions::Noun;
 use crate::admin::{
-    AdminError, Delivery, DeliveryDetail, DeliveryState, Encoding, Event, MOST_EDITED, Scope,
+    AdminError, Delivery, DeliveryDetail, DeliveryState, Encoding, Event, MAX_EDITED, Scope,
 };
 use crate::store::DeathReason;
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/deliveries/{id}", web::get().to(show));
 }
@@ -36,7 +37,6 @@ async fn show(
     cx.answer(detail.map(|detail| page(&cx, &detail, query.tab())))
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, detail: &DeliveryDetail, tab: Tab) -> Markup {
     let delivery = &detail.delivery;
     let title = format!("Delivery {}", delivery.id);
@@ -92,7 +92,7 @@ fn verdict(cx: &PageContext, detail: &DeliveryDetail) -> Markup {
             @if delivery.state == DeliveryState::Dead {
                 (note("dead", BadgeTone::Bad, &html! {
                     strong { (reason) }
-                    @if let Some(error) = &delivery.error { ": " span .said { (said(error)) } }
+                    @if let Some(error) = &delivery.error { ": " span .said { (visible(error)) } }
                     @if hidden { ". Error texts require the scope " code { "payload:read" } "." }
                 }))
             }
@@ -115,8 +115,8 @@ fn resolution(cx: &PageContext, detail: &DeliveryDetail, at: OffsetDateTime) -> 
         return html! { "Resolved by an operator, " (stamp(at, cx.now)) "." };
     };
     html! {
-        strong { (said(&by.actor)) } " resolved it, " (stamp(at, cx.now))
-        @if !by.reason.is_empty() { ": " span .said { (said(&by.reason)) } }
+        strong { (visible(&by.actor)) } " resolved it, " (stamp(at, cx.now))
+        @if !by.reason.is_empty() { ": " span .said { (visible(&by.reason)) } }
         "."
         @for id in &by.created { " " a href={ "/deliveries/" (id) } { "Delivery " (id) } }
         @if let Some(event) = by.edited {
@@ -132,9 +132,9 @@ fn terms_of(cx: &PageContext, delivery: &Delivery) -> Markup {
         "Delivery",
         &html! {},
         &terms(&[
-            ("State", word(state, BadgeTone::of(state))),
-            ("Source", html! { (said(&delivery.source)) }),
-            ("Handler", html! { (said(&delivery.handler)) }),
+            ("State", badge(state, BadgeTone::of(state))),
+            ("Source", html! { (visible(&delivery.source)) }),
+            ("Handler", html! { (visible(&delivery.handler)) }),
             ("Attempts", html! { (delivery.attempts) }),
             (
                 "Replay of",
@@ -146,7 +146,7 @@ fn terms_of(cx: &PageContext, delivery: &Delivery) -> Markup {
                     a href={ "/dead-letters/groups/" (group) } { "Similar dead letters" }
                 } },
             ),
-            ("Lane", html! { @if let Some(lane) = &delivery.lane { code { (said(lane)) } } }),
+            ("Lane", html! { @if let Some(lane) = &delivery.lane { code { (visible(lane)) } } }),
             ("Created", stamp(delivery.created_at, cx.now)),
             ("Finished", html! { @if let Some(at) = delivery.finished_at { (stamp(at, cx.now)) } }),
             (
@@ -202,14 +202,13 @@ fn edit(cx: &PageContext, detail: &DeliveryDetail) -> Option<Result<(), &'static
     let body = &event.payload.as_ref()?.body;
     Some(if body.encoding == Encoding::Hex {
         Err("The body is not text and cannot be edited.")
-    } else if body.size_bytes > MOST_EDITED as u64 {
+    } else if body.size_bytes > MAX_EDITED as u64 {
         Err("The body is larger than 4 MiB, the limit for editing.")
     } else {
         Ok(())
     })
 }
 
-/// Equivalent commands.
 fn commands(delivery: &Delivery) -> Vec<(&'static str, String)> {
     let id = delivery.id;
     let mut commands = vec![("Show", format!("sealpost dead-letters show {id}"))];

@@ -7,8 +7,8 @@ use time::Duration;
 use super::actions::offer;
 use super::layout::{Head, PageContext, Section};
 use super::parts::{
-    BadgeTone, NUMBER, TEXT, WIDE, empty, link_path, number, panel, said, short, sparkline, stamp,
-    table, terms, took, when, word,
+    BadgeTone, NUMBER, TEXT, WIDE, badge, empty, link_path, number, panel, short, sparkline, stamp,
+    table, terms, took, visible, when,
 };
 use crate::admin::actions::Noun;
 use crate::admin::{
@@ -16,7 +16,6 @@ use crate::admin::{
 };
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/destinations", web::get().to(list))
         .route("/destinations/{name}", web::get().to(show));
@@ -35,7 +34,6 @@ async fn show(
     cx.show(admin.destinations.show(&cx.viewer.caller, &name), one).await
 }
 
-/// The page with all of them.
 pub(super) fn page(cx: &PageContext, destinations: &[Destination]) -> Markup {
     let head = Head {
         title: "Destinations",
@@ -69,13 +67,13 @@ fn rows(cx: &PageContext, destinations: &[Destination]) -> Markup {
     ];
     let rows: Vec<Vec<Markup>> = destinations.iter().map(|one| vec![
         html! {
-            a #(link_path(&one.name)) href={ "/destinations/" (link_path(&one.name)) } { (said(&one.name)) }
+            a #(link_path(&one.name)) href={ "/destinations/" (link_path(&one.name)) } { (visible(&one.name)) }
             @if let Some(url) = &one.url { span .under { (short(url, 80)) } }
         },
         html! {
             (state(one))
             @if let Some(since) = one.since { " " span .muted { "since " (when(since, cx.now)) } }
-            @if let Some(reason) = &one.reason { span .under { (said(reason)) } }
+            @if let Some(reason) = &one.reason { span .under { (visible(reason)) } }
         },
         html! { (number(one.ready.unsigned_abs())) },
         html! { @if let Some(at) = one.oldest { (when(at, cx.now)) } },
@@ -96,10 +94,9 @@ fn state(destination: &Destination) -> Markup {
         DestinationStatus::BackingOff => "backing off",
         other => other.as_str(),
     };
-    word(label, BadgeTone::of(label))
+    badge(label, BadgeTone::of(label))
 }
 
-/// The page with one.
 pub(super) fn one(cx: &PageContext, detail: &DestinationDetail) -> Markup {
     let destination = &detail.destination;
     let title = format!("Destination {}", destination.name);
@@ -155,13 +152,13 @@ fn day(detail: &DestinationDetail) -> Markup {
 fn facts(cx: &PageContext, detail: &DestinationDetail) -> Markup {
     let one = &detail.destination;
     terms(&[
-        ("URL", html! { @if let Some(url) = &one.url { code { (said(url)) } } }),
+        ("URL", html! { @if let Some(url) = &one.url { code { (visible(url)) } } }),
         (
             "State",
             html! {
                 (state(one))
                 @if let Some(since) = one.since { " since " (stamp(since, cx.now)) }
-                @if let Some(reason) = &one.reason { span .under { (said(reason)) } }
+                @if let Some(reason) = &one.reason { span .under { (visible(reason)) } }
             },
         ),
         (
@@ -191,7 +188,7 @@ fn facts(cx: &PageContext, detail: &DestinationDetail) -> Markup {
             html! {
                 @if let Some(at) = one.last_failed_at {
                     (stamp(at, cx.now))
-                    @if let Some(error) = &one.last_error { span .under { (said(error)) } }
+                    @if let Some(error) = &one.last_error { span .under { (visible(error)) } }
                 }
             },
         ),
@@ -217,15 +214,15 @@ fn answers(cx: &PageContext, answers: &[DestinationAnswer]) -> Markup {
                 html! {
                     @let tone = if one.error.is_none() { BadgeTone::Good } else { BadgeTone::Bad };
                     @match one.status {
-                        Some(status) => (word(&status.to_string(), tone)),
-                        None => (word("no response", tone)),
+                        Some(status) => (badge(&status.to_string(), tone)),
+                        None => (badge("no response", tone)),
                     }
                 },
                 html! { (took(Duration::milliseconds(one.took_ms))) },
                 html! {
                     @match one.delivery {
                         Some(id) => a href={ "/deliveries/" (id) } { "delivery " (id) },
-                        None => (word("test", BadgeTone::Plain)),
+                        None => (badge("test", BadgeTone::Plain)),
                     }
                 },
                 html! {
@@ -235,9 +232,9 @@ fn answers(cx: &PageContext, answers: &[DestinationAnswer]) -> Markup {
                             summary { "Headers and body" }
                             div .pad { div .tight {
                                 @for header in &one.headers {
-                                    p { code { (said(&header.name)) ": " (said(&header.value)) } }
+                                    p { code { (visible(&header.name)) ": " (visible(&header.value)) } }
                                 }
-                                @if !one.body.is_empty() { pre { (said(&one.body)) } }
+                                @if !one.body.is_empty() { pre { (visible(&one.body)) } }
                             } }
                         }
                     } @else if !cx.may(Scope::PayloadRead) && one.error.is_none() {
@@ -259,7 +256,6 @@ fn acts(cx: &PageContext, one: &Destination) -> Markup {
     }
 }
 
-/// The available actions.
 fn verbs(state: DestinationStatus) -> &'static [&'static str] {
     match state {
         DestinationStatus::Unconfigured => &[],

@@ -7,11 +7,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{Head, PageContext, Section, note};
-use super::parts::{BadgeTone, diff, field, panel, plain_lines, post, said};
+use super::parts::{BadgeTone, diff, field, panel, plain_lines, post, visible};
 use crate::admin::{AdminError, EditPreview};
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/deliveries/{id}/edit", web::get().to(show))
         .route("/deliveries/{id}/edit", web::post().to(preview))
@@ -19,7 +18,6 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/deliveries/{id}/edit/replay", web::post().to(replay));
 }
 
-/// An edited body with the reason.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct EditForm {
@@ -53,7 +51,7 @@ async fn preview(
     match admin.dead_letters.preview_edit(&cx.viewer.caller, *id, &bytes).await {
         Ok(preview) => cx.answer(Ok(review(&cx, &preview, &body))),
         Err(AdminError::Invalid(wrong)) => {
-            PageContext::once_more(editor(&cx, *id, &body, Some(&wrong)))
+            PageContext::invalid_form(editor(&cx, *id, &body, Some(&wrong)))
         }
         Err(error) => cx.answer(Err(error)),
     }
@@ -67,15 +65,15 @@ async fn replay(
 ) -> HttpResponse {
     let body = Bytes::from(plain_lines(&form.body));
     let edited = admin.dead_letters.edit(&cx.viewer.caller, *id, &body, &form.reason).await;
-    cx.go_on(edited.map(|edited| format!("/deliveries/{id}?did=edited&made={}", edited.event)))
+    cx.redirect(edited.map(|edited| format!("/deliveries/{id}?did=edited&made={}", edited.event)))
 }
 
 /// The page with the editor; `wrong` is why the edit is rejected, such as invalid JSON.
 pub(super) fn editor(cx: &PageContext, delivery: i64, edited: &str, wrong: Option<&str>) -> Markup {
     let above = above(delivery);
     cx.page(&head("Edit and replay", &above), &html! {
-        @if let Some(wrong) = wrong { (note("wrong", BadgeTone::Bad, &html! { (said(wrong)) })) }
-        @if said(edited) != edited {
+        @if let Some(wrong) = wrong { (note("wrong", BadgeTone::Bad, &html! { (visible(wrong)) })) }
+        @if visible(edited) != edited {
             (note("hidden", BadgeTone::Warn, &html! {
                 "The text contains invisible or bidirectional control characters. "
                 "The next page shows them escaped."
@@ -98,13 +96,12 @@ pub(super) fn editor(cx: &PageContext, delivery: i64, edited: &str, wrong: Optio
     })
 }
 
-/// The page with the difference.
 pub(super) fn review(cx: &PageContext, preview: &EditPreview, edited: &str) -> Markup {
     let delivery = preview.delivery;
     let above = above(delivery);
     cx.page(&head("Review the edit", &above), &html! {
         (note("dry run", BadgeTone::Calm, &html! {
-            "Nothing has been changed yet. The edited event would go to " (said(&preview.handlers.join(", "))) "."
+            "Nothing has been changed yet. The edited event would go to " (visible(&preview.handlers.join(", "))) "."
         }))
         section .panel aria-labelledby="changes" {
             header { h2 #changes { "Difference" } p {

@@ -3,11 +3,9 @@
 use maud::{Markup, html};
 
 use super::layout::{Head, PageContext};
-use super::parts::said;
+use super::parts::visible;
 
-/// An error.
 pub(super) struct View {
-    /// The title.
     pub(super) title: &'static str,
     /// What went wrong and what to do.
     pub(super) text: String,
@@ -17,7 +15,6 @@ pub(super) struct View {
     pub(super) again: bool,
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, view: &View) -> Markup {
     let head = Head { title: view.title, ..Head::default() };
     cx.page(
@@ -28,7 +25,7 @@ pub(super) fn page(cx: &PageContext, view: &View) -> Markup {
                     @if let Some(scope) = view.scope {
                         p { "This requires the scope " code { (scope) } ". Ask an administrator." }
                     } @else {
-                        p { (said(&view.text)) }
+                        p { (visible(&view.text)) }
                     }
                     div .actions {
                         @if view.again { a .button href="" { "Try again" } }

@@ -13,28 +13,24 @@ use time::format_description::well_known::Rfc3339;
 use super::layout::{Head, PageContext, Section, note};
 use super::page_context::{self, sentence};
 use super::parts::{
-    BadgeTone, Choice, field, panel, plain_lines, post, said, select, stamp, terms,
+    BadgeTone, Choice, field, panel, plain_lines, post, select, stamp, terms, visible,
 };
 use crate::admin::{self, AdminError, Explanation, RecordedRequest, Verifiers};
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/explain", web::get().to(form)).route("/explain", web::post().to(explain));
 }
 
-/// The query of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct FormQuery {
     source: String,
 }
 
-/// The fields of the form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Input {
-    /// The source.
     pub(super) source: String,
     /// The recorded request, or its headers only.
     pub(super) request: String,
@@ -46,7 +42,6 @@ pub(super) struct Input {
     pub(super) at: String,
 }
 
-/// The form.
 async fn form(
     cx: PageContext,
     admin: web::Data<AdminState>,
@@ -157,7 +152,7 @@ pub(super) fn page(
         &html! {
             @match result {
                 Some(Ok(explanation)) => (verdict(cx, explanation)),
-                Some(Err(why)) => (note("invalid input", BadgeTone::Warn, &html! { (said(&sentence(why))) })),
+                Some(Err(why)) => (note("invalid input", BadgeTone::Warn, &html! { (visible(&sentence(why))) })),
                 None => {}
             }
             (panel("Request", &html! {}, &fields(cx, sources, input)))
@@ -171,13 +166,13 @@ fn verdict(cx: &PageContext, explanation: &Explanation) -> Markup {
     let tone = if explanation.verifies { BadgeTone::Good } else { BadgeTone::Bad };
     html! {
         (note(&verdict, tone, &html! {
-            strong { (said(&sentence(&explanation.text))) }
-            @if let Some(hint) = &explanation.hint { " " (said(&sentence(hint))) }
+            strong { (visible(&sentence(&explanation.text))) }
+            @if let Some(hint) = &explanation.hint { " " (visible(&sentence(hint))) }
         }))
         (panel("Result", &html! {}, &terms(&[
             ("Finding", html! { (explanation.finding.as_str().replace('_', " ")) }),
             ("Secret", html! { @if let Some(secret) = &explanation.secret {
-                code { (said(secret)) } " " span .muted { "fingerprint of the signing secret" }
+                code { (visible(secret)) } " " span .muted { "fingerprint of the signing secret" }
             } }),
             ("Arrived", stamp(explanation.received_at, cx.now)),
         ])))

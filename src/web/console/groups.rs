@@ -8,8 +8,8 @@ use strum::VariantArray as _;
 use super::dead_letters;
 use super::layout::{Head, PageContext, Section};
 use super::parts::{
-    BadgeTone, Facet, FacetValue, NUMBER, Pager, TEXT, WIDE, count, empty, facets, name, number,
-    pager, panel, said, short, sparkline, stamp, table, terms, when, word,
+    BadgeTone, Facet, FacetValue, NUMBER, Pager, TEXT, WIDE, badge, count, empty, facets, name,
+    number, pager, panel, short, sparkline, stamp, table, terms, visible, when,
 };
 use crate::admin::{
     AdminError, Caller, Class, DeadLetterPage, Filter, Group, GroupCursor, GroupPage,
@@ -17,18 +17,15 @@ use crate::admin::{
 };
 use crate::web::admin::AdminState;
 
-/// Rows of a page.
 const ROWS: u32 = 50;
 /// Groups per class when all classes are shown.
-const FEW: u32 = 10;
+const PER_CLASS: u32 = 10;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/dead-letters", web::get().to(list))
         .route("/dead-letters/groups/{id}", web::get().to(show));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ListQuery {
@@ -37,7 +34,6 @@ struct ListQuery {
     after: String,
 }
 
-/// The query of one group.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct GroupQuery {
@@ -46,25 +42,19 @@ struct GroupQuery {
 
 /// The list: the largest groups of every class, or all of one class.
 pub(super) struct List {
-    /// The selected class.
     pub(super) class: Option<Class>,
     /// Whether groups without open dead letters are included.
     pub(super) resolved: bool,
     /// The position after which the list begins.
     pub(super) after: Option<GroupCursor>,
-    /// The groups of each class shown.
     pub(super) classes: Vec<(Class, GroupPage)>,
-    /// Number of open dead letters by class.
     pub(super) open: Vec<(Class, u64)>,
 }
 
-/// One group with a page of its dead letters.
 pub(super) struct One {
-    /// The group.
     pub(super) group: Group,
     /// Only dead letters with lower ids are shown.
     pub(super) before: Option<i64>,
-    /// Its dead letters.
     pub(super) page: DeadLetterPage,
 }
 
@@ -93,7 +83,7 @@ async fn read(admin: &AdminState, caller: &Caller, query: &ListQuery) -> Result<
     let after = after.map(str::parse::<GroupCursor>).transpose()?;
     let resolved = query.which == "all";
     let shown: Vec<Class> = class.map_or(Class::VARIANTS.to_vec(), |class| vec![class]);
-    let limit = if class.is_some() { ROWS } else { FEW };
+    let limit = if class.is_some() { ROWS } else { PER_CLASS };
     let mut classes = Vec::new();
     for one in shown {
         let selection = GroupSelection { class: Some(one), resolved, ..GroupSelection::default() };
@@ -145,7 +135,6 @@ fn recommended(class: Class) -> &'static str {
     }
 }
 
-/// The page with the list.
 pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     let head = Head {
         title: "Dead letters",
@@ -171,7 +160,6 @@ pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     )
 }
 
-/// The filters: class, and open or all.
 fn filters(list: &List) -> Vec<Facet> {
     let open =
         |class: Class| list.open.iter().find(|(one, _)| *one == class).map_or(0, |(_, n)| *n);
@@ -234,7 +222,7 @@ fn rows(cx: &PageContext, caption: &str, groups: &[Group]) -> Markup {
                 (short(&group.title, 160))
             }
             span .under {
-                (word(group.death_reason.as_str(), BadgeTone::Bad))
+                (badge(group.death_reason.as_str(), BadgeTone::Bad))
                 @if group.is_various { " various messages" }
             }
         },
@@ -247,7 +235,6 @@ fn rows(cx: &PageContext, caption: &str, groups: &[Group]) -> Markup {
     table(caption, &columns, &rows)
 }
 
-/// The page with one group.
 pub(super) fn one(cx: &PageContext, one: &One) -> Markup {
     let group = &one.group;
     let title = short(&group.title, 100);
@@ -276,11 +263,11 @@ pub(super) fn one(cx: &PageContext, one: &One) -> Markup {
         (panel("Group", &html! {}, &html! {
             (terms(&[
                 ("Class", html! { (label(group.class)) }),
-                ("Reason", word(group.death_reason.as_str(), BadgeTone::Bad)),
-                ("Source", html! { (said(&group.source)) }),
-                ("Handler", html! { (said(&group.handler)) }),
+                ("Reason", badge(group.death_reason.as_str(), BadgeTone::Bad)),
+                ("Source", html! { (visible(&group.source)) }),
+                ("Handler", html! { (visible(&group.handler)) }),
                 ("Latest message", html! {
-                    code { (said(&group.title)) }
+                    code { (visible(&group.title)) }
                     @if group.is_various { " and others (too varied to group further)" }
                 }),
                 ("Open", html! { (number(group.open)) " of " (number(group.total)) }),

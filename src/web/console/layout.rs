@@ -4,13 +4,11 @@ use maud::{DOCTYPE, Markup, html};
 use time::OffsetDateTime;
 
 use super::assets::{ICON, SCRIPT, STYLE};
-use super::parts::{BadgeTone, said, word};
+use super::parts::{BadgeTone, badge, visible};
 use crate::admin::{Caller, Scope};
 
-/// The viewer of a page.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
-    /// The caller with their scopes.
     pub(super) caller: Caller,
     /// The CSRF token of their session, which every form contains; `None` without a session.
     pub(super) csrf: Option<String>,
@@ -19,33 +17,25 @@ pub(super) struct Viewer {
 /// The context a page is rendered in.
 #[derive(Debug, Clone)]
 pub(super) struct PageContext {
-    /// The viewer.
     pub(super) viewer: Viewer,
-    /// The current time.
     pub(super) now: OffsetDateTime,
     /// The sections in the navigation.
     pub(super) sections: &'static [&'static [Section]],
-    /// The flash message.
     pub(super) flash: Option<Flash>,
 }
 
 /// A flash message, optionally with a link to what was created.
 #[derive(Debug, Clone)]
 pub(super) struct Flash {
-    /// The message.
     pub(super) text: String,
     /// An address and its label.
     pub(super) link: Option<(String, String)>,
 }
 
-/// The metadata of a page.
 #[derive(Debug, Default)]
 pub(super) struct Head<'a> {
-    /// Its title.
     pub(super) title: &'a str,
-    /// Its lead sentence.
     pub(super) lead: &'a str,
-    /// Its section.
     pub(super) section: Option<Section>,
     /// Whether it is a subpage of its section.
     pub(super) below: bool,
@@ -59,7 +49,6 @@ pub(super) struct Head<'a> {
     pub(super) actions: Option<Markup>,
 }
 
-/// A section of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
@@ -124,11 +113,10 @@ impl PageContext {
     pub(super) fn link(&self, section: Section, href: &str, label: &str) -> Markup {
         let reachable = self.reachable().flatten().any(|one| one == section);
         html! {
-            @if reachable { a href=(href) { (said(label)) } } @else { (said(label)) }
+            @if reachable { a href=(href) { (visible(label)) } } @else { (visible(label)) }
         }
     }
 
-    /// A page.
     pub(super) fn page(&self, head: &Head<'_>, body: &Markup) -> Markup {
         html! {
             (DOCTYPE)
@@ -153,16 +141,16 @@ impl PageContext {
                             (crumbs(head))
                             @if let Some(flash) = &self.flash {
                                 div .note.good role="status" { p {
-                                    (said(&flash.text))
+                                    (visible(&flash.text))
                                     @if let Some((href, label)) = &flash.link {
-                                        " " a href=(href) { (said(label)) }
+                                        " " a href=(href) { (visible(label)) }
                                     }
                                 } }
                             }
                             div .head {
                                 div {
-                                    h1 { (said(head.title)) }
-                                    @if !head.lead.is_empty() { p .lead { (said(head.lead)) } }
+                                    h1 { (visible(head.title)) }
+                                    @if !head.lead.is_empty() { p .lead { (visible(head.lead)) } }
                                 }
                                 @if let Some(actions) = &head.actions { div .actions { (actions) } }
                             }
@@ -217,10 +205,10 @@ impl PageContext {
                     div .who-name {
                         span .muted .small { "Signed in as" }
                         br;
-                        (said(self.viewer.caller.actor()))
+                        (visible(self.viewer.caller.actor()))
                         @if let Some(tenant) = self.viewer.caller.tenant() {
                             br;
-                            span .muted .small { "tenant " (said(tenant)) }
+                            span .muted .small { "tenant " (visible(tenant)) }
                         }
                     }
                 }
@@ -260,12 +248,12 @@ impl PageContext {
 }
 
 /// A page for users who are not signed in.
-pub(super) fn bare(title: &str, body: &Markup) -> Markup {
+pub(super) fn signed_out_page(title: &str, body: &Markup) -> Markup {
     alone(&Head { title, ..Head::default() }, body)
 }
 
 /// A page that redirects to a path of the console.
-pub(super) fn passing(title: &str, onward: &str, body: &Markup) -> Markup {
+pub(super) fn redirect_page(title: &str, onward: &str, body: &Markup) -> Markup {
     alone(&Head { title, onward: Some(onward), ..Head::default() }, body)
 }
 
@@ -290,7 +278,7 @@ fn of_head(head: &Head<'_>) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            title { (said(head.title)) " \u{b7} Sealpost" }
+            title { (visible(head.title)) " \u{b7} Sealpost" }
             link rel="icon" type="image/svg+xml" href=(ICON.href());
             link rel="stylesheet" href=(STYLE.href());
             script src=(SCRIPT.href()) {}
@@ -326,9 +314,9 @@ fn crumbs(head: &Head<'_>) -> Markup {
             ol {
                 li { a href=(href) { (name) } }
                 @if let Some((href, name)) = head.within {
-                    li { a href=(href) { (said(name)) } }
+                    li { a href=(href) { (visible(name)) } }
                 }
-                li aria-current="page" { (said(head.title)) }
+                li aria-current="page" { (visible(head.title)) }
             }
         }
     }
@@ -337,6 +325,6 @@ fn crumbs(head: &Head<'_>) -> Markup {
 /// A highlighted message.
 pub(super) fn note(label: &str, tone: BadgeTone, text: &Markup) -> Markup {
     html! {
-        div class={ "note " (tone.class()) } { (word(label, tone)) p { (text) } }
+        div class={ "note " (tone.class()) } { (badge(label, tone)) p { (text) } }
     }
 }

@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::layout::{bare, note, passing};
-use super::page_context::{Words, html as answer, sentence};
-use super::parts::{BadgeTone, field, said};
+use super::layout::{note, redirect_page, signed_out_page};
+use super::page_context::{ErrorText, html as answer, sentence};
+use super::parts::{BadgeTone, field, visible};
 use crate::admin::{AdminError, SignInError};
 use crate::web::session::{self, SIGN_IN, SignedIn};
 
@@ -26,11 +26,10 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 /// The path to redirect to after signing in.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Towards {
+pub(super) struct NextQuery {
     pub(super) next: String,
 }
 
-/// The fields of the sign-in form.
 #[derive(Deserialize)]
 struct Credentials {
     name: String,
@@ -41,14 +40,12 @@ struct Credentials {
     next: String,
 }
 
-/// The query of a set-up link.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Link {
     token: String,
 }
 
-/// The fields of the set-up form.
 #[derive(Deserialize)]
 struct Chosen {
     token: String,
@@ -57,22 +54,20 @@ struct Chosen {
     password: String,
 }
 
-/// The sign-in form.
-async fn form(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
-    let (next, issuer) = (ours(&towards.next).to_owned(), issuer(&request));
+async fn form(request: HttpRequest, query: web::Query<NextQuery>) -> HttpResponse {
+    let (next, issuer) = (console_path(&query.next).to_owned(), issuer(&request));
     answer(StatusCode::OK, sign_in_page(&SignInPage { next, issuer, ..SignInPage::default() }))
 }
 
-/// Signs a user in and redirects.
 async fn sign_in(request: HttpRequest, given: web::Form<Credentials>) -> HttpResponse {
     let code = Some(given.code.as_str()).filter(|code| !code.trim().is_empty());
     let signed_in = session::sign_in(&request, (&given.name, &given.password), code).await;
     let error = match signed_in {
-        Ok(cookies) => return go_on(ours(&given.next), cookies),
+        Ok(cookies) => return redirect(console_path(&given.next), cookies),
         Err(error) => error,
     };
     let Refusal { status, text, after } = Refusal::of(&error);
-    let next = ours(&given.next).to_owned();
+    let next = console_path(&given.next).to_owned();
     let (name, issuer) = (given.name.clone(), issuer(&request));
     let view = SignInPage { wrong: Some(text), next, name, issuer };
     let mut response = answer(status, sign_in_page(&view));
@@ -80,15 +75,13 @@ async fn sign_in(request: HttpRequest, given: web::Form<Credentials>) -> HttpRes
     response
 }
 
-/// Signs a user out.
 async fn sign_out(request: HttpRequest, SignedIn(own): SignedIn) -> HttpResponse {
     match session::sign_out(&request, &own).await {
-        Ok(cookie) => go_on(SIGN_IN, [cookie]),
+        Ok(cookie) => redirect(SIGN_IN, [cookie]),
         Err(error) => refused_link(&error),
     }
 }
 
-/// The form of a set-up link.
 async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpResponse {
     let about = async { session::access(&request)?.setup_link(&link.token).await };
     match about.await {
@@ -102,14 +95,13 @@ async fn link(request: HttpRequest, link: web::Query<Link>) -> HttpResponse {
     }
 }
 
-/// Uses a set-up link.
 async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> HttpResponse {
     let name = Some(chosen.name.trim()).filter(|name| !name.is_empty());
     let begun = session::set_up(&request, &chosen.token, name, &chosen.password).await;
     let error = match begun {
-        Ok(Some(cookies)) => return go_on("/", cookies),
+        Ok(Some(cookies)) => return redirect("/", cookies),
         // The user still needs a two-factor code, which the link does not replace.
-        Ok(None) => return go_on(SIGN_IN, None),
+        Ok(None) => return redirect(SIGN_IN, None),
         Err(error) => error,
     };
     if !matches!(error, AdminError::Invalid(_) | AdminError::Conflict(_)) {
@@ -123,14 +115,12 @@ async fn set_up(request: HttpRequest, chosen: web::Form<Chosen>) -> HttpResponse
         name: chosen.name.clone(),
         wrong: Some(sentence(&error.to_string())),
     };
-    answer(Words::of(&error).status, set_up_page(&view))
+    answer(ErrorText::of(&error).status, set_up_page(&view))
 }
 
 /// A failed sign-in.
 pub(super) struct Refusal {
-    /// The status.
     pub(super) status: StatusCode,
-    /// The reason, a sentence.
     pub(super) text: String,
     /// Seconds until a retry is allowed.
     pub(super) after: Option<u64>,
@@ -146,7 +136,7 @@ impl Refusal {
                 Self { status: StatusCode::TOO_MANY_REQUESTS, text, after: Some(*after) }
             }
             SignInError::Admin(error) => {
-                let Words { status, text, .. } = Words::of(error);
+                let ErrorText { status, text, .. } = ErrorText::of(error);
                 Self { status, text, after: None }
             }
         }
@@ -161,7 +151,10 @@ pub(super) fn wait(response: &mut HttpResponse, after: Option<u64>) {
 }
 
 /// A redirect with cookies.
-pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = Cookie<'static>>) -> HttpResponse {
+pub(super) fn redirect(
+    to: &str,
+    cookies: impl IntoIterator<Item = Cookie<'static>>,
+) -> HttpResponse {
     let mut response = HttpResponse::SeeOther();
     response.insert_header((header::LOCATION, to));
     for cookie in cookies {
@@ -176,24 +169,23 @@ fn issuer(request: &HttpRequest) -> Option<String> {
 }
 
 fn refused_link(error: &AdminError) -> HttpResponse {
-    let words = Words::of(error);
+    let words = ErrorText::of(error);
     let page = match error {
-        AdminError::NotFound(_) => spent(),
-        _ => trouble(words.title, &words.text),
+        AdminError::NotFound(_) => expired_link_page(),
+        _ => signed_out_error(words.title, &words.text),
     };
     answer(words.status, page)
 }
 
 /// A path of the console, or `/` for anything else. Browsers read `//` and `/\` as the beginning of
 /// another host, and ignore invisible characters.
-pub(super) fn ours(next: &str) -> &str {
+pub(super) fn console_path(next: &str) -> &str {
     let path = next.strip_prefix('/').is_some_and(|rest| !rest.starts_with('/'));
     let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let circle = next.starts_with(SIGN_IN);
     if path && plain && !circle { next } else { "/" }
 }
 
-/// The sign-in page.
 #[derive(Debug, Default)]
 pub(super) struct SignInPage {
     /// Why the last attempt failed: the same text whether the name, password or code was wrong.
@@ -206,7 +198,6 @@ pub(super) struct SignInPage {
     pub(super) issuer: Option<String>,
 }
 
-/// The page of a set-up link.
 #[derive(Debug, Default)]
 pub(super) struct SetUpPage {
     /// The token of the link, sent along with the form.
@@ -219,20 +210,19 @@ pub(super) struct SetUpPage {
     pub(super) wrong: Option<String>,
 }
 
-/// Renders the sign-in page.
 pub(super) fn sign_in_page(view: &SignInPage) -> Markup {
-    bare(
+    signed_out_page(
         "Sign in",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("sign-in failed", BadgeTone::Bad, &html! { (said(wrong)) }))
+                (note("sign-in failed", BadgeTone::Bad, &html! { (visible(wrong)) }))
             }
             section .panel {
                 header { h1 { "Sign in" } }
                 form .form method="post" action="/sign-in" {
                     input type="hidden" name="next" value=(view.next);
                     (field("name", "Name", "", &html! {
-                        input #name name="name" value=(said(&view.name)) required autofocus
+                        input #name name="name" value=(visible(&view.name)) required autofocus
                               autocomplete="username" autocapitalize="none" spellcheck="false";
                     }))
                     (field("password", "Password", "", &html! {
@@ -247,7 +237,7 @@ pub(super) fn sign_in_page(view: &SignInPage) -> Markup {
                 @if let Some(issuer) = &view.issuer {
                     @let next: String = form_urlencoded::byte_serialize(view.next.as_bytes()).collect();
                     div .pad {
-                        a .button href={ "/oidc/start?next=" (next) } { "Sign in with " (said(issuer)) }
+                        a .button href={ "/oidc/start?next=" (next) } { "Sign in with " (visible(issuer)) }
                     }
                 }
             }
@@ -256,8 +246,8 @@ pub(super) fn sign_in_page(view: &SignInPage) -> Markup {
 }
 
 /// The page shown after single sign-on, which redirects within the console.
-pub(super) fn arrived(next: &str) -> Markup {
-    passing(
+pub(super) fn signed_in_page(next: &str) -> Markup {
+    redirect_page(
         "Signed in",
         next,
         &html! {
@@ -269,20 +259,19 @@ pub(super) fn arrived(next: &str) -> Markup {
     )
 }
 
-/// Renders the page of a set-up link.
 pub(super) fn set_up_page(view: &SetUpPage) -> Markup {
-    bare(
+    signed_out_page(
         "Set up your account",
         &html! {
             @if let Some(wrong) = &view.wrong {
-                (note("not completed", BadgeTone::Bad, &html! { (said(wrong)) }))
+                (note("not completed", BadgeTone::Bad, &html! { (visible(wrong)) }))
             }
             section .panel {
                 header { h1 { "Set up your account" } }
                 form .form method="post" action="/setup" {
                     input type="hidden" name="token" value=(view.token);
                     (field("name", "Name", "You sign in with this name.", &html! {
-                        input #name name="name" value=(said(&view.name)) readonly[view.fixed] required
+                        input #name name="name" value=(visible(&view.name)) readonly[view.fixed] required
                               autofocus[!view.fixed] maxlength="64" autocomplete="username"
                               autocapitalize="none" spellcheck="false" aria-describedby="name-hint";
                     }))
@@ -297,21 +286,20 @@ pub(super) fn set_up_page(view: &SetUpPage) -> Markup {
     )
 }
 
-/// The page of an expired link.
-pub(super) fn spent() -> Markup {
+pub(super) fn expired_link_page() -> Markup {
     let text = "It was already used or has expired. Ask an administrator for a new one.";
-    trouble("Link expired", text)
+    signed_out_error("Link expired", text)
 }
 
 /// The error page for users who are not signed in.
-pub(super) fn trouble(title: &str, text: &str) -> Markup {
-    bare(
+pub(super) fn signed_out_error(title: &str, text: &str) -> Markup {
+    signed_out_page(
         title,
         &html! {
             section .panel {
-                header { h1 { (said(title)) } }
+                header { h1 { (visible(title)) } }
                 div .pad { div .tight {
-                    p { (said(text)) }
+                    p { (visible(text)) }
                     a .button href="/sign-in" { "Sign in" }
                 } }
             }
@@ -326,7 +314,7 @@ mod tests {
     #[test]
     fn redirects_stay_within_the_console() {
         for path in ["/", "/events?q=a%20b&type=x", "/deliveries/1"] {
-            assert_eq!(ours(path), path);
+            assert_eq!(console_path(path), path);
         }
         for elsewhere in [
             "",
@@ -339,7 +327,7 @@ mod tests {
             "javascript:alert(1)",
             "/sign-in?next=/sign-in",
         ] {
-            assert_eq!(ours(elsewhere), "/", "{elsewhere:?}");
+            assert_eq!(console_path(elsewhere), "/", "{elsewhere:?}");
         }
     }
 }

@@ -45,7 +45,6 @@ pub(super) use headers::protect;
 
 use super::form;
 
-/// The routes of the console.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let (query, path) = (web::QueryConfig::default(), web::PathConfig::default());
     // `access` has already applied the size limit of the path.

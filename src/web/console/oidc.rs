@@ -5,25 +5,24 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::login::{Towards, arrived, go_on, ours, trouble, wait};
-use super::page_context::{Words, html};
+use super::login::{NextQuery, console_path, redirect, signed_in_page, signed_out_error, wait};
+use super::page_context::{ErrorText, html};
 use crate::admin::OidcError;
-use crate::web::session::{self, Back, SIGN_IN};
+use crate::web::session::{self, CallbackQuery, SIGN_IN};
 
-/// The routes of single sign-on.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/oidc/start", web::get().to(start)).route("/oidc/callback", web::get().to(callback));
 }
 
 /// Redirects to the issuer. A request started by another site is redirected to the sign-in page, so
 /// that no other site can start a sign-in.
-async fn start(request: HttpRequest, towards: web::Query<Towards>) -> HttpResponse {
+async fn start(request: HttpRequest, query: web::Query<NextQuery>) -> HttpResponse {
     let site = request.headers().get("sec-fetch-site").map(header::HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-        return go_on(SIGN_IN, None);
+        return redirect(SIGN_IN, None);
     }
-    match session::redirect_to_issuer(&request, ours(&towards.next)).await {
-        Ok((to, cookie)) => go_on(to.as_str(), [cookie]),
+    match session::redirect_to_issuer(&request, console_path(&query.next)).await {
+        Ok((to, cookie)) => redirect(to.as_str(), [cookie]),
         Err(error) => refuse(&error),
     }
 }
@@ -31,14 +30,16 @@ async fn start(request: HttpRequest, towards: web::Query<Towards>) -> HttpRespon
 /// Completes the sign-in. Browsers do not send a strict cookie on a navigation that began at
 /// another site, so the answer is a page of the console that redirects.
 async fn callback(request: HttpRequest) -> HttpResponse {
-    let back = web::Query::<Back>::from_query(request.query_string());
+    let query = web::Query::<CallbackQuery>::from_query(request.query_string());
     // A query that cannot be parsed has no state.
-    let back = back.map(web::Query::into_inner).unwrap_or_default();
-    let (mut response, cookie) = match session::complete_sign_in(&request, &back).await {
-        Ok((next, cookie)) => (html(StatusCode::OK, arrived(ours(&next))), Some(cookie)),
+    let query = query.map(web::Query::into_inner).unwrap_or_default();
+    let (mut response, cookie) = match session::complete_sign_in(&request, &query).await {
+        Ok((next, cookie)) => {
+            (html(StatusCode::OK, signed_in_page(console_path(&next))), Some(cookie))
+        }
         Err(error) => (refuse(&error), None),
     };
-    for cookie in cookie.into_iter().chain([session::no_flow()]) {
+    for cookie in cookie.into_iter().chain([session::expired_flow_cookie()]) {
         if let Ok(value) = header::HeaderValue::from_str(&cookie.to_string()) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
@@ -71,11 +72,11 @@ fn refuse(error: &OidcError) -> HttpResponse {
             Some(*after),
         ),
         OidcError::Admin(error) => {
-            let words = Words::of(error);
-            return html(words.status, trouble(words.title, &words.text));
+            let words = ErrorText::of(error);
+            return html(words.status, signed_out_error(words.title, &words.text));
         }
     };
-    let mut response = html(status, trouble(title, text));
+    let mut response = html(status, signed_out_error(title, text));
     wait(&mut response, after);
     response
 }

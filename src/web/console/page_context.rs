@@ -19,7 +19,6 @@ use crate::web::admin::AdminState;
 use crate::web::denial::Denial;
 use crate::web::problem::Problem;
 
-/// The sections.
 pub(super) const SECTIONS: &[&[Section]] = &[
     &[
         Section::Overview,
@@ -31,10 +30,10 @@ pub(super) const SECTIONS: &[&[Section]] = &[
         Section::Explain,
     ],
     &[Section::Sources, Section::Pauses, Section::Destinations, Section::Alerts, Section::Settings],
-    WHO,
+    ACCESS,
 ];
 /// The sections about access.
-const WHO: &[Section] = &[Section::Audit, Section::Keys, Section::Users, Section::Account];
+const ACCESS: &[Section] = &[Section::Audit, Section::Keys, Section::Users, Section::Account];
 
 /// The flash message after starting a job.
 pub(super) const STARTED: &str = "Job started.";
@@ -107,21 +106,20 @@ impl PageContext {
     }
 
     /// A form with errors.
-    pub(super) fn once_more(page: Markup) -> HttpResponse {
+    pub(super) fn invalid_form(page: Markup) -> HttpResponse {
         html(StatusCode::UNPROCESSABLE_ENTITY, page)
     }
 
     /// A redirect to a page, or the error page.
-    pub(super) fn go_on(&self, to: Result<String, AdminError>) -> HttpResponse {
+    pub(super) fn redirect(&self, to: Result<String, AdminError>) -> HttpResponse {
         match to {
             Ok(to) => HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish(),
             Err(error) => self.error_page(&error),
         }
     }
 
-    /// The error page.
     pub(super) fn error_page(&self, error: &AdminError) -> HttpResponse {
-        let Words { status, title, text, again } = Words::of(error);
+        let ErrorText { status, title, text, again } = ErrorText::of(error);
         let scope = error.missing().map(crate::admin::Scope::as_str);
         let view = error::View { title, text, scope, again };
         let mut response = html(status, error::page(self, &view));
@@ -132,11 +130,8 @@ impl PageContext {
     }
 }
 
-/// The texts of an error.
-pub(super) struct Words {
-    /// The status.
+pub(super) struct ErrorText {
     pub(super) status: StatusCode,
-    /// The title.
     pub(super) title: &'static str,
     /// The detail, a sentence.
     pub(super) text: String,
@@ -144,7 +139,7 @@ pub(super) struct Words {
     pub(super) again: bool,
 }
 
-impl Words {
+impl ErrorText {
     /// The texts of an error. Internal errors are logged.
     pub(super) fn of(error: &AdminError) -> Self {
         let (status, title) = match error {
@@ -152,7 +147,7 @@ impl Words {
             AdminError::AllTenants => (StatusCode::FORBIDDEN, "Requires access to all tenants"),
             AdminError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
             AdminError::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request"),
-            AdminError::Store(error) if error.is_about_a_text() => {
+            AdminError::Store(error) if error.is_invalid_text() => {
                 (StatusCode::BAD_REQUEST, "Invalid request")
             }
             AdminError::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
@@ -167,7 +162,7 @@ impl Words {
         let again = status == StatusCode::SERVICE_UNAVAILABLE;
         let text = match error {
             _ if again => "Nothing was changed. Try again in a moment.".to_owned(),
-            AdminError::Store(error) if error.is_about_a_text() => {
+            AdminError::Store(error) if error.is_invalid_text() => {
                 "A text contains a NUL character.".to_owned()
             }
             AdminError::Vault(_) | AdminError::Store(_) => "See the gateway's log.".to_owned(),

@@ -5,12 +5,11 @@ use maud::{Markup, html};
 
 use super::actions::offer_for;
 use super::layout::{Head, PageContext, Section};
-use super::parts::{BadgeTone, TEXT, WIDE, empty, link_path, name, said, table, when, word};
+use super::parts::{BadgeTone, TEXT, WIDE, badge, empty, link_path, name, table, visible, when};
 use crate::admin::actions::Noun;
 use crate::admin::{PauseStatus, PauseTarget, Scope};
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/pauses", web::get().to(list));
 }
@@ -20,7 +19,6 @@ async fn list(cx: PageContext, admin: web::Data<AdminState>) -> HttpResponse {
     cx.show(all, |cx, all| page(cx, all)).await
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, all: &[PauseStatus]) -> Markup {
     let head = Head {
         title: "Pauses",
@@ -61,9 +59,9 @@ fn rows(cx: &PageContext, all: &[PauseStatus]) -> Markup {
             vec![
                 name(&one.name),
                 html! { (one.target) },
-                word(state, BadgeTone::of(state)),
+                badge(state, BadgeTone::of(state)),
                 html! { @if let Some(pause) = &one.pause {
-                    (said(&pause.reason)) span .under { "by " (said(&pause.paused_by)) }
+                    (visible(&pause.reason)) span .under { "by " (visible(&pause.paused_by)) }
                 } },
                 html! { @if let Some(pause) = &one.pause { (when(pause.paused_at, cx.now)) } },
             ]

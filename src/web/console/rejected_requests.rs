@@ -10,9 +10,9 @@ use super::actions::offer;
 use super::jobs::plan::{limits, parse};
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
-    BadgeTone, BodyQuery, Bytes, Facet, FacetValue, NUMBER, Pager, TEXT, Tab, WIDE, bytes, count,
-    empty, facets, id, link_path, name, pager, panel, post, said, size, stamp, table, terms, when,
-    word,
+    BadgeTone, BodyQuery, Bytes, Facet, FacetValue, NUMBER, Pager, TEXT, Tab, WIDE, badge, bytes,
+    count, empty, facets, id, link_path, name, pager, panel, post, size, stamp, table, terms,
+    visible, when,
 };
 use crate::admin::actions::Noun;
 use crate::admin::{
@@ -22,10 +22,8 @@ use crate::admin::{
 use crate::store::EventId;
 use crate::web::admin::AdminState;
 
-/// Rows of a page.
 const ROWS: usize = 50;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/rejected-requests", web::get().to(list))
         .route("/rejected-requests/new", web::get().to(new))
@@ -33,7 +31,6 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/rejected-requests/{id}", web::get().to(show));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ListQuery {
@@ -41,15 +38,12 @@ struct ListQuery {
     before: String,
 }
 
-/// The list.
 pub(super) struct List {
     /// The sources that the caller sees.
     pub(super) sources: Vec<String>,
     /// The source filtered by; empty for all.
     pub(super) source: String,
-    /// Rejected requests, newest first.
     pub(super) requests: Vec<RejectedRequest>,
-    /// Where this page is.
     pub(super) pager: Pager,
 }
 
@@ -143,10 +137,9 @@ async fn plan(
         let plan = admin.jobs.plan_rejected(&cx.viewer.caller, &form.request()?).await?;
         Ok(format!("/jobs/{}", plan.job.id))
     };
-    cx.go_on(planned.await)
+    cx.redirect(planned.await)
 }
 
-/// The page with the list.
 pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     let plan = |action: RejectedAction| {
         format!("/rejected-requests/new?action={action}&source={}", link_path(&list.source))
@@ -200,12 +193,12 @@ pub(super) fn rows(cx: &PageContext, requests: &[RejectedRequest]) -> Markup {
                 name(&request.source),
                 html! {
                     @if let Some((event, by)) = reprocessed(request) {
-                        (word("verified", BadgeTone::Good))
+                        (badge("verified", BadgeTone::Good))
                         span .under {
-                            "reprocessed by " (said(by)) ": " a href={ "/events/" (event) } { "event " (id(&event.to_string())) }
+                            "reprocessed by " (visible(by)) ": " a href={ "/events/" (event) } { "event " (id(&event.to_string())) }
                         }
                     } @else {
-                        (word(request.reason.as_str(), BadgeTone::Bad))
+                        (badge(request.reason.as_str(), BadgeTone::Bad))
                     }
                 },
                 html! { (size(request.size_bytes.unsigned_abs())) },
@@ -239,7 +232,7 @@ pub(super) fn plan_page(cx: &PageContext, action: RejectedAction, source: Option
         ..Head::default()
     };
     cx.page(&head, &html! {
-        (panel("Plan a job", &html! { (said(&target)) }, &post(cx, "/rejected-requests/jobs", "form", &html! {
+        (panel("Plan a job", &html! { (visible(&target)) }, &post(cx, "/rejected-requests/jobs", "form", &html! {
             input type="hidden" name="action" value=(action);
             input type="hidden" name="source" value=(source.unwrap_or_default());
             (limits("Empty for no limit"))
@@ -253,7 +246,6 @@ pub(super) fn plan_page(cx: &PageContext, action: RejectedAction, source: Option
     })
 }
 
-/// The page with one.
 pub(super) fn detail_page(cx: &PageContext, detail: &RejectedRequestDetail, tab: Tab) -> Markup {
     let request = &detail.request;
     let title = format!("Rejected request {}", request.id);
@@ -288,8 +280,8 @@ pub(super) fn detail_page(cx: &PageContext, detail: &RejectedRequestDetail, tab:
                     " of this source."
                 } }))
                 (panel("Request", &html! {}, &terms(&[
-                    ("Source", html! { (said(&request.source)) }),
-                    ("Rejected for", word(request.reason.as_str(), reason_tone)),
+                    ("Source", html! { (visible(&request.source)) }),
+                    ("Rejected for", badge(request.reason.as_str(), reason_tone)),
                     ("Received", stamp(request.received_at, cx.now)),
                     ("Deleted", stamp(request.expires_at, cx.now)),
                     ("Size", html! { (size(request.size_bytes.unsigned_abs())) }),
@@ -300,14 +292,14 @@ pub(super) fn detail_page(cx: &PageContext, detail: &RejectedRequestDetail, tab:
     })
 }
 
-/// What became of it, or why it is rejected.
+/// The event that it became, or why it is still rejected.
 fn verdict(detail: &RejectedRequestDetail) -> Markup {
     if let Some((event, by)) = reprocessed(&detail.request) {
         return note(
             "verified",
             BadgeTone::Good,
             &html! {
-                strong { "Reprocessed by " (said(by)) } ": it is now "
+                strong { "Reprocessed by " (visible(by)) } ": it is now "
                 a href={ "/events/" (event) } { "event " (event) } "."
             },
         );
@@ -317,8 +309,8 @@ fn verdict(detail: &RejectedRequestDetail) -> Markup {
         "refused",
         BadgeTone::Bad,
         &html! {
-            strong { (said(&explanation.text)) }
-            @if let Some(hint) = &explanation.hint { " " (said(hint)) }
+            strong { (visible(&explanation.text)) }
+            @if let Some(hint) = &explanation.hint { " " (visible(hint)) }
         },
     )
 }
@@ -327,12 +319,12 @@ fn findings(explanation: &Explanation) -> Markup {
     html! {
         li class=(BadgeTone::Bad.class()) {
             div .what { strong { (explanation.finding.as_str().replace('_', " ")) } }
-            p .detail { (said(&explanation.text)) }
+            p .detail { (visible(&explanation.text)) }
         }
         @if let Some(secret) = &explanation.secret {
             li class=(BadgeTone::Plain.class()) {
                 div .what { strong { "secret" } }
-                p .detail { "signed with " (said(secret)) }
+                p .detail { "signed with " (visible(secret)) }
             }
         }
     }
@@ -352,7 +344,8 @@ fn headers(payload: &RejectedRequestPayload) -> Markup {
         return html! {};
     }
     let headers = payload.headers.iter();
-    let headers: Vec<(&str, Markup)> =
-        headers.map(|header| (&*header.name, html! { code { (said(&header.value)) } })).collect();
+    let headers: Vec<(&str, Markup)> = headers
+        .map(|header| (&*header.name, html! { code { (visible(&header.value)) } }))
+        .collect();
     panel("Headers", &html! {}, &terms(&headers))
 }

@@ -4,11 +4,10 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
 use super::layout::{Head, PageContext, Section};
-use super::parts::{panel, said, terms};
+use super::parts::{panel, terms, visible};
 use crate::admin::Setting;
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/settings", web::get().to(show));
 }
@@ -18,7 +17,6 @@ async fn show(cx: PageContext, admin: web::Data<AdminState>) -> HttpResponse {
     cx.answer(settings.map(|settings| page(&cx, settings)))
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, settings: &[Setting]) -> Markup {
     let head = Head {
         title: "Settings",
@@ -35,7 +33,7 @@ pub(super) fn page(cx: &PageContext, settings: &[Setting]) -> Markup {
                 @let settings: Vec<(&str, Markup)> = settings.iter()
                     .map(|setting| (split(setting).1, html! {
                         @if setting.value.is_empty() { span .muted { "none" } }
-                        @else { code { (said(&setting.value)) } }
+                        @else { code { (visible(&setting.value)) } }
                     })).collect();
                 (panel(title, &html! {}, &terms(&settings)))
             }

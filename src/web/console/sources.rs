@@ -6,14 +6,13 @@ use time::{Duration, OffsetDateTime};
 
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
-    BadgeTone, NUMBER, TEXT, age, command, empty, link_path, number, panel, said, stamp, table,
-    terms, when, word,
+    BadgeTone, NUMBER, TEXT, age, badge, command, empty, link_path, number, panel, stamp, table,
+    terms, visible, when,
 };
 use super::pauses::switch;
 use crate::admin::{Counts, PauseTarget, Scope, Source, SourceSecret, SourceSetup};
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/sources", web::get().to(list))
         .route("/sources/{name}", web::get().to(show))
@@ -41,7 +40,6 @@ async fn show_set_up(
     cx.show(admin.monitoring.source(&cx.viewer.caller, &name), set_up).await
 }
 
-/// The page with all of them.
 pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
     let head = Head {
         title: "Sources",
@@ -62,9 +60,9 @@ pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
         .iter()
         .map(|source| {
             vec![
-                html! { a href={ "/sources/" (link_path(&source.name)) } { (said(&source.name)) } },
-                html! { (said(&source.provider)) },
-                html! { (said(&source.tenant)) },
+                html! { a href={ "/sources/" (link_path(&source.name)) } { (visible(&source.name)) } },
+                html! { (visible(&source.provider)) },
+                html! { (visible(&source.tenant)) },
                 state(source),
                 html! { @match source.last_event_at {
                     Some(at) => (when(at, cx.now)),
@@ -92,8 +90,8 @@ fn state(source: &Source) -> Markup {
         other => other.as_str(),
     };
     html! {
-        @if source.paused.is_some() { (word("paused", BadgeTone::Warn)) " " }
-        (word(setup, BadgeTone::of(setup)))
+        @if source.paused.is_some() { (badge("paused", BadgeTone::Warn)) " " }
+        (badge(setup, BadgeTone::of(setup)))
         @if let Some(seconds) = source.keep_rejected_seconds {
             span .under { "keeps rejected requests for " (age(Duration::seconds_f64(seconds))) }
         }
@@ -113,7 +111,6 @@ fn scheme(source: &Source) -> String {
     )
 }
 
-/// The page with one.
 pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
     let here = format!("/sources/{}", link_path(&source.name));
     let head = Head {
@@ -132,8 +129,8 @@ pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
     cx.page(&head, &html! {
         @if let Some(pause) = &source.paused {
             (note("paused", BadgeTone::Warn, &html! {
-                "By " (said(&pause.paused_by)) ", " (stamp(pause.paused_at, cx.now)) ": "
-                (said(&pause.reason))
+                "By " (visible(&pause.paused_by)) ", " (stamp(pause.paused_at, cx.now)) ": "
+                (visible(&pause.reason))
                 ". New events are stored."
             }))
         }
@@ -141,11 +138,11 @@ pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
             div .stack {
                 (panel("Source", &html! {}, &terms(&[
                     ("State", state(source)),
-                    ("Provider", html! { (said(&source.provider)) }),
-                    ("Tenant", html! { (said(&source.tenant)) }),
-                    ("Signature", html! { (said(&scheme(source))) }),
-                    ("Handlers", html! { (said(&source.handlers.join(", "))) }),
-                    ("Webhook URLs", html! { @for url in &source.urls { code .said { (said(url)) } br; } }),
+                    ("Provider", html! { (visible(&source.provider)) }),
+                    ("Tenant", html! { (visible(&source.tenant)) }),
+                    ("Signature", html! { (visible(&scheme(source))) }),
+                    ("Handlers", html! { (visible(&source.handlers.join(", "))) }),
+                    ("Webhook URLs", html! { @for url in &source.urls { code .said { (visible(url)) } br; } }),
                     ("Last verified", html! { @if let Some(at) = source.last_event_at { (stamp(at, cx.now)) } }),
                 ])))
                 (panel("Traffic", &html! { "Requests and deliveries by outcome" }, &traffic(cx, source)))
@@ -174,7 +171,7 @@ fn traffic(cx: &PageContext, source: &Source) -> Markup {
                 None => (number(count)),
             } }
         };
-        vec![html! { (said(label)) }, shown(of(&source.hour)), shown(of(&source.day))]
+        vec![html! { (visible(label)) }, shown(of(&source.hour)), shown(of(&source.day))]
     };
     let mut rows = vec![
         row("Requests", &|counts| counts.received, None),
@@ -226,8 +223,8 @@ fn secrets(cx: &PageContext, secrets: &[SourceSecret]) -> Markup {
                 (Some(_), false) => "active",
             };
             vec![
-                html! { code .nowrap { (said(&secret.fingerprint)) } },
-                word(state, BadgeTone::of(state)),
+                html! { code .nowrap { (visible(&secret.fingerprint)) } },
+                badge(state, BadgeTone::of(state)),
                 html! { (number(secret.requests)) },
                 at(secret.first_at),
                 at(secret.last_at),
@@ -265,7 +262,7 @@ pub(super) fn set_up(cx: &PageContext, source: &Source) -> Markup {
                 (command(&format!("url-{place}"), if place == 0 { "URL" } else { "Or" }, url))
             }
             @if !source.actions.is_empty() {
-                p .muted { code { "{action}" } " is one of " (said(&source.actions.join(", "))) "." }
+                p .muted { code { "{action}" } " is one of " (visible(&source.actions.join(", "))) "." }
             }
             @if !source.urls_are_public {
                 p .muted {
@@ -279,8 +276,8 @@ pub(super) fn set_up(cx: &PageContext, source: &Source) -> Markup {
             @if source.secrets.is_empty() { "No secret is configured, so no request can be verified." }
             @else { "The sender's secret must have this fingerprint:" }
         }
-        @for secret in &source.secrets { p { code { (said(&secret.fingerprint)) } } }
-        p .muted { (said(&scheme(source))) }
+        @for secret in &source.secrets { p { code { (visible(&secret.fingerprint)) } } }
+        p .muted { (visible(&scheme(source))) }
         (command("fingerprint", "Compute the fingerprint of a secret in a file", "sealpost sources fingerprint < secret.txt")) } }))
         (panel("Test event", &html! {}, &html! { div .pad {
                 p .muted {

@@ -7,15 +7,14 @@ use serde_json::Value;
 
 use super::layout::{Head, PageContext, Section};
 use super::parts::{
-    BadgeTone, NUMBER, Pager, TEXT, WIDE, age, count, empty, link_path, name, number, pager, panel,
-    said, size, stamp, table, terms, when, word,
+    BadgeTone, NUMBER, Pager, TEXT, WIDE, age, badge, count, empty, link_path, name, number, pager,
+    panel, size, stamp, table, terms, visible, when,
 };
 use crate::admin::{
     AdminError, Caller, Transfer, TransferDetail, TransferState, Transfers, pretty,
 };
 use crate::web::admin::AdminState;
 
-/// Transfers per page.
 const ROWS: u32 = 50;
 /// The largest part of an envelope that is shown, in bytes.
 const SHOWN: usize = 64 * 1024;
@@ -24,12 +23,10 @@ const ACROSS: usize = 40;
 /// The maximum number of squares; above it each square stands for several chunks.
 const SQUARES: usize = 400;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/transfers", web::get().to(list)).route("/transfers/{id}", web::get().to(show));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct TransferQuery {
@@ -37,11 +34,9 @@ struct TransferQuery {
     before: String,
 }
 
-/// A page of open transfers.
 pub(super) struct ListPage {
     /// The transfers; the closed ones only on the first page.
     pub(super) transfers: Transfers,
-    /// The pagination.
     pub(super) pager: Pager,
 }
 
@@ -83,7 +78,6 @@ async fn load(
     Ok(ListPage { transfers, pager })
 }
 
-/// The page with the list.
 pub(super) fn page(cx: &PageContext, page: &ListPage) -> Markup {
     let head = Head {
         title: "Transfers",
@@ -141,7 +135,7 @@ fn closed(cx: &PageContext, transfers: &[Transfer]) -> Markup {
     let row = |transfer: &Transfer| {
         vec![
             link(transfer),
-            html! { span .said { (said(&transfer.source)) } },
+            html! { span .said { (visible(&transfer.source)) } },
             state(transfer),
             when(transfer.last_chunk_at, cx.now),
         ]
@@ -151,15 +145,14 @@ fn closed(cx: &PageContext, transfers: &[Transfer]) -> Markup {
 }
 
 fn link(transfer: &Transfer) -> Markup {
-    html! { a .said href={ "/transfers/" (transfer.id) } { (said(&transfer.transfer_id)) } }
+    html! { a .said href={ "/transfers/" (transfer.id) } { (visible(&transfer.transfer_id)) } }
 }
 
 fn state(transfer: &Transfer) -> Markup {
     let state = transfer.state.as_str();
-    word(state, BadgeTone::of(state))
+    badge(state, BadgeTone::of(state))
 }
 
-/// The page with one transfer.
 pub(super) fn one(cx: &PageContext, detail: &TransferDetail) -> Markup {
     let transfer = &detail.transfer;
     let title = format!("Transfer {}", transfer.id);
@@ -188,7 +181,7 @@ pub(super) fn one(cx: &PageContext, detail: &TransferDetail) -> Markup {
                 @if let Some(envelope) = &detail.envelope {
                     (panel("Envelope", &html! { "As sent" }, &html! {
                         pre .bytes tabindex="0" role="region" aria-label="Envelope" {
-                            (said(&envelope_text(envelope)))
+                            (visible(&envelope_text(envelope)))
                         }
                     }))
                 }
@@ -226,11 +219,11 @@ fn facts(cx: &PageContext, detail: &TransferDetail) -> Markup {
     let has_event = matches!(transfer.state, TransferState::Whole | TransferState::Quarantined);
     terms(&[
         ("State", state(transfer)),
-        ("Path", html! { @if let Some(path) = path(detail) { code { (said(path)) } } }),
+        ("Path", html! { @if let Some(path) = path(detail) { code { (visible(path)) } } }),
         ("Source", cx.link(Section::Sources, &source, &transfer.source)),
-        ("Tenant", html! { (said(&transfer.tenant)) }),
-        ("Type", html! { (said(&transfer.event_type)) }),
-        ("Sender's id", html! { code { (said(&transfer.transfer_id)) } }),
+        ("Tenant", html! { (visible(&transfer.tenant)) }),
+        ("Type", html! { (visible(&transfer.event_type)) }),
+        ("Sender's id", html! { code { (visible(&transfer.transfer_id)) } }),
         ("Chunks", html! { (number(transfer.have)) " of " (number(transfer.total)) }),
         ("Size", html! { (size(transfer.received_bytes)) " " span .muted { "as encoded" } }),
         ("Started", stamp(transfer.opened_at, cx.now)),

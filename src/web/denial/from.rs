@@ -23,7 +23,7 @@ impl From<StoreError> for Denial {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) | StoreError::CommitUnknown(_) => Self::Unavailable,
-            error if error.is_about_a_text() => {
+            error if error.is_invalid_text() => {
                 Self::Malformed("a text contains a NUL character".into())
             }
             error => {

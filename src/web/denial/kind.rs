@@ -33,7 +33,6 @@ pub(in crate::web) enum Kind {
 }
 
 impl Kind {
-    /// All problem types.
     pub(in crate::web) const ALL: [Self; 25] = [
         Self::NoKey,
         Self::TooManyFailures,
@@ -62,7 +61,6 @@ impl Kind {
         Self::Internal,
     ];
 
-    /// The `type` slug, the status and the title.
     pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::NoKey => (
@@ -157,17 +155,14 @@ impl Kind {
         }
     }
 
-    /// The `type` slug.
     pub(in crate::web) fn id(self) -> &'static str {
         self.row().0
     }
 
-    /// The status.
     pub(in crate::web) fn status(self) -> StatusCode {
         self.row().1
     }
 
-    /// The title.
     pub(in crate::web) fn title(self) -> &'static str {
         self.row().2
     }

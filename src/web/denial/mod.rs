@@ -23,17 +23,13 @@ const RETRY_AFTER: u64 = 5;
 /// The prefix of every `type`.
 pub(super) const URN: &str = "urn:sealpost:problem:";
 
-/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
     /// Missing or invalid API key: always the same bytes.
     NoKey,
-    /// Too many failed authentication attempts.
     TooManyFailures {
-        /// `Retry-After` in seconds.
         after: u64,
     },
-    /// The caller lacks a scope.
     Forbidden(Scope),
     /// A change with a session cookie that did not come from a page of the console.
     CsrfFailed,
@@ -41,14 +37,11 @@ pub(super) enum Denial {
     AllTenants,
     /// Not found; with a detail unless only the path is unknown.
     NotFound(Option<String>),
-    /// Method not allowed.
     MethodNotAllowed {
         /// The allowed methods, as in `Allow`.
         allow: String,
     },
-    /// Invalid query or header.
     Malformed(Cow<'static, str>),
-    /// Invalid request body.
     Invalid(String),
     /// Conflict with the current state.
     Conflict(String),
@@ -60,31 +53,22 @@ pub(super) enum Denial {
     OutcomeUnknown,
     /// It was executed, and its response is not stored.
     AnswerNotKept,
-    /// The daily quota is exceeded.
     BudgetSpent {
-        /// The quota.
         limit: u32,
-        /// When the quota resets.
         resets_at: OffsetDateTime,
-        /// Seconds until the reset.
         after: u64,
     },
-    /// The body exceeds the limit.
     TooLarge {
-        /// The limit in bytes.
         limit: usize,
     },
-    /// The body did not arrive in time.
     BodyTimeout,
     /// The connection broke, or the body's framing is invalid.
     BodyBroken,
     /// The body has a content encoding.
     Encoded,
-    /// The content type is not JSON.
     NotJson,
     /// The caller is rate limited.
     TooMany {
-        /// `Retry-After` in seconds.
         after: u64,
     },
     /// The stream position is unknown or expired.
@@ -97,7 +81,6 @@ pub(super) enum Denial {
     Internal,
 }
 
-/// An `application/problem+json` body.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: String,
@@ -130,7 +113,6 @@ impl ResponseError for Denial {
 }
 
 impl Denial {
-    /// The problem type.
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::NoKey => Kind::NoKey,
@@ -161,12 +143,10 @@ impl Denial {
         }
     }
 
-    /// The `type` slug.
     pub(super) fn reason(&self) -> &'static str {
         self.kind().id()
     }
 
-    /// The detail.
     fn detail(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
@@ -178,7 +158,6 @@ impl Denial {
         }
     }
 
-    /// The response.
     pub(super) fn respond(&self) -> HttpResponse {
         self.respond_to(None)
     }

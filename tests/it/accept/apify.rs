@@ -1,5 +1,5 @@
-//! Apify with a shared secret: runs that are entered by Apify's id of them, a secret in the
-//! address, and templates of one's own.
+//! Apify with a shared secret: runs registered by their actor run id, a secret in the query, and
+//! custom payload templates.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::harness::{Answer, Gateway, SECRETS};
 
 const RUNS: &str = "/api/v1/apify/runs";
 const DISPATCH: &str = "x-apify-webhook-dispatch-id";
-/// A source beside those of every test.
+/// A source in addition to those of every test.
 const SOURCE: &str = "\n[[source]]\nname = \"scheduled\"\nprovider = \"apify\"\n\
     secrets = [{ env = \"SHARED\" }]\nkeep_rejected = \"1h\"\n\
     options = { purpose = \"run\", mode = \"token\", token_query = \"secret\" }\n";
@@ -22,8 +22,8 @@ fn webhook(kind: &str, run: &str) -> Value {
     json!({ "eventType": kind, "eventData": { "actorRunId": run }, "resource": { "id": run } })
 }
 
-/// With the secret in the address, as Apify's documentation advises first.
-async fn hear(gateway: &Gateway, dispatch: Option<&str>, body: &Value) -> Answer {
+/// Sends with the secret in the query, which Apify's documentation recommends first.
+async fn deliver(gateway: &Gateway, dispatch: Option<&str>, body: &Value) -> Answer {
     let headers: Vec<_> =
         dispatch.map(|id| (DISPATCH.to_owned(), id.to_owned())).into_iter().collect();
     let path = format!("/hooks/scheduled?secret={SHARED}");
@@ -31,31 +31,36 @@ async fn hear(gateway: &Gateway, dispatch: Option<&str>, body: &Value) -> Answer
 }
 
 #[tokio::test]
-async fn a_run_that_is_entered_by_apify_s_id_is_finished_without_a_token() {
+async fn run_registered_by_actor_run_id_needs_no_token() {
     let gateway = gateway().await;
     let request =
         json!({ "source": "scheduled", "guild_id": "1", "actor_run_id": "r1", "posts": ["p1"] });
     let key = [("idempotency-key", "2b3f6a52-0d4c-4c5c-9f0e-6d0f5b1c8a11")];
-    let entered = gateway.call(RUNS, &key, &request.to_string()).await;
-    assert_eq!(entered.status, 201, "{}", entered.text);
-    assert!(entered.json.get("token").is_none() && entered.json.get("headersTemplate").is_none());
-    assert_eq!(gateway.call(RUNS, &key, &request.to_string()).await.text, entered.text);
+    let registered = gateway.call(RUNS, &key, &request.to_string()).await;
+    assert_eq!(registered.status, 201, "{}", registered.text);
+    assert!(
+        registered.json.get("token").is_none() && registered.json.get("headersTemplate").is_none()
+    );
+    assert_eq!(gateway.call(RUNS, &key, &request.to_string()).await.text, registered.text);
 
     for (dispatch, kind) in [("d1", "ACTOR.RUN.CREATED"), ("d2", "ACTOR.RUN.SUCCEEDED")] {
-        let answer = hear(&gateway, Some(dispatch), &webhook(kind, "r1")).await;
-        assert_eq!((answer.status, answer.what()), (202, "accepted"));
+        let answer = deliver(&gateway, Some(dispatch), &webhook(kind, "r1")).await;
+        assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
     }
     gateway.run_until_idle().await;
     let run = &gateway.rows("apify_runs").await[0];
-    assert_eq!((&run["status"], &run["run_key"]), (&json!("succeeded"), &entered.json["run_key"]));
+    assert_eq!(
+        (&run["status"], &run["run_key"]),
+        (&json!("succeeded"), &registered.json["run_key"])
+    );
     assert_eq!(gateway.rows("apify_posts").await[0]["status"], "collected");
     assert_eq!(gateway.dead_letters().await, []);
 }
 
 #[tokio::test]
-async fn a_run_is_entered_after_its_first_webhook_came() {
+async fn run_can_be_registered_after_its_first_webhook() {
     let gateway = gateway().await;
-    hear(&gateway, Some("d1"), &webhook("ACTOR.RUN.SUCCEEDED", "r1")).await;
+    deliver(&gateway, Some("d1"), &webhook("ACTOR.RUN.SUCCEEDED", "r1")).await;
     gateway.run_until_idle().await;
     let request = json!({ "source": "scheduled", "guild_id": "1", "actor_run_id": "r1" });
     assert_eq!(gateway.call(RUNS, &[], &request.to_string()).await.status, 201);
@@ -65,7 +70,7 @@ async fn a_run_is_entered_after_its_first_webhook_came() {
 }
 
 #[tokio::test]
-async fn without_apify_s_id_of_the_run_nothing_could_match_it() {
+async fn run_registration_requires_the_actor_run_id() {
     let gateway = gateway().await;
     let request = json!({ "source": "scheduled", "guild_id": "1" });
     let answer = gateway.call(RUNS, &[], &request.to_string()).await;
@@ -74,7 +79,7 @@ async fn without_apify_s_id_of_the_run_nothing_could_match_it() {
 }
 
 #[tokio::test]
-async fn the_command_line_enters_a_run_too() {
+async fn cli_registers_a_run() {
     let gateway = gateway().await;
     let config = include_str!("../harness/config.toml").to_owned() + SOURCE;
     let mut program = Program::beside_with(&gateway, &config).await;
@@ -83,7 +88,7 @@ async fn the_command_line_enters_a_run_too() {
     let mint = ["apify", "mint", "--source", "scheduled", "--guild", "1", "--actor-run", "r1"];
     let printed = program.json(&mint);
     assert_eq!((&printed["registered"], printed.get("token")), (&json!(true), None));
-    hear(&gateway, Some("d1"), &webhook("ACTOR.RUN.FAILED", "r1")).await;
+    deliver(&gateway, Some("d1"), &webhook("ACTOR.RUN.FAILED", "r1")).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("apify_runs").await[0]["status"], "failed");
     let without = program.run(&mint[..6]);
@@ -91,7 +96,7 @@ async fn the_command_line_enters_a_run_too() {
 }
 
 #[tokio::test]
-async fn a_secret_is_taken_from_the_header_or_the_address_and_must_be_the_same_in_both() {
+async fn secret_is_accepted_from_header_or_query_and_must_match_in_both() {
     let gateway = gateway().await;
     let header = |value: &str| vec![("x-apify-webhook-secret".to_owned(), value.to_owned())];
     let send = async |query: &str, headers: &[(String, String)]| {
@@ -101,7 +106,7 @@ async fn a_secret_is_taken_from_the_header_or_the_address_and_must_be_the_same_i
     let (right, wrong) = (format!("?secret={SHARED}"), "?secret=another-0123456789abcdef");
     assert_eq!(send(&right, &[]).await, 202);
     assert_eq!(send(&format!("{right}&x=1"), &[]).await, 202);
-    assert_eq!(send(&right.replace('-', "%2D"), &[]).await, 202, "decoded as a form is");
+    assert_eq!(send(&right.replace('-', "%2D"), &[]).await, 202, "form-decoded");
     assert_eq!(send("", &header(SHARED)).await, 202);
     assert_eq!(send(&right, &header(SHARED)).await, 202);
     for (query, headers) in [
@@ -117,7 +122,7 @@ async fn a_secret_is_taken_from_the_header_or_the_address_and_must_be_the_same_i
 }
 
 #[tokio::test]
-async fn a_bearer_is_the_secret_without_its_scheme() {
+async fn bearer_scheme_is_stripped_from_the_secret() {
     let source = SOURCE.replace("token_query = \"secret\"", "token_header = \"authorization\"");
     let gateway = Gateway::builder().more_config(&source).variable("SHARED", SHARED).start().await;
     for value in [SHARED.to_owned(), format!("Bearer {SHARED}"), format!("bearer {SHARED}")] {
@@ -130,17 +135,17 @@ async fn a_bearer_is_the_secret_without_its_scheme() {
 }
 
 #[tokio::test]
-async fn a_secret_in_the_address_stands_nowhere_afterwards() {
+async fn query_secret_is_never_stored_or_shown() {
     let gateway = gateway().await;
-    hear(&gateway, Some("d1"), &webhook("TEST", "r1")).await;
+    deliver(&gateway, Some("d1"), &webhook("TEST", "r1")).await;
     let typo = format!("/hooks/scheduled?secret={SHARED}-typo&other={SHARED}");
     assert_eq!(gateway.post(&typo, &[], b"{}").await.status, 401);
     gateway.post(&format!("/hooks/nobody?secret={SHARED}"), &[], b"{}").await;
     gateway.run_until_idle().await;
-    let id = crate::rejected_requests::held(&gateway, 1).await[0].id;
-    let held = gateway.operator("/api/v1/rejected-requests").await;
+    let id = crate::rejected_requests::wait_for_rejected(&gateway, 1).await[0].id;
+    let rejected = gateway.operator("/api/v1/rejected-requests").await;
     let mut seen =
-        held.text + &gateway.operator(&format!("/api/v1/rejected-requests/{id}")).await.text;
+        rejected.text + &gateway.operator(&format!("/api/v1/rejected-requests/{id}")).await.text;
     for path in [
         "/metrics",
         "/api/v1/audit",
@@ -159,17 +164,17 @@ async fn a_secret_in_the_address_stands_nowhere_afterwards() {
 }
 
 #[tokio::test]
-async fn the_dispatch_id_tells_repetitions_from_other_runs_with_the_same_body() {
+async fn dispatch_id_distinguishes_retries_from_runs_with_equal_bodies() {
     let gateway = gateway().await;
     let body = json!({ "resource": { "defaultDatasetId": "dataset1" } });
     for (dispatch, status) in
         [(Some("d1"), 202), (Some("d1"), 200), (Some("d2"), 202), (None, 202), (None, 200)]
     {
-        assert_eq!(hear(&gateway, dispatch, &body).await.status, status, "{dispatch:?}");
+        assert_eq!(deliver(&gateway, dispatch, &body).await.status, status, "{dispatch:?}");
     }
-    // Apify may write the time anew when it sends again.
+    // Apify may write a new time when it retries.
     let other = json!({ "resource": { "defaultDatasetId": "dataset1" }, "sentAt": 2 });
-    assert_eq!(hear(&gateway, Some("d2"), &other).await.status, 200);
+    assert_eq!(deliver(&gateway, Some("d2"), &other).await.status, 200);
     gateway.run_until_idle().await;
     let kinds = gateway.query("SELECT DISTINCT event_type FROM events").await;
     assert_eq!(kinds, [json!({ "event_type": "unknown" })]);
@@ -177,13 +182,13 @@ async fn the_dispatch_id_tells_repetitions_from_other_runs_with_the_same_body() 
 }
 
 #[tokio::test]
-async fn a_template_without_an_event_type_is_ignored_with_a_token_too() {
+async fn payload_template_without_event_type_is_ignored() {
     let gateway = Gateway::start().await;
     let body = br#"{"runId":"r1","runStatus":"SUCCEEDED","myProp":"hello world"}"#;
     let draft = [("fixture-run-key".to_owned(), "5f0c6a3e-6f3e-4b52-9c39-0a8f3a8f3f10".to_owned())];
     let headers = gateway.sign("apify-runs", body, &draft);
     let answer = gateway.send_raw("apify-runs", None, &headers, body).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"));
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
     gateway.run_until_idle().await;
     let outcome = gateway.query("SELECT outcome FROM deliveries").await;
     assert_eq!(outcome, [json!({ "outcome": "ignored" })]);

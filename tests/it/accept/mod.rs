@@ -1,9 +1,9 @@
-//! Nothing authentic is lost or stuck: what is accepted, how it is named, and what is shown of it.
+//! Acceptance of authentic events: deduplication, size limits, header variants, redaction.
 
 mod apify;
-mod configured;
-mod keys;
+mod check;
+mod deduplication;
 mod oversize;
-mod shown;
-mod spelling;
+mod redaction;
 mod stripe;
+mod variants;

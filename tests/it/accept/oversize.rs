@@ -1,4 +1,4 @@
-//! Bodies that are larger than their source keeps.
+//! Bodies over their source's `max_body`.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ async fn gateway() -> Gateway {
     Gateway::builder().config(OPTIONS, LIMIT).start().await
 }
 
-/// A file that Docora sends in one piece.
+/// A file sent in one request.
 fn large(path: &str) -> Vec<u8> {
     file_event(path, &"x".repeat(200_000)).to_string().into_bytes()
 }
@@ -24,7 +24,7 @@ async fn events(gateway: &Gateway) -> i64 {
     gateway.count("SELECT count(*) FROM events").await
 }
 
-/// Sends in chunks of HTTP: nothing says beforehand how much will come.
+/// Sends with chunked encoding, so that the size is not declared.
 async fn chunked(
     gateway: &Gateway,
     path: &str,
@@ -42,17 +42,17 @@ async fn chunked(
 }
 
 #[tokio::test]
-async fn a_file_over_the_limit_is_kept_without_its_content_and_the_next_ones_go_on() {
+async fn oversize_file_is_quarantined_without_its_body() {
     let gateway = gateway().await;
     let body = large("data/export.json");
     let answer = gateway.send("cards", Some("create"), &body).await;
-    assert_eq!((answer.status, answer.what()), (202, "quarantined"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "quarantined"), "{}", answer.text);
 
     let dead = gateway.dead_letters().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].0, "too_large");
-    for told in [body.len().to_string(), "65536".into(), hex::encode(Sha256::digest(&body))] {
-        assert!(dead[0].1.contains(&told), "{told}: {}", dead[0].1);
+    for expected in [body.len().to_string(), "65536".into(), hex::encode(Sha256::digest(&body))] {
+        assert!(dead[0].1.contains(&expected), "{expected}: {}", dead[0].1);
     }
     let row = &gateway
         .query("SELECT event_type, action, strength, octet_length(body) AS size FROM events")
@@ -62,39 +62,39 @@ async fn a_file_over_the_limit_is_kept_without_its_content_and_the_next_ones_go_
     assert_eq!(*row, expected);
 
     let again = gateway.send("cards", Some("create"), &body).await;
-    assert_eq!((again.status, again.what()), (200, "duplicate"));
+    assert_eq!((again.status, again.body_status()), (200, "duplicate"));
     let small = file_event("data/small.md", "# A card").to_string();
     let next = gateway.send("cards", Some("create"), small.as_bytes()).await;
-    assert_eq!((next.status, next.what()), (202, "accepted"));
+    assert_eq!((next.status, next.body_status()), (202, "accepted"));
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_files").await.len(), 1);
 }
 
 #[tokio::test]
-async fn what_was_too_large_once_is_new_when_the_limit_is_higher() {
+async fn oversize_event_is_accepted_after_the_limit_is_raised() {
     let first = gateway().await;
     let body = large("data/export.json");
-    assert_eq!(first.send("cards", Some("create"), &body).await.what(), "quarantined");
-    let second = Gateway::builder().beside(&first).start().await;
+    assert_eq!(first.send("cards", Some("create"), &body).await.body_status(), "quarantined");
+    let second = Gateway::builder().sharing_database(&first).start().await;
     let answer = second.send("cards", Some("create"), &body).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"));
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
     second.run_until_idle().await;
     assert_eq!(second.rows("docora_files").await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_body_whose_size_nobody_says_is_treated_alike() {
+async fn oversize_chunked_body_is_quarantined_like_a_declared_one() {
     let gateway = gateway().await;
     let body = large("data/export.json");
     let headers = gateway.sign("cards", &body, &[]);
     let answer = chunked(&gateway, "/hooks/cards/create", &headers, &body).await;
-    assert_eq!((answer.status, answer.what()), (202, "quarantined"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "quarantined"), "{}", answer.text);
     let declared = gateway.send_raw("cards", Some("create"), &headers, &body).await;
-    assert_eq!((declared.status, declared.what()), (200, "duplicate"));
+    assert_eq!((declared.status, declared.body_status()), (200, "duplicate"));
 }
 
 #[tokio::test]
-async fn what_nobody_signed_is_refused_whatever_its_size_and_leaves_nothing() {
+async fn unsigned_oversize_request_is_rejected_and_stores_nothing() {
     let gateway = gateway().await;
     let body = large("data/export.json");
     let signed = gateway.sign("cards", &body, &[]);
@@ -120,7 +120,7 @@ async fn what_nobody_signed_is_refused_whatever_its_size_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn every_provider_keeps_what_is_too_large() {
+async fn every_provider_quarantines_oversize_events() {
     let gateway = Gateway::builder()
         .config(
             "options = { allowed_services",
@@ -141,7 +141,7 @@ async fn every_provider_keeps_what_is_too_large() {
     let cases = [
         ("billing", stripe, &[][..]),
         ("bot", callback, &[]),
-        // Signed, and vouched for by a token, which is in the head.
+        // By signature, and by a token in a header.
         ("apify-runs", webhook.clone(), &[]),
         ("apify-runs", webhook, &token),
     ];
@@ -149,12 +149,12 @@ async fn every_provider_keeps_what_is_too_large() {
         let body = format!("{body}{}", " ".repeat(place)).into_bytes();
         let headers = gateway.sign(source, &body, draft);
         let answer = gateway.send_raw(source, None, &headers, &body).await;
-        assert_eq!((answer.status, answer.what()), (202, "quarantined"), "{source}");
+        assert_eq!((answer.status, answer.body_status()), (202, "quarantined"), "{source}");
     }
     let reasons: Vec<_> = gateway.dead_letters().await.into_iter().map(|dead| dead.0).collect();
     assert_eq!(reasons, ["too_large"; 4]);
 
-    // What stands beside the signature counts as ever.
+    // The other credentials are still checked.
     let body = json!({ "event": "post.submitted", "padding": "x".repeat(2_000) }).to_string();
     let signed = gateway.sign("bot", body.as_bytes(), &[]);
     for (name, value) in [("authorization", "Bearer nothing"), ("x-service-name", "stranger")] {
@@ -164,14 +164,14 @@ async fn every_provider_keeps_what_is_too_large() {
 }
 
 #[tokio::test]
-async fn beyond_what_any_webhook_has_the_answer_is_the_same_for_every_source_and_comes_at_once() {
+async fn content_length_over_the_hard_limit_gets_413_at_once() {
     let gateway = gateway().await;
     let body = large("data/export.json");
     let signed = gateway.sign("cards", &body, &[]);
     for path in ["/hooks/cards/create", "/hooks/billing", "/hooks/nobody"] {
         let mut wire = Wire::open(gateway.address()).await;
         wire.write(&head(path, &signed, "Content-Length: 536870913")).await;
-        // At Stripe's source the headers of Docora's are none: it wants a signature of its own.
+        // Also without a signature that the source knows, and for an unknown source.
         let answer = wire.answer().await.expect("an answer").parsed();
         assert_eq!(answer.status, 413, "{path}");
         assert_eq!(answer.json["limit_bytes"], 536_870_912, "{path}");

@@ -1,4 +1,4 @@
-//! Live and test events, and what connected accounts send.
+//! Live and test events, and events of connected accounts.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::harness::Gateway;
 use crate::receive::unique;
 
 async fn live() -> Gateway {
-    // The first of them is `billing`.
+    // The first match is `billing`.
     let aliases = "aliases = [\"/api/stripe/webhook\"]\noptions = { livemode = false }";
     Gateway::builder().config(aliases, &aliases.replace("false", "true")).start().await
 }
@@ -35,24 +35,25 @@ fn thin(kind: &str, livemode: bool, context: Option<&str>) -> Value {
     })
 }
 
-/// What became of an event, and of how many it is the fate.
+/// Sends the events, and returns the outcome or the death reason of each.
 async fn delivery_outcomes(gateway: &Gateway, events: &[Value]) -> Vec<String> {
     let mut delivery_outcomes = Vec::new();
     for event in events {
         let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-        assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+        assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
         gateway.run_until_idle().await;
         let query = format!(
-            "SELECT COALESCE(outcome, death_reason) AS fate FROM deliveries WHERE event_id = '{}'",
+            "SELECT COALESCE(outcome, death_reason) AS result FROM deliveries WHERE event_id = '{}'",
             answer.id()
         );
-        delivery_outcomes.push(gateway.query(&query).await[0]["fate"].as_str().unwrap().to_owned());
+        delivery_outcomes
+            .push(gateway.query(&query).await[0]["result"].as_str().unwrap().to_owned());
     }
     delivery_outcomes
 }
 
 #[tokio::test]
-async fn test_events_of_connected_accounts_at_a_live_source_are_ignored() {
+async fn connected_account_test_events_are_ignored_by_a_live_source() {
     let gateway = live().await;
     let events = [
         event("account.updated", false, Some("acct_a")),
@@ -61,7 +62,7 @@ async fn test_events_of_connected_accounts_at_a_live_source_are_ignored() {
         thin("v1.invoice.paid", false, Some("acct_a")),
         thin("v1.invoice.paid", false, Some("acct_a/acct_b")),
         thin("v2.core.account.updated", false, Some("acct_a")),
-        // Of types that nothing is done about, whoever sends them.
+        // Types that are ignored from every sender.
         event("product.created", false, None),
         thin("v2.core.account.updated", false, None),
     ];
@@ -73,7 +74,7 @@ async fn test_events_of_connected_accounts_at_a_live_source_are_ignored() {
 }
 
 #[tokio::test]
-async fn an_event_of_the_wrong_mode_that_stripe_never_sends_there_is_a_dead_letter() {
+async fn event_of_the_wrong_mode_is_a_dead_letter() {
     let gateway = live().await;
     let events = [
         event("account.updated", false, None),
@@ -95,7 +96,7 @@ async fn an_event_of_the_wrong_mode_that_stripe_never_sends_there_is_a_dead_lett
 }
 
 #[tokio::test]
-async fn accounts_are_read_in_the_versions_of_old_endpoints() {
+async fn account_status_is_read_from_old_api_versions() {
     let gateway = Gateway::start().await;
     let account = |object: Value| {
         let mut event = event("account.updated", false, Some("acct_a"));

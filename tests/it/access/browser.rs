@@ -84,7 +84,7 @@ async fn session_changes_require_the_csrf_token_and_same_origin() {
     let host = own.strip_prefix("http://").unwrap();
     let cookie = ("cookie", &*token);
     let good = ("x-sealpost-csrf", &*csrf);
-    // 400 is the call's own answer: it was let in.
+    // 400 is from the operation itself: the request was authenticated.
     let cases: &[(u16, &[(&str, &str)])] = &[
         (400, &[cookie, good]),
         (400, &[cookie, good, ("origin", &own), ("sec-fetch-site", "same-origin")]),
@@ -118,7 +118,7 @@ async fn session_changes_require_the_csrf_token_and_same_origin() {
     assert_eq!(answer.status, 413, "{}", answer.text);
     let evil = [("origin", "http://evil.example"), form];
     let answer = ask(&gateway, Method::POST, "/sign-in", &evil, "name=a").await;
-    assert_eq!(answer.status, 403, "also where nobody is signed in yet");
+    assert_eq!(answer.status, 403, "also before sign-in");
 }
 
 #[tokio::test]

@@ -37,14 +37,14 @@ async fn objects_are_private_unless_their_folder_is_not() {
     let mut files = Vec::new();
     files_below(&folder, &mut files);
     assert_eq!((mode(&folder), files.len(), mode(&files[0])), (0o700, 1, 0o600));
-    assert_eq!(mode(&place.path().join("data")), 0o700, "what is made on the way is closed too");
+    assert_eq!(mode(&place.path().join("data")), 0o700, "parent folders are private too");
 
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     put(&folder, "b.png").await;
     let mut files = Vec::new();
     files_below(&folder, &mut files);
     let served = files.iter().find(|path| **path != folder && mode(path) != 0o600).unwrap();
-    assert_eq!(mode(served) & 0o444, 0o444, "a web server that was let in reads on");
+    assert_eq!(mode(served) & 0o444, 0o444, "a web server with access keeps it");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{STREAM, get, get_with};
 use crate::harness::{API_KEY, Answer, Gateway, because};
 
 /// What must be identical in two rejections.
-fn essence(answer: &Answer) -> (u16, String, HeaderMap) {
+fn comparable(answer: &Answer) -> (u16, String, HeaderMap) {
     let mut headers = answer.headers.clone();
     headers.remove("date");
     (answer.status, answer.text.clone(), headers)
@@ -62,7 +62,7 @@ async fn rejections_are_identical_and_health_needs_no_key() {
         (&format!("{STREAM}?after=nonsense"), &[]),
     ] {
         let answer = get(&gateway, path, authorization).await;
-        assert_eq!(essence(&answer), essence(&first), "{path} {authorization:?}");
+        assert_eq!(comparable(&answer), comparable(&first), "{path} {authorization:?}");
     }
     for path in ["/healthz", "/readyz"] {
         assert_eq!(get(&gateway, path, &[]).await.status, 200);
@@ -91,7 +91,7 @@ async fn failing_clients_are_blocked_and_cached_keys_are_not() {
     let request = gateway.client().get(gateway.operator_url("/metrics"));
     let request = request.header("cookie", format!("__Host-sealpost={token}"));
     let answer = Answer::of(request.send().await.unwrap()).await;
-    assert_eq!(answer.status, 200, "somebody who has just signed in is known");
+    assert_eq!(answer.status, 200, "a new session is cached");
 }
 
 #[tokio::test]
@@ -129,24 +129,24 @@ async fn clients_behind_a_trusted_proxy_fail_separately() {
 #[tokio::test]
 async fn only_the_digest_of_a_key_is_stored_and_changes_are_audited() {
     let gateway = Gateway::start().await;
-    let made = gateway.access().create_key(&root(), &new("ci", Scope::EventsRead, None)).await;
-    let made = made.unwrap();
-    assert_eq!(get_with(&gateway, "/metrics", &made.key).await.status, 200, "at once");
+    let created = gateway.access().create_key(&root(), &new("ci", Scope::EventsRead, None)).await;
+    let created = created.unwrap();
+    assert_eq!(get_with(&gateway, "/metrics", &created.key).await.status, 200, "at once");
     let rows = gateway
         .query(
             "SELECT encode(digest, 'hex') AS digest, to_jsonb(k) AS row FROM api_keys k
                  WHERE name = 'ci'",
         )
         .await;
-    assert_eq!(rows[0]["digest"], hex::encode(Sha256::digest(&*made.key)));
-    assert!(!rows[0]["row"].to_string().contains(&made.key[21..]));
-    assert_eq!(made.about.expires_at, Some(gateway.clock().now() + time::Duration::days(90)));
+    assert_eq!(rows[0]["digest"], hex::encode(Sha256::digest(&*created.key)));
+    assert!(!rows[0]["row"].to_string().contains(&created.key[21..]));
+    assert_eq!(created.about.expires_at, Some(gateway.clock().now() + time::Duration::days(90)));
 
     let (revoked, _) =
-        gateway.access().revoke_key(&root(), &made.about.id, &because("leaked")).await.unwrap();
+        gateway.access().revoke_key(&root(), &created.about.id, &because("leaked")).await.unwrap();
     assert_eq!(revoked.revoked_by.as_deref(), Some("grace"));
-    assert_eq!(get_with(&gateway, "/metrics", &made.key).await.status, 401, "at once");
-    gateway.access().revoke_key(&root(), &made.about.id, &because("again")).await.unwrap();
+    assert_eq!(get_with(&gateway, "/metrics", &created.key).await.status, 401, "at once");
+    gateway.access().revoke_key(&root(), &created.about.id, &because("again")).await.unwrap();
     let log = gateway.rows("audit_log").await;
     let seen: Vec<(&Value, &Value)> =
         log.iter().map(|row| (&row["action"], &row["reason"])).collect();
@@ -155,7 +155,7 @@ async fn only_the_digest_of_a_key_is_stored_and_changes_are_audited() {
         [(&json!("create key"), &json!("")), (&json!("revoke key"), &json!("leaked"))]
     );
     assert_eq!((&log[0]["actor"], &log[0]["before"]), (&json!("grace"), &Value::Null));
-    assert_eq!(log[0]["after"], log[1]["before"], "what was revoked is what was made");
+    assert_eq!(log[0]["after"], log[1]["before"], "the revoked key is the created one");
     assert_ne!(log[1]["before"], log[1]["after"]);
 }
 
@@ -193,7 +193,11 @@ async fn cached_key_reads_metrics_during_a_database_outage() {
         assert_eq!(get_with(&gateway, other, &key).await.status, 503, "{other}");
     }
     for wrong in [&revoked, &unseen, &key.replace(&key[22..25], "AAA")] {
-        assert_eq!(get_with(&gateway, "/metrics", wrong).await.status, 503, "nobody knows");
+        assert_eq!(
+            get_with(&gateway, "/metrics", wrong).await.status,
+            503,
+            "unknown while the database is down"
+        );
     }
     gateway.clock().advance(Duration::from_secs(3601));
     assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 503);
@@ -253,8 +257,8 @@ async fn tenant_keys_see_only_their_tenant() {
         assert!(matches!(refused, Err(AdminError::Invalid(_))), "{tenant:?}");
     }
     let own = new("x", Scope::EventsRead, Some("others"));
-    let made = gateway.access().create_key(&theirs, &own).await;
-    assert_eq!(made.unwrap().about.tenant.as_deref(), Some("others"));
+    let created = gateway.access().create_key(&theirs, &own).await;
+    assert_eq!(created.unwrap().about.tenant.as_deref(), Some("others"));
 }
 
 #[tokio::test]
@@ -263,8 +267,8 @@ async fn only_administrators_manage_keys_and_names_are_unique() {
     let access = gateway.access();
     let others = Scopes::all().iter().filter(|scope| *scope != Scope::Admin).collect();
     let caller = Caller::new("ada", None, others);
-    let made = access.create_key(&caller, &new("x", Scope::EventsRead, None)).await;
-    assert_eq!(made.unwrap_err().missing(), Some(Scope::Admin));
+    let created = access.create_key(&caller, &new("x", Scope::EventsRead, None)).await;
+    assert_eq!(created.unwrap_err().missing(), Some(Scope::Admin));
     assert_eq!(access.keys(&caller).await.unwrap_err().missing(), Some(Scope::Admin));
     let refused = access.revoke_key(&caller, &API_KEY[4..20], &because("x")).await;
     assert_eq!(refused.unwrap_err().missing(), Some(Scope::Admin));

@@ -10,17 +10,17 @@ use serde_json::json;
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::harness::{Builder, Gateway};
 use crate::receive::{event, file_event};
-use crate::rejected_requests::{HOLDS, PLAIN, send_refused};
+use crate::rejected_requests::{KEEP_REJECTED, PLAIN, send_rejected};
 
 /// The marker in all untrusted texts.
 const CANARY: &str = "canary-4f1d Jane Doe";
 
-/// Every line that this process has logged so far.
+/// The log lines of this process.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Listens from now on, to everything down to `debug` of ours.
+    /// Starts recording, including our own `debug` lines.
     pub(crate) fn listen() -> Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         let log = LOG.get_or_init(|| {
@@ -31,13 +31,13 @@ impl Log {
                 .with_env_filter("info,sealpost=debug")
                 .with_writer(move || writer.clone())
                 .try_init();
-            started.expect("nobody else in this process listens");
+            started.expect("no other subscriber in this process");
             log
         });
         log.clone()
     }
 
-    /// The lines that hold this.
+    /// The lines that contain this.
     pub(crate) fn lines(&self, part: &str) -> Vec<String> {
         let bytes = self.0.lock().unwrap();
         let text = String::from_utf8_lossy(&bytes);
@@ -55,10 +55,10 @@ impl std::io::Write for Log {
     }
 }
 
-/// Fails in every way in which a handler can, with a stranger's text.
+/// Fails in every way in which a handler can, with untrusted text.
 struct Fails;
 
-/// A write that the database refuses, repeating a value.
+/// A write that fails with a database error that quotes the value.
 struct RefusedValue;
 
 #[async_trait]
@@ -96,18 +96,18 @@ fn stripe(kind: &str) -> Vec<u8> {
 async fn send_all(gateway: &Gateway) {
     for kind in ["refused.value", "for.good", "panic", "for.now"] {
         let answer = gateway.send("billing", None, &stripe(kind)).await;
-        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     }
     let not_json = format!("{{\"{CANARY}\":");
     let wrong_shape = json!({ "id": "evt_x", "object": "event", "type": 7, "note": CANARY });
     for body in [not_json, wrong_shape.to_string()] {
         let answer = gateway.send("billing", None, body.as_bytes()).await;
-        assert_eq!(answer.what(), "quarantined", "{}", answer.text);
+        assert_eq!(answer.body_status(), "quarantined", "{}", answer.text);
     }
     let file = file_event(&format!("{CANARY}.md"), CANARY).to_string();
     gateway.send("cards", Some("delete"), file.as_bytes()).await;
     gateway.send("cards", Some("create"), file.as_bytes()).await;
-    send_refused(gateway, &format!("{{\"note\":\"{CANARY}\"}}")).await;
+    send_rejected(gateway, &format!("{{\"note\":\"{CANARY}\"}}")).await;
     let headers = [
         ("user-agent".to_owned(), CANARY.to_owned()),
         ("x-forwarded-for".to_owned(), CANARY.to_owned()),
@@ -117,12 +117,12 @@ async fn send_all(gateway: &Gateway) {
     gateway.post(&format!("/hooks/{}", CANARY.replace(' ', "%20")), &headers, b"").await;
 }
 
-/// What operators ask for, of which the answers hold the canary.
-async fn look(gateway: &Gateway) {
+/// Reads and actions whose responses contain the canary.
+async fn read_all(gateway: &Gateway) {
     let list = gateway.operator("/api/v1/dead-letters").await;
-    assert!(list.text.contains("canary"), "whoever may see it does: {}", list.text);
-    let held = gateway.operator("/api/v1/rejected-requests").await;
-    for item in held.json["items"].as_array().unwrap() {
+    assert!(list.text.contains("canary"), "visible with permission: {}", list.text);
+    let rejected = gateway.operator("/api/v1/rejected-requests").await;
+    for item in rejected.json["items"].as_array().unwrap() {
         let path = format!("/api/v1/rejected-requests/{}", item["id"].as_str().unwrap());
         assert_eq!(gateway.operator(&path).await.status, 200);
         let json = [("content-type", "application/json")];
@@ -143,19 +143,20 @@ async fn look(gateway: &Gateway) {
 #[tokio::test]
 async fn untrusted_text_is_in_the_last_error_and_not_in_the_log() {
     let log = Log::listen();
-    let handled: Builder = Gateway::builder().config(PLAIN, HOLDS).handler(Fails).leaves_work();
+    let handled: Builder =
+        Gateway::builder().config(PLAIN, KEEP_REJECTED).handler(Fails).allow_unfinished();
     let handled = handled.start().await;
     send_all(&handled).await;
     handled.run_to_the_end().await;
-    handled.tidy().await;
-    look(&handled).await;
+    handled.run_maintenance().await;
+    read_all(&handled).await;
     let (errors, lines) = (handled.dead_letters().await, log.lines("delivery dead-lettered"));
-    let told = errors.iter().filter(|(_, error)| error.contains(CANARY)).count();
-    assert!(told >= 4, "operators see what went wrong: {errors:?}");
+    let count = errors.iter().filter(|(_, error)| error.contains(CANARY)).count();
+    assert!(count >= 4, "operators see the errors: {errors:?}");
     assert!(lines.len() >= 4, "each is logged: {lines:?}");
     assert!(lines.iter().all(|line| line.contains(" failure=\"")), "{lines:?}");
 
-    // What a destination answers is its own text, and may repeat what it was sent.
+    // The response of a destination is untrusted too, and may repeat the request.
     let receiver =
         Receiver::start(|_, _| Reply::status(500).header("x-why", CANARY).body(CANARY.as_bytes()))
             .await;
@@ -164,14 +165,14 @@ async fn untrusted_text_is_in_the_last_error_and_not_in_the_log() {
          secret = {{ env = \"APP_SECRET\" }}\nsources = [\"billing\"]\n",
         receiver.url(&format!("/{}", CANARY.replace(' ', "-")))
     );
-    let sent = Gateway::builder().more_config(&more).leaves_work().start().await;
+    let sent = Gateway::builder().more_config(&more).allow_unfinished().start().await;
     sent.send("billing", None, &stripe("ping")).await;
     for _ in 0..8 {
         sent.run_until_idle().await;
         sent.clock().advance(std::time::Duration::from_secs(120));
     }
-    let held_back = log.lines("destination blocked");
-    assert!(!held_back.is_empty(), "it is logged");
+    let blocked = log.lines("destination blocked");
+    assert!(!blocked.is_empty(), "the failure is logged");
     let found = log.lines("canary");
     assert!(found.is_empty(), "{found:#?}");
 }

@@ -1,16 +1,16 @@
 //! Authentication and authorization on the admin listener, over real HTTP.
 
+mod account_security;
 mod audit;
+mod audit_entries;
 mod browser;
+mod cli;
 mod files;
-mod guard;
 mod keys;
 pub(crate) mod log;
 pub(crate) mod oidc;
-mod open;
-mod program;
-mod recorded;
 mod stream;
+mod throttle;
 pub(crate) mod users;
 
 use reqwest::header::AUTHORIZATION;

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::STREAM;
 use crate::harness::{Gateway, because};
 
-/// Other tests share the server, and their transactions hold the stream back.
+/// Other tests share the server, and their transactions delay the stream.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Begins to watch from the start.
+/// Opens the stream from its start.
 async fn watch(gateway: &Gateway, key: &str) -> reqwest::Response {
     let request = gateway.client().get(gateway.operator_url(&format!("{STREAM}?after=start")));
     let response = request.bearer_auth(key).send().await.expect("an answer");
@@ -19,8 +19,8 @@ async fn watch(gateway: &Gateway, key: &str) -> reqwest::Response {
     response
 }
 
-/// What is told until `mark` is, or until the end.
-async fn told(response: &mut reqwest::Response, mark: &str) -> String {
+/// Reads the stream until it contains `mark`, or ends.
+async fn read_until(response: &mut reqwest::Response, mark: &str) -> String {
     let mut text = String::new();
     while !text.contains(mark) {
         let piece = tokio::time::timeout(PATIENCE, response.chunk()).await.expect("in time");
@@ -30,7 +30,7 @@ async fn told(response: &mut reqwest::Response, mark: &str) -> String {
     text
 }
 
-/// Inserts an event of a tenant past the gateway.
+/// Inserts an event of a tenant directly into the database.
 async fn insert(gateway: &Gateway, tenant: &str, kind: &str) {
     let statement = format!(
         "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
@@ -48,13 +48,13 @@ async fn tenant_keys_stream_only_their_tenant() {
     insert(&gateway, "others", "theirs").await;
     insert(&gateway, "default", "ours.last").await;
     let ours = gateway.key("ours", &[Scope::EventsRead], Some("default")).await;
-    let text = told(&mut watch(&gateway, &ours).await, "ours.last").await;
+    let text = read_until(&mut watch(&gateway, &ours).await, "ours.last").await;
     assert!(text.contains("ours.first") && !text.contains("theirs"), "{text}");
     let theirs = gateway.key("theirs", &[Scope::EventsRead], Some("others")).await;
-    let text = told(&mut watch(&gateway, &theirs).await, "theirs").await;
+    let text = read_until(&mut watch(&gateway, &theirs).await, "theirs").await;
     assert!(!text.contains("ours.first"), "{text}");
     let all = gateway.key("all", &[Scope::EventsRead], None).await;
-    let text = told(&mut watch(&gateway, &all).await, "ours.last").await;
+    let text = read_until(&mut watch(&gateway, &all).await, "ours.last").await;
     assert!(text.contains("theirs"), "{text}");
 }
 
@@ -70,10 +70,10 @@ async fn error_texts_require_payload_read() {
     let [(_, error)] = &gateway.dead_letters().await[..] else { panic!("one dead letter") };
     let error = error.lines().next().unwrap().replace('`', "");
     let reads = gateway.key("reads", &[Scope::EventsRead, Scope::PayloadRead], None).await;
-    let text = told(&mut watch(&gateway, &reads).await, "event: dead").await;
+    let text = read_until(&mut watch(&gateway, &reads).await, "event: dead").await;
     assert!(text.contains("\"error\":"), "{text} {error}");
     let sees = gateway.key("sees", &[Scope::EventsRead], None).await;
-    let text = told(&mut watch(&gateway, &sees).await, "event: dead").await;
+    let text = read_until(&mut watch(&gateway, &sees).await, "event: dead").await;
     assert!(text.contains("\"reason\":") && !text.contains("\"error\":"), "{text}");
 }
 
@@ -84,12 +84,12 @@ async fn stream_ends_when_its_key_is_revoked() {
     let gateway = builder.start().await;
     let key = gateway.key("watcher", &[Scope::EventsRead], None).await;
     let mut response = watch(&gateway, &key).await;
-    told(&mut response, "id: ").await;
+    read_until(&mut response, "id: ").await;
     gateway
         .access()
         .revoke_key(&Caller::local("grace"), &key[4..20], &because("leaked"))
         .await
         .unwrap();
-    let text = told(&mut response, "never told").await;
+    let text = read_until(&mut response, "never read_until").await;
     assert!(text.contains(": the credentials are no longer valid or have changed"), "{text}");
 }

@@ -77,7 +77,10 @@ async fn first_link_creates_one_administrator() {
     let gateway = Gateway::start().await;
     let access = gateway.access();
     let first = access.first_invitation().await.unwrap().expect("a link");
-    assert!(access.first_invitation().await.unwrap().is_none(), "of several gateways one");
+    assert!(
+        access.first_invitation().await.unwrap().is_none(),
+        "only one of several gateways creates it"
+    );
     for (name, password) in [
         (None, PASSWORD),
         (Some("ada"), "short"),
@@ -114,12 +117,12 @@ async fn links_expire_and_are_replaced() {
     assert_eq!(
         gateway.access().setup_link(&old).await.unwrap().name.as_deref(),
         Some("ada"),
-        "it says for whom it is"
+        "it names its user"
     );
     let new = gateway.access().reset_user(&root(), "ADA", false, &because("lost")).await.unwrap();
     assert!(
         gateway.access().set_up(&old, None, PASSWORD, &Client::at(PEER)).await.is_err(),
-        "the older is spent"
+        "the older link is invalid"
     );
     assert!(
         gateway
@@ -136,17 +139,17 @@ async fn sign_in_errors_are_identical_and_rate_limited() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::Admin).await;
     add(&gateway, "invited", Scope::Admin, None).await;
-    let said = |tried: Result<BegunSession, SignInError>| tried.unwrap_err().to_string();
-    let wrong = said(try_in(&gateway, "ada", "wrong horse battery").await);
-    assert_eq!(said(try_in(&gateway, "nobody", PASSWORD).await), wrong);
-    assert_eq!(said(try_in(&gateway, "invited", PASSWORD).await), wrong);
-    try_in(&gateway, "Ada", PASSWORD).await.expect("whatever the case of the name");
+    let error = |tried: Result<BegunSession, SignInError>| tried.unwrap_err().to_string();
+    let wrong = error(try_in(&gateway, "ada", "wrong horse battery").await);
+    assert_eq!(error(try_in(&gateway, "nobody", PASSWORD).await), wrong);
+    assert_eq!(error(try_in(&gateway, "invited", PASSWORD).await), wrong);
+    try_in(&gateway, "Ada", PASSWORD).await.expect("names are case-insensitive");
     for _ in 0..5 {
-        assert_eq!(said(try_in(&gateway, "ada", "wrong horse battery").await), wrong);
+        assert_eq!(error(try_in(&gateway, "ada", "wrong horse battery").await), wrong);
     }
     let many = try_in(&gateway, "ADA ", PASSWORD).await;
     let Err(SignInError::TooMany { after }) = many else { panic!("{many:?}") };
-    assert_eq!(after, 900, "five with this name from this network");
+    assert_eq!(after, 900, "five attempts per name and network");
     let elsewhere = "192.0.2.2".parse().unwrap();
     try_from(&gateway, "ada", (PASSWORD, None), elsewhere).await.expect("another network");
     gateway.clock().advance(Duration::from_mins(15));
@@ -170,9 +173,9 @@ async fn sessions_end_by_idleness_age_and_sign_out() {
     gateway.clock().advance(Duration::from_mins(29));
     assert!(session(&gateway, &token).await.is_some());
     gateway.clock().advance(Duration::from_mins(29));
-    assert!(session(&gateway, &token).await.is_some(), "it was asked for");
+    assert!(session(&gateway, &token).await.is_some(), "the session was used");
     gateway.clock().advance(Duration::from_mins(30));
-    assert!(session(&gateway, &token).await.is_none(), "nobody asked");
+    assert!(session(&gateway, &token).await.is_none(), "the session was idle");
 
     let token = try_in(&gateway, "ada", PASSWORD).await.unwrap().token;
     for _ in 0..35 {
@@ -187,7 +190,7 @@ async fn sessions_end_by_idleness_age_and_sign_out() {
     gateway.access().sign_out(&ada).await.unwrap();
     assert!(session(&gateway, &token).await.is_none(), "signed out");
     gateway.access().tidy().await;
-    assert_eq!(gateway.count("SELECT count(*) FROM sessions").await, 0, "all are forgotten");
+    assert_eq!(gateway.count("SELECT count(*) FROM sessions").await, 0, "all are removed");
 }
 
 #[tokio::test]
@@ -199,7 +202,7 @@ async fn sign_in_password_change_and_disabling_end_sessions() {
     let from = Client::at(PEER);
     let given = Credentials { name: "ada", password: PASSWORD, code: None, from };
     let second = access.sign_in(&given, Some(&shown)).await.unwrap().token;
-    assert!(session(&gateway, &first).await.is_none(), "a session is never taken over");
+    assert!(session(&gateway, &first).await.is_none(), "sign-in replaces the session");
 
     let other = try_in(&gateway, "ada", PASSWORD).await.unwrap().token;
     let ada = session(&gateway, &second).await.unwrap();
@@ -231,7 +234,7 @@ async fn two_factor_codes_are_required_and_single_use() {
     assert!(matches!(wrong, Err(SignInError::Wrong)), "{wrong:?}");
     let secret = access.begin_codes(&ada, PASSWORD, &Client::at(PEER)).await.unwrap();
     assert!(secret.url.starts_with("otpauth://totp/Sealpost:ada?"), "{}", *secret.url);
-    try_in(&gateway, "ada", PASSWORD).await.expect("none is asked for yet");
+    try_in(&gateway, "ada", PASSWORD).await.expect("no code is required yet");
     let refused = access.confirm_codes(&ada, "000000").await;
     assert!(matches!(refused, Err(AdminError::Invalid(_))), "{refused:?}");
     access.confirm_codes(&ada, &code(&gateway, &secret.base32)).await.unwrap();
@@ -242,17 +245,17 @@ async fn two_factor_codes_are_required_and_single_use() {
     };
     assert!(!tried(PASSWORD, None).await);
     let used = code(&gateway, &secret.base32);
-    assert!(!tried(PASSWORD, Some(&used)).await, "it was shown before");
+    assert!(!tried(PASSWORD, Some(&used)).await, "the code was used before");
     gateway.clock().advance(Duration::from_secs(60));
     let fresh = code(&gateway, &secret.base32);
     assert!(!tried("wrong horse battery", Some(&fresh)).await);
-    assert!(tried(PASSWORD, Some(&fresh)).await, "a wrong password uses no code up");
+    assert!(tried(PASSWORD, Some(&fresh)).await, "a wrong password does not use up the code");
     assert!(!tried(PASSWORD, Some(&fresh)).await);
 
     let ada = session(&gateway, &token).await.unwrap();
     assert!(ada.codes);
     let sealed = gateway.query("SELECT source, name FROM credentials").await;
-    assert_eq!(sealed[0]["source"], json!("users"), "the vault has it");
+    assert_eq!(sealed[0]["source"], json!("users"), "it is sealed in the vault");
     let wrong = access.turn_codes_off(&ada, "wrong horse battery", &Client::at(PEER)).await;
     assert!(matches!(wrong, Err(SignInError::Wrong)), "{wrong:?}");
     access.turn_codes_off(&ada, PASSWORD, &Client::at(PEER)).await.unwrap();
@@ -282,7 +285,7 @@ async fn reset_keeps_two_factor_unless_requested() {
     let link = access.reset_user(&root(), "ada", false, &because("forgot it")).await.unwrap();
     assert!(session(&gateway, &token).await.is_none());
     let begun = access.set_up(link.token(), None, PASSWORD, &Client::at(PEER)).await.unwrap();
-    assert!(begun.is_none(), "a link is no code");
+    assert!(begun.is_none(), "a link does not replace the code");
     assert!(matches!(try_in(&gateway, "ada", PASSWORD).await, Err(SignInError::Wrong)));
     let link = access.reset_user(&root(), "ada", true, &because("lost the phone")).await.unwrap();
     assert!(

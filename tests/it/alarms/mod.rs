@@ -1,9 +1,9 @@
-//! Everything that can be wrong, broken in turn: the page, the alerts, the metrics, the command
-//! line and the API must say so, and stop saying so once it is mended.
+//! Every problem, caused in turn: the page, the alerts, the metrics, the command line and the API
+//! show it until it is resolved.
 
-mod addresses;
 mod dispatch;
-mod telling;
+mod notifications;
+mod urls;
 
 use std::time::Duration;
 
@@ -24,92 +24,91 @@ use crate::harness::{Gateway, because};
 use crate::monitoring::event_of;
 use crate::receive::raw::{Wire, head};
 
-/// A destination that nothing is ever sent to in these tests: dispatch runs only where a handler is
-/// to die, and then it is paused.
+/// A destination that these tests never send to.
 const SHOP: &str = "[[destination]]\nname = \"shop\"\nurl = \"https://shop.example/in\"\n\
                     sources = [\"billing\"]\ntypes = [\"account.external_account.*\"]\n\
                     secret = { env = \"APP_SECRET\" }\n";
 
-/// Dies where the event says so.
-struct Mortal;
+/// Fails permanently if the body says so.
+struct FailingHandler;
 
 #[async_trait]
-impl Handler for Mortal {
+impl Handler for FailingHandler {
     fn name(&self) -> &'static str {
-        "mortal"
+        "ledger"
     }
 
     async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
         if String::from_utf8_lossy(&event.body).contains("dies") {
-            return Err(Failure::permanent(DeathReason::Permanent, "it is told to die"));
+            return Err(Failure::permanent(DeathReason::Permanent, "the event says so"));
         }
         Ok(Effects::unchanged())
     }
 }
 
-/// Something that is broken: by name, the kind of alarm, the kind of its alert, and its severity.
-struct Broken {
+/// A problem: its name, the kind of its alarm, the kind of its alert, and its severity.
+struct Problem {
     what: &'static str,
     alarm: &'static str,
     alert: &'static str,
     severity: &'static str,
 }
 
-const fn broken(
+const fn problem(
     what: &'static str,
     alarm: &'static str,
     alert: &'static str,
     severity: &'static str,
-) -> Broken {
-    Broken { what, alarm, alert, severity }
+) -> Problem {
+    Problem { what, alarm, alert, severity }
 }
 
-/// All that is broken in turn.
-const MATRIX: &[Broken] = &[
-    broken("a handler's dead letter", "dead_letters", "dead_letter", "warning"),
-    broken("a quarantined request", "dead_letters", "dead_letter", "warning"),
-    broken("a source is paused", "paused", "paused", "warning"),
-    broken("a handler is paused", "paused", "paused", "warning"),
-    broken("a destination is paused", "paused", "paused", "warning"),
-    broken("a destination fails", "destination_failing", "destination_failing", "warning"),
-    broken(
+/// Every problem, caused in turn.
+const MATRIX: &[Problem] = &[
+    problem("a handler's dead letter", "dead_letters", "dead_letter", "warning"),
+    problem("a quarantined request", "dead_letters", "dead_letter", "warning"),
+    problem("a source is paused", "paused", "paused", "warning"),
+    problem("a handler is paused", "paused", "paused", "warning"),
+    problem("a destination is paused", "paused", "paused", "warning"),
+    problem("a destination fails", "destination_failing", "destination_failing", "warning"),
+    problem(
         "a destination fails for long",
         "destination_failing",
         "destination_failing",
         "critical",
     ),
-    broken(
+    problem(
         "a destination asks us to wait",
         "destination_failing",
         "destination_failing",
         "warning",
     ),
-    broken("a destination rejects", "destination_rejecting", "destination_rejecting", "warning"),
-    broken("a destination is gone", "destination_disabled", "destination_disabled", "warning"),
-    broken(
+    problem("a destination rejects", "destination_rejecting", "destination_rejecting", "warning"),
+    problem("a destination is gone", "destination_disabled", "destination_disabled", "warning"),
+    problem(
         "a destination is not configured",
         "destination_unconfigured",
         "destination_unconfigured",
         "warning",
     ),
-    broken("deliveries are overdue", "stuck", "stuck", "warning"),
-    broken("deliveries are overdue for long", "stuck", "stuck", "critical"),
-    broken("an authentic request is too large", "oversize", "oversize", "warning"),
-    broken("a request is too large to be heard out", "oversize", "oversize", "warning"),
-    broken("a signed request to no path", "wrong_path", "wrong_path", "warning"),
-    broken("a signed request to no source", "wrong_path", "wrong_path", "warning"),
-    broken("most requests are refused", "refusals", "refusals", "warning"),
-    broken("a transaction stays open", "transaction", "transaction", "warning"),
-    broken("an alert of a provider", "alert", "sync_failed", "warning"),
-    broken("another gateway's clock", "alert", "clock", "critical"),
+    problem("deliveries are overdue", "stuck", "stuck", "warning"),
+    problem("deliveries are overdue for long", "stuck", "stuck", "critical"),
+    problem("an authentic request is too large", "oversize", "oversize", "warning"),
+    problem("a request is over the hard limit", "oversize", "oversize", "warning"),
+    problem("a signed request to an unknown path", "wrong_path", "wrong_path", "warning"),
+    problem("a signed request to an unknown source", "wrong_path", "wrong_path", "warning"),
+    problem("most requests are rejected", "refusals", "refusals", "warning"),
+    problem("a transaction stays open", "transaction", "transaction", "warning"),
+    problem("an alert of a provider", "alert", "sync_failed", "warning"),
+    problem("another gateway's clock", "alert", "clock", "critical"),
 ];
 
-/// A gateway, the way to its metrics, and the program beside it.
+/// A gateway, and the program on its database.
 struct Scene {
     gateway: Gateway,
     program: Program,
     ada: Caller,
-    /// A transaction that is left open.
+    /// An open transaction.
     open: Option<sqlx::PgConnection>,
 }
 
@@ -117,10 +116,10 @@ impl Scene {
     async fn start() -> Self {
         let config = format!("{}\n{SHOP}", include_str!("../harness/config.toml"));
         let gateway = Gateway::builder()
-            .begin(SystemClock.now())
-            .handler(Mortal)
+            .start_at(SystemClock.now())
+            .handler(FailingHandler)
             .more_config(SHOP)
-            .leaves_work()
+            .allow_unfinished()
             .start()
             .await;
         let program = Program::beside_with(&gateway, &config).await;
@@ -129,13 +128,13 @@ impl Scene {
 
     async fn send(&self, id: &str) {
         let answer = self.gateway.send("billing", None, &event_of("acct_a", id)).await;
-        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     }
 
-    /// Sets the destination back, the first time so long ago.
+    /// Records failures of the destination, the first of them `ago`.
     async fn record_failure(
         &self,
-        fault: FailureScope,
+        scope: FailureScope,
         times: u32,
         ago: Duration,
         retry: Option<Duration>,
@@ -144,9 +143,9 @@ impl Scene {
         for time in 0..times {
             let began = if time == 0 { now - ago } else { now };
             let error = "destination responded 500";
-            let setback =
-                DestinationFailure { fault, retry_after: retry, began, now: began, error };
-            self.gateway.store().record_failure("to:shop", &setback).await.unwrap();
+            let failure =
+                DestinationFailure { scope, retry_after: retry, began, now: began, error };
+            self.gateway.store().record_failure("to:shop", &failure).await.unwrap();
         }
     }
 
@@ -157,8 +156,8 @@ impl Scene {
         tx.commit(()).await.unwrap();
     }
 
-    /// Lets the destination take so many events.
-    async fn takes(&self, times: u32) {
+    /// Records responses of the destination.
+    async fn record_responses(&self, times: u32) {
         for _ in 0..times {
             let mut tx = self.gateway.store().begin().await.unwrap();
             tx.record_response("to:shop").await.unwrap();
@@ -167,7 +166,7 @@ impl Scene {
     }
 
     async fn discard_all(&self) {
-        let desk = self.gateway.desk();
+        let dead_letters = self.gateway.dead_letter_service();
         let open = self
             .gateway
             .query("SELECT id FROM deliveries WHERE state = 'dead' AND resolution IS NULL")
@@ -175,16 +174,19 @@ impl Scene {
         for row in open {
             let id = row["id"].as_i64().unwrap();
             let action = sealpost::admin::Action::Discard;
-            desk.act(&self.ada, action, id, &because("it was a test"), false).await.unwrap();
+            dead_letters
+                .act(&self.ada, action, id, &because("it was a test"), false)
+                .await
+                .unwrap();
         }
     }
 
-    /// What was counted in the last hour is counted long ago.
+    /// Removes the counters of the last hour, as if it had passed.
     async fn an_hour_passes(&self) {
         self.gateway.execute("DELETE FROM counters").await;
     }
 
-    async fn break_it(&mut self, what: &str) {
+    async fn cause(&mut self, what: &str) {
         let gateway = &self.gateway;
         let minute = Duration::from_mins(1);
         match what {
@@ -193,7 +195,10 @@ impl Scene {
                 gateway.run_until_idle().await;
             }
             "a quarantined request" => {
-                assert_eq!(gateway.send("billing", None, b"no JSON").await.what(), "quarantined");
+                assert_eq!(
+                    gateway.send("billing", None, b"no JSON").await.body_status(),
+                    "quarantined"
+                );
             }
             "a source is paused" => {
                 gateway
@@ -205,7 +210,7 @@ impl Scene {
             "a handler is paused" => {
                 gateway
                     .pauses()
-                    .pause(&self.ada, PauseTarget::Handler, "mortal", &because("a test"))
+                    .pause(&self.ada, PauseTarget::Handler, "ledger", &because("a test"))
                     .await
                     .unwrap();
             }
@@ -242,22 +247,27 @@ impl Scene {
             "an authentic request is too large" => {
                 let body = vec![b' '; 3 * 1024 * 1024];
                 let answer = gateway.send("billing", None, &body).await;
-                assert_eq!((answer.status, answer.what()), (202, "quarantined"), "{}", answer.text);
+                assert_eq!(
+                    (answer.status, answer.body_status()),
+                    (202, "quarantined"),
+                    "{}",
+                    answer.text
+                );
             }
-            "a request is too large to be heard out" => {
+            "a request is over the hard limit" => {
                 let headers = gateway.sign("billing", b"{}", &[]);
                 let mut wire = Wire::open(gateway.address()).await;
                 wire.write(&head("/hooks/billing", &headers, "Content-Length: 536870913")).await;
                 assert_eq!(wire.answer().await.expect("an answer").status, 413);
             }
-            "a signed request to no path" | "a signed request to no source" => {
+            "a signed request to an unknown path" | "a signed request to an unknown source" => {
                 let body = event_of("acct_a", "evt_lost");
                 let headers = gateway.sign("billing", &body, &[]);
                 let path = if what.ends_with("path") { "/nowhere" } else { "/hooks/biling" };
                 let status = gateway.post(path, &headers, &body).await.status;
                 assert!(matches!(status, 401 | 404), "{status}");
             }
-            "most requests are refused" => {
+            "most requests are rejected" => {
                 for _ in 0..20 {
                     gateway.send_raw("billing", None, &[], b"{}").await;
                 }
@@ -269,7 +279,7 @@ impl Scene {
                 self.open = Some(session);
                 self.send("evt_behind_it").await;
                 self.gateway.run_until_idle().await;
-                // Its session's start cannot be put back, but what waits for it can.
+                // The start of the session cannot be moved back, but the times of waiting events can.
                 self.gateway
                     .execute("UPDATE events SET received_at = received_at - interval '1 minute'")
                     .await;
@@ -292,7 +302,7 @@ impl Scene {
                 tx.alert(&alert).await.unwrap();
                 tx.commit(()).await.unwrap();
             }
-            other => panic!("nobody knows how to break this: {other}"),
+            other => panic!("unknown problem: {other}"),
         }
     }
 
@@ -302,9 +312,9 @@ impl Scene {
         Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }
     }
 
-    async fn mend(&mut self, what: &str) {
+    async fn resolve(&mut self, what: &str) {
         let gateway = &self.gateway;
-        // What was resumed a moment ago is not overdue.
+        // Deliveries are not overdue right after a resume.
         let resumed = "UPDATE pauses SET resumed_at = resumed_at - interval '1 hour'";
         gateway.execute(resumed).await;
         match what {
@@ -319,18 +329,20 @@ impl Scene {
             "a handler is paused" => {
                 gateway
                     .pauses()
-                    .resume(&self.ada, PauseTarget::Handler, "mortal", &because("done"))
+                    .resume(&self.ada, PauseTarget::Handler, "ledger", &because("done"))
                     .await
                     .unwrap();
             }
             "a destination is paused" => self.switch(DestinationSwitch::Resume).await,
             "a destination is gone" => self.switch(DestinationSwitch::Enable).await,
             "a destination asks us to wait" => {
-                self.takes(1).await;
+                self.record_responses(1).await;
                 self.switch(DestinationSwitch::Resume).await;
             }
-            "a destination fails" | "a destination fails for long" => self.takes(1).await,
-            "a destination rejects" => self.takes(10).await,
+            "a destination fails" | "a destination fails for long" => {
+                self.record_responses(1).await;
+            }
+            "a destination rejects" => self.record_responses(10).await,
             "a destination is not configured" => {
                 let path = "/api/v1/destinations/old/forget";
                 let key = [("idempotency-key", "forget"), ("content-type", "application/json")];
@@ -350,10 +362,10 @@ impl Scene {
                 self.discard_all().await;
                 self.an_hour_passes().await;
             }
-            "a request is too large to be heard out"
-            | "a signed request to no path"
-            | "a signed request to no source"
-            | "most requests are refused" => self.an_hour_passes().await,
+            "a request is over the hard limit"
+            | "a signed request to an unknown path"
+            | "a signed request to an unknown source"
+            | "most requests are rejected" => self.an_hour_passes().await,
             "a transaction stays open" => {
                 self.open.take().unwrap().close().await.unwrap();
                 self.gateway
@@ -362,33 +374,33 @@ impl Scene {
             }
             "an alert of a provider" => {
                 let mut tx = gateway.store().begin().await.unwrap();
-                let recovery = AlertResolution {
+                let resolution = AlertResolution {
                     kind: "sync_failed",
                     key: "repository 1",
                     source: "cards",
                     text: "it can be read again",
                 };
-                assert!(tx.close_alert(&recovery).await.unwrap());
+                assert!(tx.close_alert(&resolution).await.unwrap());
                 tx.commit(()).await.unwrap();
             }
             "another gateway's clock" => {
                 let quiet = "UPDATE alerts SET last_at = last_at - interval '2 minutes'";
                 gateway.execute(quiet).await;
             }
-            other => panic!("nobody knows how to mend this: {other}"),
+            other => panic!("unknown problem: {other}"),
         }
     }
 
-    /// Looks; where the machine is slow the clock is brought up to the database's first.
-    async fn look(&self) -> String {
+    /// Evaluates the alarms. On a slow machine the clock is first advanced to the database's.
+    async fn evaluate(&self) -> String {
         let behind = SystemClock.now() - self.gateway.clock().now();
         if behind > Duration::from_secs(20) {
             self.gateway.clock().advance(behind.unsigned_abs());
         }
-        look(&self.gateway).await
+        evaluate(&self.gateway).await
     }
 
-    /// The alarms of the API: kind and severity.
+    /// The severity in the API, and the kind and severity of each alarm.
     async fn api(&self) -> (Value, Vec<(String, String)>) {
         let overview = overview(&self.gateway).await;
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -404,25 +416,24 @@ impl Scene {
     }
 }
 
-/// Looks as the gateway does every few seconds; gives what the gauges say then.
-async fn look(gateway: &Gateway) -> String {
-    gateway.count_up().await;
-    let group_writer = PrometheusBuilder::new().build_recorder();
-    let handle = group_writer.handle();
-    let guard = metrics::set_default_local_recorder(&group_writer);
+/// Evaluates the alarms as the gateway does every few seconds, and returns the metrics.
+async fn evaluate(gateway: &Gateway) -> String {
+    gateway.flush_stats().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let guard = metrics::set_default_local_recorder(&recorder);
     gateway.monitoring().raise_alarms().await.unwrap();
     drop(guard);
     handle.render()
 }
 
-/// What the API says of whether anything is wrong.
 async fn overview(gateway: &Gateway) -> Value {
     let answer = gateway.operator("/api/v1/overview").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json
 }
 
-/// The gauge of what goes on, of a kind and severity.
+/// The gauge of open alarms of this kind and severity.
 fn gauge(metrics: &str, kind: &str, severity: &str) -> f64 {
     let name = format!("sealpost_alarms{{kind=\"{kind}\",severity=\"{severity}\"}} ");
     let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
@@ -430,16 +441,16 @@ fn gauge(metrics: &str, kind: &str, severity: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn everything_that_breaks_is_told_everywhere_until_it_is_mended() {
+async fn every_problem_is_shown_everywhere_until_it_is_resolved() {
     let mut scene = Scene::start().await;
-    for Broken { what, alarm, alert, severity } in MATRIX {
-        let metrics = scene.look().await;
+    for Problem { what, alarm, alert, severity } in MATRIX {
+        let metrics = scene.evaluate().await;
         let (worst, alarms) = scene.api().await;
         assert_eq!((worst, &alarms[..]), (Value::Null, &[][..]), "before: {what}");
         assert!(gauge(&metrics, alarm, severity) < 0.5, "before: {what}");
 
-        scene.break_it(what).await;
-        let metrics = scene.look().await;
+        scene.cause(what).await;
+        let metrics = scene.evaluate().await;
         assert!(gauge(&metrics, alarm, severity) > 0.5, "{what}: {metrics}");
         let (worst, alarms) = scene.api().await;
         assert_eq!(worst, *severity, "{what}: {alarms:?}");
@@ -449,15 +460,15 @@ async fn everything_that_breaks_is_told_everywhere_until_it_is_mended() {
         let page = scene.gateway.operator("/").await;
         assert_eq!(page.status, 200, "{}", page.text);
         assert!(!page.text.contains("No problems"), "{what}");
-        let tone = if *severity == "critical" { "note bad" } else { "note warn" };
-        assert!(page.text.contains(tone) && page.text.contains("Details"), "{what}");
+        let class = if *severity == "critical" { "note bad" } else { "note warn" };
+        assert!(page.text.contains(class) && page.text.contains("Details"), "{what}");
         let run = scene.program.run(&["overview", "--exit-code"]);
         assert_eq!(run.code, 1, "{what}: {}", run.all());
         assert!(run.stdout.starts_with(&format!("{severity}: ")), "{what}: {}", run.all());
         assert_eq!(scene.program.run(&["overview"]).code, 0, "{what}");
 
-        scene.mend(what).await;
-        let metrics = scene.look().await;
+        scene.resolve(what).await;
+        let metrics = scene.evaluate().await;
         assert!(gauge(&metrics, alarm, severity) < 0.5, "after: {what}");
         let (worst, alarms) = scene.api().await;
         assert_eq!((worst, &alarms[..]), (Value::Null, &[][..]), "after: {what}");
@@ -471,12 +482,12 @@ async fn everything_that_breaks_is_told_everywhere_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn of_several_things_the_worst_counts_and_each_is_named() {
+async fn overview_has_the_highest_severity_and_every_alarm() {
     let mut scene = Scene::start().await;
     for what in ["a quarantined request", "a destination fails for long", "a source is paused"] {
-        scene.break_it(what).await;
+        scene.cause(what).await;
     }
-    scene.look().await;
+    scene.evaluate().await;
     let (worst, alarms) = scene.api().await;
     assert_eq!(worst, "critical");
     let kinds: Vec<&str> = alarms.iter().map(|(kind, _)| kind.as_str()).collect();
@@ -492,12 +503,14 @@ async fn of_several_things_the_worst_counts_and_each_is_named() {
 }
 
 #[tokio::test]
-async fn somebody_of_one_tenant_is_told_of_their_sources_and_destinations_only() {
+async fn tenant_sees_only_alarms_of_its_sources_and_destinations() {
     let mut scene = Scene::start().await;
-    for what in ["a quarantined request", "a destination fails", "a signed request to no path"] {
-        scene.break_it(what).await;
+    for what in
+        ["a quarantined request", "a destination fails", "a signed request to an unknown path"]
+    {
+        scene.cause(what).await;
     }
-    scene.look().await;
+    scene.evaluate().await;
     let of = |tenant: &str| {
         let scopes = [sealpost::admin::Scope::EventsRead].into_iter().collect();
         Caller::new("bo", Some(tenant.to_owned()), scopes)

@@ -1,4 +1,4 @@
-//! What arrives at Discord: a server on the loopback that answers as Discord does.
+//! Messages to Discord, against a local server that responds as Discord does.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use crate::harness::{Builder, Gateway};
 
 const TOKEN: &str = "/api/webhooks/123456789/s3cret-t0ken-of-the-channel";
 
-/// The way to a server of the test's own.
+/// Allows requests to the test's server.
 const LOOPBACK: &str = "[outbound]\nallow = [\"127.0.0.0/8\"]\n";
 
-/// A file that holds the channel's address.
+/// A file with the channel's URL.
 fn address(url: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), url).unwrap();
     file
 }
 
-fn telling(builder: Builder, address: &tempfile::NamedTempFile) -> Builder {
+fn with_channel(builder: Builder, address: &tempfile::NamedTempFile) -> Builder {
     let path = address.path().display();
     builder.more_config(&format!("\n{LOOPBACK}[alerts]\ndiscord = {{ file = \"{path}\" }}\n"))
 }
 
-/// A channel that takes every message, and a gateway that tells it.
+/// A channel that accepts every message, and a gateway that uses it.
 async fn channel() -> (Web, Gateway) {
     let web = Web::start(async |_| Reply::json(200, &json!({ "id": "1" }))).await;
     let address = address(&web.url(TOKEN));
-    let gateway = telling(Gateway::builder(), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
     (web, gateway)
 }
 
@@ -60,7 +60,7 @@ async fn step(gateway: &Gateway) -> Step {
 }
 
 #[tokio::test]
-async fn what_came_up_is_told_in_one_message_that_calls_nobody() {
+async fn pending_alerts_are_sent_in_one_message_without_mentions() {
     let (web, gateway) = channel().await;
     assert_eq!(step(&gateway).await, Step::Nothing);
     raise(gateway.store(), "a", "fatal: `@everyone` <@123> **no** [such](https://x.test) repo")
@@ -68,7 +68,7 @@ async fn what_came_up_is_told_in_one_message_that_calls_nobody() {
     raise(gateway.store(), "a", "fatal: `@everyone` <@123> **no** [such](https://x.test) repo")
         .await;
     raise_as(gateway.store(), Severity::Critical, "b", "the disk is full").await;
-    raise_as(gateway.store(), Severity::Info, "c", "below what is told").await;
+    raise_as(gateway.store(), Severity::Info, "c", "below the threshold").await;
     assert_eq!(step(&gateway).await, Step::Sent(2));
     assert_eq!(step(&gateway).await, Step::Nothing);
     let [message] = &web.received()[..] else { panic!("{:?}", web.received()) };
@@ -88,7 +88,7 @@ async fn what_came_up_is_told_in_one_message_that_calls_nobody() {
 }
 
 #[tokio::test]
-async fn a_flood_is_one_message_of_bounded_length_that_counts_the_rest() {
+async fn flood_of_alerts_is_one_bounded_message_with_a_count() {
     let (web, gateway) = channel().await;
     for n in 0..60 {
         raise(gateway.store(), &n.to_string(), &"\u{1f4a5}\n".repeat(400)).await;
@@ -97,14 +97,14 @@ async fn a_flood_is_one_message_of_bounded_length_that_counts_the_rest() {
     let [message] = &web.received()[..] else { panic!("one message") };
     let text = content(message);
     assert!(text.encode_utf16().count() <= 1_900, "{}", text.len());
-    let told = text.lines().count() - 1;
+    let shown = text.lines().count() - 1;
     assert!(
-        told >= 4 && text.ends_with(&format!("and {} more: `sealpost alerts list`", 60 - told))
+        shown >= 4 && text.ends_with(&format!("and {} more: `sealpost alerts list`", 60 - shown))
     );
 }
 
 #[tokio::test]
-async fn a_channel_that_asks_to_wait_is_left_alone_for_that_long_by_every_gateway() {
+async fn retry_after_of_the_channel_applies_to_every_gateway() {
     let answers = Arc::new(AtomicUsize::new(0));
     let web = Web::start(move |_| {
         let first = answers.fetch_add(1, Ordering::SeqCst) == 0;
@@ -118,27 +118,27 @@ async fn a_channel_that_asks_to_wait_is_left_alone_for_that_long_by_every_gatewa
     })
     .await;
     let address = address(&web.url(TOKEN));
-    let gateway = telling(Gateway::builder(), &address).start().await;
-    let other = telling(Gateway::builder().beside(&gateway), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
+    let other = with_channel(Gateway::builder().sharing_database(&gateway), &address).start().await;
     raise(gateway.store(), "a", "broken").await;
     assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(62)));
     raise(gateway.store(), "b", "another").await;
-    assert_eq!(step(&other).await, Step::Nothing, "what came since waits too");
+    assert_eq!(step(&other).await, Step::Nothing, "new alerts wait too");
     pass(&gateway, "63 seconds").await;
     assert_eq!(step(&other).await, Step::Sent(2));
     assert_eq!(web.received().len(), 2);
 }
 
 #[tokio::test]
-async fn while_discord_is_down_alerts_are_kept_and_folded_and_told_when_it_is_up() {
-    // A port that nobody listens on, until somebody does.
+async fn alerts_are_kept_and_merged_while_discord_is_down() {
+    // A port without a listener at first.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let address = address(&format!("http://{port}{TOKEN}"));
-    let gateway = telling(Gateway::builder(), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
     for seconds in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900] {
         raise(gateway.store(), "a", "broken").await;
         assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(seconds)));
-        assert_eq!(step(&gateway).await, Step::Nothing, "not before that");
+        assert_eq!(step(&gateway).await, Step::Nothing, "not before then");
         gateway.execute("UPDATE alerts SET retry_at = retry_at - interval '901 seconds'").await;
     }
     let web = Web::on(TcpListener::bind(port).await.unwrap(), async |_| Reply::empty(204));
@@ -146,17 +146,17 @@ async fn while_discord_is_down_alerts_are_kept_and_folded_and_told_when_it_is_up
     let [message] = &web.received()[..] else { panic!("one message") };
     assert!(content(message).contains("(\u{d7}10): `broken`"), "{}", content(message));
     raise(gateway.store(), "b", "another").await;
-    assert_eq!(step(&gateway).await, Step::Sent(1), "what failed is forgotten");
+    assert_eq!(step(&gateway).await, Step::Sent(1), "the backoff is reset");
 }
 
 #[tokio::test]
-async fn a_channel_that_is_gone_harms_nothing_and_its_address_is_not_shown() {
+async fn deleted_channel_is_given_up_and_its_url_stays_hidden() {
     let web = Web::start(async |_| {
         Reply::json(404, &json!({ "message": "Unknown Webhook", "code": 10015 }))
     })
     .await;
     let address = address(&web.url(TOKEN));
-    let gateway = telling(Gateway::builder(), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
     raise(gateway.store(), "a", "broken").await;
     assert_eq!(step(&gateway).await, Step::Backlog(Duration::from_secs(5)));
     pass(&gateway, "25 hours").await;
@@ -167,14 +167,14 @@ async fn a_channel_that_is_gone_harms_nothing_and_its_address_is_not_shown() {
 }
 
 #[tokio::test]
-async fn a_text_that_discord_refuses_does_not_hold_up_the_others() {
+async fn text_rejected_by_discord_does_not_block_other_alerts() {
     let web = Web::start(async |request| {
         let offends = content(&request).contains("offensive");
         if offends { Reply::empty(400) } else { Reply::empty(204) }
     })
     .await;
     let address = address(&web.url(TOKEN));
-    let gateway = telling(Gateway::builder(), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
     raise(gateway.store(), "a", "offensive").await;
     raise(gateway.store(), "b", "fine").await;
     assert_eq!(step(&gateway).await, Step::Sent(2));
@@ -183,10 +183,10 @@ async fn a_text_that_discord_refuses_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn two_gateways_tell_an_alert_once() {
+async fn two_gateways_send_an_alert_once() {
     let (web, gateway) = channel().await;
     let address = address(&web.url(TOKEN));
-    let other = telling(Gateway::builder().beside(&gateway), &address).start().await;
+    let other = with_channel(Gateway::builder().sharing_database(&gateway), &address).start().await;
     for n in 0..20 {
         raise(gateway.store(), &n.to_string(), &format!("number {n}.")).await;
         let (one, two) = tokio::join!(step(&gateway), step(&other));
@@ -199,10 +199,10 @@ async fn two_gateways_tell_an_alert_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_list_what_there_is_and_try_the_channel() {
+async fn cli_lists_alerts_and_tests_the_channel() {
     let web = Web::start(async |_| Reply::empty(204)).await;
     let address = address(&web.url(TOKEN));
-    let gateway = telling(Gateway::builder(), &address).start().await;
+    let gateway = with_channel(Gateway::builder(), &address).start().await;
     let path = address.path().display();
     let config = format!("{LOOPBACK}[alerts]\ndiscord = {{ file = \"{path}\" }}\n");
     let program = Program::beside_with(&gateway, &config).await;
@@ -239,10 +239,10 @@ async fn the_commands_list_what_there_is_and_try_the_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_runs_tells_by_itself_and_logs_no_address() {
-    let (told, mut telling) = tokio::sync::mpsc::unbounded_channel();
+async fn running_gateway_sends_alerts_and_logs_no_channel_url() {
+    let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
     let web = Web::start(move |request| {
-        told.send(content(&request)).unwrap();
+        sender.send(content(&request)).unwrap();
         async { Reply::empty(204) }
     })
     .await;
@@ -256,7 +256,7 @@ async fn a_gateway_that_runs_tells_by_itself_and_logs_no_address() {
     );
     let program = Program::beside_with(&gateway, &config).await;
     let child = program.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
-    let text = tokio::time::timeout(Duration::from_secs(60), telling.recv()).await;
+    let text = tokio::time::timeout(Duration::from_secs(60), messages.recv()).await;
     assert!(text.unwrap().unwrap().contains("`broken`"));
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();

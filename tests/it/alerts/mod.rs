@@ -1,4 +1,4 @@
-//! Alerts: raised with what they are about, folded, and told to people.
+//! Alerts: raised in the transaction of their cause, merged, and sent.
 
 mod discord;
 pub(crate) mod outbox;

@@ -1,4 +1,4 @@
-//! Raised, folded, claimed and settled: what the outbox promises, without anybody being told.
+//! The outbox of alerts: raised, merged, claimed and settled, without a channel.
 
 use std::time::Duration;
 
@@ -9,24 +9,22 @@ use crate::harness::Gateway;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Something that people are to be told.
 pub(crate) fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
     let severity = Severity::Warning;
     Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }
 }
 
-/// Raises it.
 pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
     let mut tx = store.begin().await.unwrap();
     tx.alert(&alert).await.unwrap();
     tx.commit(()).await.unwrap();
 }
 
-async fn recover(store: &Store, key: &str) -> bool {
+async fn resolve(store: &Store, key: &str) -> bool {
     let mut tx = store.begin().await.unwrap();
-    let recovery =
+    let resolution =
         AlertResolution { kind: "sync_failed", key, source: "cards", text: "it works again" };
-    let ended = tx.close_alert(&recovery).await.unwrap();
+    let ended = tx.close_alert(&resolution).await.unwrap();
     tx.commit(ended).await.unwrap().into_inner()
 }
 
@@ -34,8 +32,8 @@ async fn claim(store: &Store) -> Option<AlertBatch> {
     store.claim_alerts(Severity::Info, LEASE).await.unwrap()
 }
 
-/// Claims what is pending and calls it told: text, how often it was raised, and told before.
-pub(crate) async fn told(store: &Store) -> Vec<(String, i64, i64)> {
+/// Claims the pending alerts and marks them as sent: text, count, and the count last sent.
+pub(crate) async fn send_pending(store: &Store) -> Vec<(String, i64, i64)> {
     let Some(batch) = claim(store).await else { return Vec::new() };
     store.alerts_sent(&batch).await.unwrap();
     batch
@@ -45,7 +43,7 @@ pub(crate) async fn told(store: &Store) -> Vec<(String, i64, i64)> {
         .collect()
 }
 
-/// Lets time pass for what is kept.
+/// Moves all times back by this interval.
 pub(crate) async fn pass(gateway: &Gateway, interval: &str) {
     let columns =
         ["first_at", "last_at", "hour_at", "sent_at", "closed_at", "retry_at", "lease_expires_at"];
@@ -54,101 +52,109 @@ pub(crate) async fn pass(gateway: &Gateway, interval: &str) {
 }
 
 #[tokio::test]
-async fn an_alert_is_raised_only_if_its_transaction_commits() {
+async fn alert_is_raised_only_if_its_transaction_commits() {
     let gateway = Gateway::start().await;
     let mut tx = gateway.store().begin().await.unwrap();
     tx.alert(&alert("a", "never happened")).await.unwrap();
     drop(tx);
-    assert!(told(gateway.store()).await.is_empty());
+    assert!(send_pending(gateway.store()).await.is_empty());
     assert!(gateway.rows("alerts").await.is_empty());
 }
 
 #[tokio::test]
-async fn repetitions_are_counted_and_told_after_a_pause_or_a_day() {
+async fn repeats_are_counted_and_sent_after_a_pause_or_a_day() {
     let gateway = Gateway::start().await;
     let store = gateway.store();
     for text in ["first", "second"] {
         raise(store, alert("a", text)).await;
     }
     raise(store, alert("b", "another")).await;
-    assert_eq!(told(store).await, [("second".into(), 2, 0), ("another".into(), 1, 0)]);
-    assert!(told(store).await.is_empty(), "told once");
+    assert_eq!(send_pending(store).await, [("second".into(), 2, 0), ("another".into(), 1, 0)]);
+    assert!(send_pending(store).await.is_empty(), "sent once");
 
     raise(store, alert("a", "third")).await;
     pass(&gateway, "59 minutes").await;
     raise(store, alert("a", "fourth")).await;
-    assert!(told(store).await.is_empty(), "it keeps coming, and is known");
+    assert!(send_pending(store).await.is_empty(), "a repeat within the hour is not sent");
     pass(&gateway, "61 minutes").await;
     raise(store, alert("a", "fifth")).await;
-    assert_eq!(told(store).await, [("fifth".into(), 5, 2)], "after a pause it is news");
+    assert_eq!(send_pending(store).await, [("fifth".into(), 5, 2)], "sent again after a pause");
     for _ in 0..25 {
         pass(&gateway, "58 minutes").await;
         raise(store, alert("a", "still")).await;
     }
-    assert_eq!(told(store).await, [("still".into(), 30, 5)], "a reminder a day");
+    assert_eq!(send_pending(store).await, [("still".into(), 30, 5)], "a daily reminder");
     raise(store, Alert { severity: Severity::Critical, ..alert("a", "worse") }).await;
-    assert_eq!(told(store).await, [("worse".into(), 31, 30)], "what is graver is news");
+    assert_eq!(
+        send_pending(store).await,
+        [("worse".into(), 31, 30)],
+        "sent again at a higher severity"
+    );
 }
 
 #[tokio::test]
-async fn a_recovery_is_told_once_and_what_comes_after_it_is_new() {
+async fn resolution_is_sent_once_and_a_later_alert_is_new() {
     let gateway = Gateway::start().await;
     let store = gateway.store();
-    assert!(!recover(store, "a").await, "nothing went on");
-    assert!(told(store).await.is_empty());
+    assert!(!resolve(store, "a").await, "no alert was open");
+    assert!(send_pending(store).await.is_empty());
     raise(store, alert("a", "broken")).await;
-    assert!(!recover(store, "b").await, "that is another");
-    assert_eq!(told(store).await.len(), 1);
-    assert!(recover(store, "a").await);
-    assert!(!recover(store, "a").await);
-    assert_eq!(told(store).await, [("it works again".into(), 1, 0)]);
+    assert!(!resolve(store, "b").await, "another alert");
+    assert_eq!(send_pending(store).await.len(), 1);
+    assert!(resolve(store, "a").await);
+    assert!(!resolve(store, "a").await);
+    assert_eq!(send_pending(store).await, [("it works again".into(), 1, 0)]);
     raise(store, alert("a", "broken again")).await;
-    assert_eq!(told(store).await, [("broken again".into(), 1, 0)]);
+    assert_eq!(send_pending(store).await, [("broken again".into(), 1, 0)]);
 }
 
 #[tokio::test]
-async fn what_began_and_ended_before_anybody_was_told_is_told_in_order() {
+async fn alert_resolved_before_it_was_sent_is_sent_in_order() {
     let gateway = Gateway::start().await;
     raise(gateway.store(), alert("a", "broken")).await;
-    recover(gateway.store(), "a").await;
-    let told = told(gateway.store()).await;
+    resolve(gateway.store(), "a").await;
+    let sent = send_pending(gateway.store()).await;
     assert_eq!(
-        told.iter().map(|alert| &*alert.0).collect::<Vec<_>>(),
+        sent.iter().map(|alert| &*alert.0).collect::<Vec<_>>(),
         ["broken", "it works again"]
     );
 }
 
 #[tokio::test]
-async fn the_recovery_of_what_was_given_up_is_not_told() {
+async fn resolution_of_an_abandoned_alert_is_not_sent() {
     let gateway = Gateway::start().await;
     raise(gateway.store(), alert("a", "broken")).await;
     pass(&gateway, "25 hours").await;
-    assert_eq!(gateway.store().tidy_alerts().await.unwrap(), 1);
-    recover(gateway.store(), "a").await;
-    assert!(told(gateway.store()).await.is_empty());
+    assert_eq!(gateway.store().clean_up_alerts().await.unwrap(), 1);
+    resolve(gateway.store(), "a").await;
+    assert!(send_pending(gateway.store()).await.is_empty());
 }
 
 #[tokio::test]
-async fn what_one_gateway_is_telling_no_other_tells_until_its_lease_runs_out() {
+async fn claimed_alerts_are_skipped_until_their_lease_expires() {
     let gateway = Gateway::start().await;
     let store = gateway.store();
     raise(store, alert("a", "broken")).await;
-    let held = claim(store).await.expect("one");
+    let first = claim(store).await.expect("one");
     assert!(claim(store).await.is_none());
     raise(store, alert("b", "another")).await;
-    let other = claim(store).await.expect("what came since");
+    let other = claim(store).await.expect("the new alert");
     assert_eq!(other.alerts.len(), 1);
     pass(&gateway, "61 seconds").await;
     let taken_over = claim(store).await.expect("both");
     assert_eq!(taken_over.alerts.len(), 2);
-    store.alerts_sent(&held).await.unwrap();
-    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE pending").await, 2, "too late");
+    store.alerts_sent(&first).await.unwrap();
+    assert_eq!(
+        gateway.count("SELECT count(*) FROM alerts WHERE pending").await,
+        2,
+        "the lease was lost"
+    );
     store.alerts_sent(&taken_over).await.unwrap();
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE pending").await, 0);
 }
 
 #[tokio::test]
-async fn what_waits_is_bounded_and_what_is_grave_outlives_what_is_not() {
+async fn backlog_is_bounded_and_critical_alerts_are_kept() {
     let gateway = Gateway::start().await;
     raise(gateway.store(), Alert { severity: Severity::Critical, ..alert("a", "grave") }).await;
     gateway
@@ -158,18 +164,22 @@ async fn what_waits_is_bounded_and_what_is_grave_outlives_what_is_not() {
                FROM generate_series(1, 1200) AS n",
         )
         .await;
-    assert_eq!(gateway.store().tidy_alerts().await.unwrap(), 201);
-    let told = told(gateway.store()).await;
-    assert_eq!((told.len(), &*told[0].0, &*told[1].0), (1000, "grave", "flood 202"));
+    assert_eq!(gateway.store().clean_up_alerts().await.unwrap(), 201);
+    let sent = send_pending(gateway.store()).await;
+    assert_eq!((sent.len(), &*sent[0].0, &*sent[1].0), (1000, "grave", "flood 202"));
     gateway.execute("UPDATE alerts SET closed_at = now() WHERE kind = 'flood'").await;
     pass(&gateway, "31 days").await;
-    gateway.store().tidy_alerts().await.unwrap();
+    gateway.store().clean_up_alerts().await.unwrap();
     let left = gateway.query("SELECT text FROM alerts").await;
-    assert_eq!(left, [json!({ "text": "grave" })], "what goes on is kept: its end is to be told");
+    assert_eq!(
+        left,
+        [json!({ "text": "grave" })],
+        "an open alert is kept: its resolution is still to be sent"
+    );
 }
 
 #[tokio::test]
-async fn a_text_that_no_database_holds_is_kept_as_far_as_it_can_be() {
+async fn invalid_or_long_text_is_stored_cleaned_and_truncated() {
     let gateway = Gateway::start().await;
     let (key, text) = ("k\0é".repeat(5_000), "t\0é".repeat(5_000));
     raise(gateway.store(), alert(&key, &text)).await;

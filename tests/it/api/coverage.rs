@@ -1,5 +1,5 @@
 //! Calls every operation of the document without a key, with keys of the wrong scopes, and with
-//! another tenant's key. A new operation needs a line here, or this fails.
+//! another tenant's key. A new operation needs a line here.
 
 use reqwest::Method;
 use sealpost::admin::{Scope, Scopes};
@@ -13,44 +13,42 @@ use crate::chunks::Transfer;
 use crate::harness::{API_KEY, Gateway};
 use crate::rejected_requests;
 
-/// The tenant that owns nothing of what the tests put into the gateway.
+/// A tenant that owns nothing in the gateway.
 const STRANGER: &str = "stranger";
 
-/// One operation, as it is called here.
+/// How an operation is called.
 struct Line {
     id: &'static str,
-    /// The scope that it asks for first; `None` where any key will do.
+    /// The first scope that it requires; `None` if any key is accepted.
     scope: Option<Scope>,
-    /// The request's path: `{delivery}` and its like stand for what the tenant `default` has.
+    /// The path, with placeholders such as `{delivery}` for ids of the tenant `default`.
     path: &'static str,
     body: Option<&'static str>,
-    /// What another tenant sees.
     stranger: Sees,
 }
 
-/// How it shows that something belongs to another tenant.
+/// The response to another tenant.
 #[derive(Clone, Copy, PartialEq)]
 enum Sees {
-    /// It is not there.
     NotFound,
-    /// The list has none of it.
+    /// An empty list.
     Empty,
-    /// The list has only what is the stranger's own.
+    /// A list of the other tenant's own items.
     Own,
-    /// No source is there.
+    /// An overview without sources.
     NoSources,
-    /// They cannot let others see what they do not see.
+    /// A tenant cannot grant access to another.
     Invalid,
-    /// It is about all tenants together, and refused.
+    /// Rejected, as the data is of all tenants.
     Refused,
-    /// It is about no tenant.
+    /// The same response for every tenant.
     All,
-    /// It does not end, and is tested by itself: `tests/it/access/stream.rs`.
+    /// An endless response, tested in `tests/it/access/stream.rs`.
     Stream,
 }
 
 const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
-const HELD_PLAN: Option<&str> = Some(r#"{"action":"verify","reason":"a reason"}"#);
+const REPROCESS_PLAN: Option<&str> = Some(r#"{"action":"verify","reason":"a reason"}"#);
 const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
 const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
 const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
@@ -58,7 +56,7 @@ const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
 const PLAN: &str =
     r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
 
-/// What answers with a secret: that is kept nowhere.
+/// The operations that return a secret, which is not stored.
 const SECRET: [&str; 3] = ["createApiKey", "inviteUser", "resetUser"];
 
 /// Every operation that needs a key.
@@ -114,23 +112,28 @@ const TABLE: &[Line] = &[
     switch("resumeHandler", "/api/v1/handlers/cards/resume"),
     admin("listSettings", "/api/v1/settings", None, Sees::Refused),
     refusal("listRejectedRequests", "/api/v1/rejected-requests", None, Sees::Empty),
-    refusal("planRejectedRequestsJob", "/api/v1/rejected-requests/jobs", HELD_PLAN, Sees::NotFound),
-    refusal("showRejectedRequest", "/api/v1/rejected-requests/{held}", None, Sees::NotFound),
+    refusal(
+        "planRejectedRequestsJob",
+        "/api/v1/rejected-requests/jobs",
+        REPROCESS_PLAN,
+        Sees::NotFound,
+    ),
+    refusal("showRejectedRequest", "/api/v1/rejected-requests/{rejected}", None, Sees::NotFound),
     refusal(
         "explainRejectedRequest",
-        "/api/v1/rejected-requests/{held}/explanation",
+        "/api/v1/rejected-requests/{rejected}/explanation",
         None,
         Sees::NotFound,
     ),
     refusal(
         "reprocessRejectedRequest",
-        "/api/v1/rejected-requests/{held}/verify",
+        "/api/v1/rejected-requests/{rejected}/verify",
         BECAUSE,
         Sees::NotFound,
     ),
     refusal(
         "discardRejectedRequest",
-        "/api/v1/rejected-requests/{held}/discard",
+        "/api/v1/rejected-requests/{rejected}/discard",
         BECAUSE,
         Sees::NotFound,
     ),
@@ -142,9 +145,9 @@ const TABLE: &[Line] = &[
     admin("revokeApiKey", "/api/v1/api-keys/{key}/revoke", BECAUSE, Sees::NotFound),
     admin("listUsers", "/api/v1/users", None, Sees::Empty),
     admin("inviteUser", "/api/v1/users", GRANT, Sees::Invalid),
-    admin("resetUser", "/api/v1/users/{person}/reset", BECAUSE, Sees::NotFound),
-    admin("disableUser", "/api/v1/users/{person}/disable", BECAUSE, Sees::NotFound),
-    admin("enableUser", "/api/v1/users/{person}/enable", BECAUSE, Sees::NotFound),
+    admin("resetUser", "/api/v1/users/{user}/reset", BECAUSE, Sees::NotFound),
+    admin("disableUser", "/api/v1/users/{user}/disable", BECAUSE, Sees::NotFound),
+    admin("enableUser", "/api/v1/users/{user}/enable", BECAUSE, Sees::NotFound),
     admin("listSessions", "/api/v1/users/bob/sessions", None, Sees::NotFound),
     admin("endSession", "/api/v1/users/bob/sessions/{session}/end", BECAUSE, Sees::NotFound),
     line(
@@ -170,7 +173,6 @@ const fn read(id: &'static str, path: &'static str, stranger: Sees) -> Line {
     line(id, Some(Scope::EventsRead), path, None, stranger)
 }
 
-/// What asks for payloads first.
 const fn payload(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
     line(id, Some(Scope::PayloadRead), path, body, Sees::NotFound)
 }
@@ -201,7 +203,7 @@ const fn switch(id: &'static str, path: &'static str) -> Line {
     line(id, Some(Scope::SourcesWrite), path, BECAUSE, Sees::NotFound)
 }
 
-/// Every line, with its method and what the document says of it.
+/// Every line, with its method and its operation in the document.
 fn covered() -> Vec<(Method, &'static Line, Value)> {
     let mut covered = Vec::new();
     for (method, path, operation) in operations() {
@@ -211,21 +213,21 @@ fn covered() -> Vec<(Method, &'static Line, Value)> {
         assert_eq!(line.is_none(), open, "{id} ({method} {path}) has no line in this table");
         covered.extend(line.map(|line| (method.parse().unwrap(), line, operation.clone())));
     }
-    assert_eq!(covered.len(), TABLE.len(), "a line is about no operation");
+    assert_eq!(covered.len(), TABLE.len(), "a line has no operation");
     covered
 }
 
-/// What stands for the names in paths.
-struct Names(Vec<(&'static str, String)>);
+/// The values of the placeholders in paths.
+struct Ids(Vec<(&'static str, String)>);
 
-impl Names {
+impl Ids {
     fn path(&self, line: &Line) -> String {
         self.0.iter().fold(line.path.to_owned(), |path, (name, value)| path.replace(name, value))
     }
 }
 
-/// A gateway where there is one of everything, all of it of the tenant `default`.
-async fn gateway() -> (Gateway, Names) {
+/// A gateway with one of everything, owned by the tenant `default`.
+async fn gateway() -> (Gateway, Ids) {
     let gateway = Gateway::builder()
         .config(
             "[operator]\n",
@@ -233,21 +235,21 @@ async fn gateway() -> (Gateway, Names) {
              reads = { per_second = 1000, burst = 1000 }\n\
              changes = { per_second = 1000, burst = 1000 }\n",
         )
-        .config(rejected_requests::PLAIN, rejected_requests::HOLDS)
+        .config(rejected_requests::PLAIN, rejected_requests::KEEP_REJECTED)
         .more_config(
             "\n[[destination]]\nname = \"app\"\nurl = \"https://app.example.com/hooks\"\n\
              sources = [\"bot\"]\nsecret = { env = \"APP_SECRET\" }\n",
         )
-        .leaves_work()
+        .allow_unfinished()
         .start()
         .await;
     dead_letters(&gateway, 0..1).await;
     Transfer::of(2).send(&gateway, 0).await;
     outbox::raise(gateway.store(), outbox::alert("a", "it does not work")).await;
-    rejected_requests::send_refused(&gateway, "{}").await;
-    let held = rejected_requests::held(&gateway, 1).await[0].id.to_string();
+    rejected_requests::send_rejected(&gateway, "{}").await;
+    let rejected = rejected_requests::wait_for_rejected(&gateway, 1).await[0].id.to_string();
     let first = async |path: &str| get(&gateway, path, &[]).await.json["items"][0].clone();
-    let letter = first("/api/v1/dead-letters").await;
+    let dead_letter = first("/api/v1/dead-letters").await;
     let job = post(&gateway, "/api/v1/jobs", &[], PLAN).await;
     let paused = post(&gateway, "/api/v1/sources/bot/pause", &[], BECAUSE.unwrap()).await;
     assert_eq!(paused.status, 200, "{}", paused.text);
@@ -257,32 +259,32 @@ async fn gateway() -> (Gateway, Names) {
     assert_eq!((job.status, key.status, invited.status), (200, 200, 200), "{}", job.text);
     signed_in(&gateway, "bob", Scope::Admin).await;
     let session = first("/api/v1/users/bob/sessions").await;
-    let names = vec![
+    let ids = vec![
         ("{session}", session["id"].to_string()),
-        ("{delivery}", letter["id"].to_string()),
-        ("{event}", letter["event"].as_str().unwrap().to_owned()),
+        ("{delivery}", dead_letter["id"].to_string()),
+        ("{event}", dead_letter["event"].as_str().unwrap().to_owned()),
         ("{group}", first("/api/v1/groups").await["id"].to_string()),
         ("{transfer}", first("/api/v1/transfers").await["id"].to_string()),
         ("{job}", job.json["job"]["id"].to_string()),
-        ("{held}", held),
+        ("{rejected}", rejected),
         ("{key}", key.json["about"]["id"].as_str().unwrap().to_owned()),
-        ("{person}", "ada".to_owned()),
+        ("{user}", "ada".to_owned()),
     ];
-    (gateway, Names(names))
+    (gateway, Ids(ids))
 }
 
 #[tokio::test]
 async fn every_operation_requires_a_key() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     for (method, line, _) in covered() {
-        let answer = send(&gateway, (method, &names.path(line)), None, &[], line.body).await;
+        let answer = send(&gateway, (method, &ids.path(line)), None, &[], line.body).await;
         assert_eq!((answer.status, problem(&answer)), (401, "key-required"), "{}", line.id);
     }
 }
 
 #[tokio::test]
 async fn every_operation_names_the_missing_scope() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     for (method, line, operation) in covered() {
         let documented: Vec<Scope> = operation["security"][0]["bearer"]
             .as_array()
@@ -298,7 +300,7 @@ async fn every_operation_names_the_missing_scope() {
                 .collect();
             let name = format!("{} {scope}", line.id).replace(':', " ");
             let key = gateway.key(&name, &wrong, None).await;
-            let call = (method.clone(), &*names.path(line));
+            let call = (method.clone(), &*ids.path(line));
             let answer = send(&gateway, call, Some(&key), &[], line.body).await;
             assert_eq!((answer.status, problem(&answer)), (403, "scope-missing"), "{}", line.id);
             assert_eq!(answer.json["scope"], scope.as_str(), "{}", line.id);
@@ -309,31 +311,31 @@ async fn every_operation_names_the_missing_scope() {
 
 #[tokio::test]
 async fn reads_return_the_tenants_own_data() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     for (method, line, _) in covered() {
         if method != Method::GET || line.stranger == Sees::Stream {
             continue;
         }
-        let answer = get(&gateway, &names.path(line), &[]).await;
+        let answer = get(&gateway, &ids.path(line), &[]).await;
         assert_eq!(answer.status, 200, "{}: {}", line.id, answer.text);
         let items = answer.json["items"].as_array();
-        assert!(items.is_none_or(|items| !items.is_empty()), "{} has something", line.id);
+        assert!(items.is_none_or(|items| !items.is_empty()), "{} is not empty", line.id);
     }
 }
 
 #[tokio::test]
 async fn unchanged_resources_return_304() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     let (mut count, mut all) = (0, 0);
     for (method, line, operation) in covered() {
         if method != Method::GET || operation["responses"]["304"].is_null() {
             continue;
         }
-        let mut known = get(&gateway, &names.path(line), &[]).await;
-        // What other tests do in the same server may show, such as a transaction that stays open.
+        let mut known = get(&gateway, &ids.path(line), &[]).await;
+        // Other tests in the same server may change it, such as by an open transaction.
         for _ in 0..10 {
             let tag = known.headers["etag"].to_str().unwrap();
-            let again = get(&gateway, &names.path(line), &[("if-none-match", tag)]).await;
+            let again = get(&gateway, &ids.path(line), &[("if-none-match", tag)]).await;
             if again.status == 304 {
                 assert_eq!(again.text, "", "{}", line.id);
                 count += 1;
@@ -345,15 +347,15 @@ async fn unchanged_resources_return_304() {
         }
         all += 1;
     }
-    assert!(all > 20, "the document says what may be asked for again");
-    assert_eq!(count, all, "something never stays as it is");
+    assert!(all > 20, "too few operations document 304");
+    assert_eq!(count, all, "a resource changes with every request");
 }
 
 #[tokio::test]
 async fn wrong_methods_and_unknown_parameters_are_rejected() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     for (method, line, operation) in covered() {
-        let (id, path) = (line.id, names.path(line));
+        let (id, path) = (line.id, ids.path(line));
         let other = send(&gateway, (Method::PATCH, &path), Some(API_KEY), &[], None).await;
         assert_eq!((other.status, problem(&other)), (405, "method-not-allowed"), "{id}");
         let allow = other.headers["allow"].to_str().unwrap();
@@ -365,19 +367,19 @@ async fn wrong_methods_and_unknown_parameters_are_rejected() {
         let path = format!("{path}{and}colour=red");
         let unknown = send(&gateway, (method, &path), Some(API_KEY), &[], line.body).await;
         assert_eq!((unknown.status, problem(&unknown)), (400, "malformed"), "{id}");
-        assert!(!operation["responses"]["400"].is_null(), "{id} does not say so");
+        assert!(!operation["responses"]["400"].is_null(), "{id} does not document 400");
     }
     assert!(gateway.rows("operator_actions").await.is_empty(), "nothing was done");
 }
 
 #[tokio::test]
 async fn changes_are_idempotent_with_a_key() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     for (method, line, _) in covered() {
         if method != Method::POST {
             continue;
         }
-        let (id, path) = (line.id, names.path(line));
+        let (id, path) = (line.id, ids.path(line));
         let key = [("idempotency-key", id)];
         let call = || send(&gateway, (Method::POST, &path), Some(API_KEY), &key, line.body);
         let (first, again) = (call().await, call().await);
@@ -394,13 +396,13 @@ async fn changes_are_idempotent_with_a_key() {
 
 #[tokio::test]
 async fn other_tenants_data_is_not_found() {
-    let (gateway, names) = gateway().await;
+    let (gateway, ids) = gateway().await;
     let key = gateway.key("stranger", &Vec::from(Scopes::all()), Some(STRANGER)).await;
     for (method, line, _) in covered() {
         if line.stranger == Sees::Stream {
             continue;
         }
-        let call = (method, &*names.path(line));
+        let call = (method, &*ids.path(line));
         let answer = send(&gateway, call, Some(&key), &[], line.body).await;
         let (id, text) = (line.id, &answer.text);
         match line.stranger {

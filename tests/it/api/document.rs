@@ -9,7 +9,7 @@ use crate::harness::Gateway;
 
 const COMMITTED: &str = include_str!("../../../docs/openapi.json");
 
-/// Every operation of the document: method, path, and what it says.
+/// Every operation of the document: method, path and definition.
 pub(super) fn operations() -> Vec<(String, String, Value)> {
     let document: Value = serde_json::from_str(COMMITTED).unwrap();
     let mut all = Vec::new();
@@ -26,12 +26,12 @@ async fn committed_document_is_current_and_served() {
     let printed = Command::new(env!("CARGO_BIN_EXE_sealpost")).arg("openapi").output().unwrap();
     assert!(
         String::from_utf8(printed.stdout).unwrap() == COMMITTED,
-        "it is not fresh: cargo run -- openapi > docs/openapi.json"
+        "not current: cargo run -- openapi > docs/openapi.json"
     );
     let gateway = Gateway::start().await;
     let served = get(&gateway, "/api/v1/openapi.json", &[]).await;
     assert_eq!(served.status, 200);
-    assert!(served.text == COMMITTED, "another one is served");
+    assert!(served.text == COMMITTED, "another document is served");
 }
 
 #[test]
@@ -51,19 +51,19 @@ fn every_operation_is_fully_documented() {
             assert!(schema["type"] != "integer" || schema["minimum"].is_number(), "{at} {name}");
         }
         if operation["security"].as_array().is_some_and(Vec::is_empty) {
-            assert!(["/healthz", "/readyz"].contains(&&**path), "{at} asks for no key");
+            assert!(["/healthz", "/readyz"].contains(&&**path), "{at} requires no key");
             continue;
         }
         let responses = operation["responses"].as_object().unwrap();
         for status in ["401", "429", "500", "503"] {
-            assert!(responses.contains_key(status), "{at} does not say {status}");
+            assert!(responses.contains_key(status), "{at} does not document {status}");
         }
     }
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), count, "an operationId stands twice");
-    assert!(count >= 16, "the document is read");
+    assert_eq!(ids.len(), count, "duplicate operationId");
+    assert!(count >= 16, "too few operations");
 }
 
 /// The properties of a schema and of everything below it, with their paths.
@@ -96,13 +96,13 @@ fn every_property_is_described() {
         properties(item, path, &mut found);
     }
     properties(&document["components"]["schemas"], "schemas", &mut found);
-    assert!(found.len() > 300, "the document is read");
-    let is_silent = |property: &Value| {
+    assert!(found.len() > 300, "too few properties");
+    let is_undocumented = |property: &Value| {
         property["description"].as_str().is_none_or(|text| text.trim().is_empty())
     };
-    found.retain(|(_, property)| is_silent(property));
-    let silent: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
-    assert!(silent.is_empty(), "without a description:\n{}", silent.join("\n"));
+    found.retain(|(_, property)| is_undocumented(property));
+    let undocumented: Vec<String> = found.into_iter().map(|(path, _)| path).collect();
+    assert!(undocumented.is_empty(), "without a description:\n{}", undocumented.join("\n"));
 }
 
 #[test]

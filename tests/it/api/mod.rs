@@ -1,10 +1,10 @@
 //! The admin API, over real HTTP.
 
-mod bounds;
 mod coverage;
 mod document;
-mod once;
-mod pages;
+mod idempotency;
+mod limits;
+mod pagination;
 
 use reqwest::Method;
 
@@ -43,7 +43,10 @@ async fn post(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &st
 pub(crate) async fn dead_letters(gateway: &Gateway, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let body = format!("{{\"nothing\":{number}}}");
-        assert_eq!(gateway.send("billing", None, body.as_bytes()).await.what(), "quarantined");
+        assert_eq!(
+            gateway.send("billing", None, body.as_bytes()).await.body_status(),
+            "quarantined"
+        );
     }
 }
 

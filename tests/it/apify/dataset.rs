@@ -1,4 +1,4 @@
-//! Results that are fetched from the dataset: in pages, bounded, once, whatever goes wrong.
+//! Results fetched from the dataset: paginated, bounded, retried, stored once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::results::{DATASET, item, post, run, started, webhook};
 use super::stub::{ALLOW, Reply, Stub, number};
-use super::{HOUR, hear};
+use super::{HOUR, send_webhook};
 use crate::dead_letters;
 use crate::harness::Gateway;
 
@@ -29,17 +29,17 @@ async fn gateway(api: &str, more: &str) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_dataset_is_fetched_in_pages_with_the_token_in_a_header() {
+async fn dataset_is_fetched_in_pages_with_a_bearer_token() {
     let stub = Stub::start(|target, _| page(target, 1100)).await;
     let gateway = gateway(&stub.url, "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     let target = |offset| {
         format!("/v2/datasets/{DATASET}/items?clean=true&format=json&limit=500&offset={offset}")
     };
     assert_eq!(stub.targets(), [target(0), target(500), target(1000)]);
-    for head in stub.asked() {
+    for head in stub.requests() {
         assert!(head.contains("authorization: Bearer bot-token-0123456789abcdefghi\r\n"), "{head}");
     }
     let all = "SELECT count(*) FROM apify_metrics WHERE origin = 'dataset' AND flag IS NULL";
@@ -48,7 +48,7 @@ async fn a_dataset_is_fetched_in_pages_with_the_token_in_a_header() {
 }
 
 #[tokio::test]
-async fn a_short_page_is_the_last_only_if_no_more_are_known() {
+async fn short_page_is_not_the_last_if_the_total_is_larger() {
     // `clean` leaves out empty items: the first page is short, and the second is empty.
     let stub = Stub::start(|target, _| {
         let items = match number(target, "offset") {
@@ -61,7 +61,7 @@ async fn a_short_page_is_the_last_only_if_no_more_are_known() {
     .await;
     let gateway = gateway(&format!("{}/relay/", stub.url), "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     assert_eq!(stub.targets().len(), 3);
     assert!(stub.targets()[0].starts_with("/relay/v2/datasets/"), "{:?}", stub.targets());
@@ -69,7 +69,7 @@ async fn a_short_page_is_the_last_only_if_no_more_are_known() {
 }
 
 #[tokio::test]
-async fn the_header_that_says_how_many_there_are_is_not_trusted_to_say_that_there_are_none() {
+async fn pagination_total_of_zero_is_not_trusted() {
     let stub = Stub::start(|target, _| {
         let (status, _, body) = page(target, 600);
         (status, "x-apify-pagination-total: 0\r\n".into(), body)
@@ -77,37 +77,41 @@ async fn the_header_that_says_how_many_there_are_is_not_trusted_to_say_that_ther
     .await;
     let gateway = gateway(&stub.url, "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     assert_eq!(run(&gateway).await["items"], 600);
 }
 
 #[tokio::test]
-async fn no_more_is_fetched_than_is_allowed() {
+async fn max_items_limits_the_fetch() {
     let stub = Stub::start(|target, _| page(target, 10_000)).await;
     let gateway = gateway(&stub.url, ", max_items = 700").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     let run = run(&gateway).await;
     assert_eq!((&run["items"], &run["items_left_off"]), (&json!(700), &json!(true)));
-    assert_eq!(number(&stub.targets()[1], "limit"), 201, "one more, to know whether there is one");
+    assert_eq!(
+        number(&stub.targets()[1], "limit"),
+        201,
+        "one more than allowed, to detect the rest"
+    );
     assert_eq!(gateway.count("SELECT count(*) FROM apify_metrics").await, 700);
 }
 
 #[tokio::test]
-async fn a_dataset_that_is_exactly_as_large_as_allowed_has_no_more() {
+async fn dataset_of_exactly_max_items_is_complete() {
     let stub = Stub::start(|target, _| page(target, 700)).await;
     let gateway = gateway(&stub.url, ", max_items = 700").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     let run = run(&gateway).await;
     assert_eq!((&run["items"], &run["items_left_off"]), (&json!(700), &json!(false)));
 }
 
 #[tokio::test]
-async fn an_item_that_is_larger_than_a_page_may_be_loses_no_others() {
+async fn oversize_item_does_not_lose_other_items() {
     let stub = Stub::start(|target, _| {
         let (offset, limit) = (number(target, "offset"), number(target, "limit"));
         let items = (offset..3.min(offset + limit)).map(|number| {
@@ -122,7 +126,7 @@ async fn an_item_that_is_larger_than_a_page_may_be_loses_no_others() {
     .await;
     let gateway = gateway(&stub.url, "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     let rows = gateway.query("SELECT post_id, flag FROM apify_metrics ORDER BY post_id").await;
     assert_eq!(
@@ -136,7 +140,7 @@ async fn an_item_that_is_larger_than_a_page_may_be_loses_no_others() {
 }
 
 #[tokio::test]
-async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
+async fn rejected_dataset_fetch_is_a_replayable_dead_letter() {
     for status in [401, 404] {
         let fixed = Arc::new(AtomicBool::new(false));
         let stub = Stub::start({
@@ -149,18 +153,18 @@ async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
         .await;
         let gateway = gateway(&stub.url, "").await;
         let run_key = started(&gateway).await;
-        hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+        send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
         gateway.run_until_idle().await;
         let dead = gateway.dead_letters().await;
         assert_eq!(dead[0].0, "permanent");
         assert!(dead[0].1.contains(&format!("Apify responded {status}")), "{dead:?}");
         assert!(!dead[0].1.contains("bot-token"), "the token is in no error");
-        assert_eq!(stub.asked().len(), 1, "nobody asks again");
-        // Its results are not here: it has not succeeded yet.
+        assert_eq!(stub.requests().len(), 1, "not retried");
+        // A run without its results has not succeeded.
         assert_eq!(run(&gateway).await["status"], "initiated");
 
         gateway.clock().advance(25 * HOUR);
-        gateway.tidy().await;
+        gateway.run_maintenance().await;
         assert_eq!(
             (run(&gateway).await["status"].clone(), post(&gateway).await),
             (json!("expired"), json!("failed"))
@@ -177,23 +181,23 @@ async fn a_dataset_that_is_refused_is_a_dead_letter_that_can_be_replayed() {
 }
 
 #[tokio::test]
-async fn a_dataset_that_cannot_be_had_now_is_asked_for_again_when_apify_says_so() {
+async fn dataset_fetch_is_retried_and_honors_retry_after() {
     let stub = Stub::start(|target, before| match before {
         0 => (429, "retry-after: 120\r\n".into(), "{}".into()),
         1 => (503, String::new(), "busy".into()),
         2 => (200, String::new(), "<html>a proxy</html>".into()),
-        // The first page arrives, the second does not: the first is asked for again.
+        // The second page fails: the first is requested again.
         4 => (500, String::new(), String::new()),
         _ => page(target, 700),
     })
     .await;
     let gateway = gateway(&stub.url, "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_secs(119));
     gateway.run_until_idle().await;
-    assert_eq!(stub.asked().len(), 1, "asked before the time that Apify named");
+    assert_eq!(stub.requests().len(), 1, "requested before `retry-after`");
     gateway.run_to_the_end().await;
     assert!(gateway.dead_letters().await.is_empty());
     assert_eq!(gateway.count("SELECT count(*) FROM apify_metrics").await, 700);
@@ -201,13 +205,13 @@ async fn a_dataset_that_cannot_be_had_now_is_asked_for_again_when_apify_says_so(
 }
 
 #[tokio::test]
-async fn nobody_answering_is_no_reason_to_give_up() {
+async fn unreachable_api_is_retried_until_attempts_are_exhausted() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let gateway = gateway(&url, "").await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_to_the_end().await;
     let dead = gateway.dead_letters().await;
     assert!(matches!(dead[0].0.as_str(), "exhausted" | "too_old"), "{dead:?}");
@@ -216,16 +220,19 @@ async fn nobody_answering_is_no_reason_to_give_up() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_request_may_go_is_said_at_the_start() {
+async fn blocked_api_url_fails_at_start() {
     let options = "token = { env = \"BOT_TOKEN\" }\n\
                    options = { purpose = \"run\", api_url = \"https://127.0.0.1\" }";
     let builder = Gateway::builder().config(r#"options = { purpose = "run" }"#, options);
-    let error = builder.refused();
+    let error = builder.build_error();
     assert!(error.contains("api_url") && error.contains("127.0.0.1"), "{error}");
 }
 
 async fn replay(gateway: &Gateway) {
     let everything = Selection::Matching(Filter::default());
-    assert_eq!(dead_letters::replay(gateway.desk(), &everything).await.resolved.len(), 1);
+    assert_eq!(
+        dead_letters::replay(gateway.dead_letter_service(), &everything).await.resolved.len(),
+        1
+    );
     gateway.run_until_idle().await;
 }

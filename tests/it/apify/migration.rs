@@ -1,15 +1,14 @@
-//! What `docs/migrating/tracking-bot.md` promises: the traffic of such an application, and its
-//! queries as they stand there.
+//! The queries and the configuration in `docs/migrating/tracking-bot.md` work.
 
 use serde_json::{Value, json};
 
 use super::stub::{ALLOW, Stub};
-use super::{GUILD, hear, start};
+use super::{GUILD, send_webhook, start};
 use crate::harness::Gateway;
 
 const PAGE: &str = include_str!("../../../docs/migrating/tracking-bot.md");
 
-/// The blocks of a language.
+/// The code blocks in a language.
 fn blocks(language: &str) -> Vec<&str> {
     let fence = format!("```{language}\n");
     let starts = PAGE.split(&fence).skip(1);
@@ -17,7 +16,7 @@ fn blocks(language: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_query_of_the_page_answers_after_the_traffic_of_such_an_application() {
+async fn documented_queries_return_rows() {
     let post = json!([{
         "id": "7312345678901234567", "playCount": 4500, "diggCount": 120, "commentCount": 0,
         "webVideoUrl": "https://www.tiktok.com/@ada/video/7312345678901234567",
@@ -55,7 +54,10 @@ async fn every_query_of_the_page_answers_after_the_traffic_of_such_an_applicatio
             "eventType": "ACTOR.RUN.SUCCEEDED", "eventData": { "actorRunId": id },
             "resource": { "id": id, "defaultDatasetId": dataset },
         });
-        assert_eq!(hear(&gateway, &started, webhook.to_string().as_bytes()).await.status, 202);
+        assert_eq!(
+            send_webhook(&gateway, &started, webhook.to_string().as_bytes()).await.status,
+            202
+        );
     }
     for body in [
         json!({ "event": "command.used", "command": "stats" }),
@@ -74,7 +76,7 @@ async fn every_query_of_the_page_answers_after_the_traffic_of_such_an_applicatio
     let mut answers = Vec::new();
     for query in queries {
         let rows = gateway.query(query).await;
-        assert!(!rows.is_empty(), "nothing is found by {query}");
+        assert!(!rows.is_empty(), "no rows: {query}");
         answers.push(rows[0].clone());
     }
     assert_eq!((&answers[0]["views"], &answers[0]["shares"]), (&json!(4500), &Value::Null));
@@ -93,7 +95,7 @@ async fn every_query_of_the_page_answers_after_the_traffic_of_such_an_applicatio
 }
 
 #[test]
-fn the_configuration_of_the_page_is_one() {
+fn documented_configuration_is_valid() {
     let [toml] = blocks("toml")[..] else { panic!("one block") };
     let table: toml::Table = toml.parse().unwrap();
     let sources = table["source"].as_array().unwrap();

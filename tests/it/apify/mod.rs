@@ -1,4 +1,4 @@
-//! Apify's webhooks, from the socket to the register of runs; starting runs, and what they bring.
+//! Apify: webhooks, registration of runs, starting runs, and their results.
 
 mod dataset;
 mod migration;
@@ -30,7 +30,7 @@ fn body(kind: &str, run: &str) -> Vec<u8> {
     serde_json::to_vec(&event).unwrap()
 }
 
-/// Sends with a token for the run `KEY`, or with what `helpers` say instead.
+/// Sends with a token for the run `KEY`, unless `helpers` say otherwise.
 async fn send(gateway: &Gateway, source: &str, helpers: &[(&str, &str)], body: &[u8]) -> Answer {
     let defaults = [("fixture-run-key", KEY), ("fixture-guild", GUILD)];
     let chosen = defaults.iter().filter(|(name, _)| !helpers.iter().any(|(own, _)| own == name));
@@ -55,15 +55,15 @@ async fn register(gateway: &Gateway, actor_run_id: Option<&str>) {
     tx.commit(()).await.unwrap();
 }
 
-/// Starts a run as an application does; gives the answer.
+/// Starts a run over the API, and returns the response.
 async fn start(gateway: &Gateway, request: &Value) -> Value {
     let answer = gateway.call("/api/v1/apify/runs", &[], &request.to_string()).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json
 }
 
-/// Sends a webhook with the headers that Apify was told to send.
-async fn hear(gateway: &Gateway, started: &Value, body: &[u8]) -> Answer {
+/// Sends a webhook with the headers in the template of the run.
+async fn send_webhook(gateway: &Gateway, started: &Value, body: &[u8]) -> Answer {
     let template: Value =
         serde_json::from_str(started["headersTemplate"].as_str().unwrap()).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -83,11 +83,11 @@ async fn only_run(gateway: &Gateway) -> Value {
 }
 
 #[tokio::test]
-async fn a_vouched_success_finishes_its_run() {
+async fn success_with_a_token_finishes_its_run() {
     let gateway = Gateway::start().await;
     register(&gateway, None).await;
     let answer = send(&gateway, "apify-runs", &[], &body("ACTOR.RUN.SUCCEEDED", "r1")).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"));
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
     gateway.run_until_idle().await;
     let run = only_run(&gateway).await;
     assert_eq!((&run["status"], &run["actor_run_id"]), (&json!("succeeded"), &json!("r1")));
@@ -95,7 +95,7 @@ async fn a_vouched_success_finishes_its_run() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_comes_before_its_run_is_registered_waits_for_it() {
+async fn webhook_waits_for_the_registration_of_its_run() {
     let gateway = Gateway::start().await;
     send(&gateway, "apify-runs", &[], &body("ACTOR.RUN.FAILED", "r1")).await;
     gateway.run_until_idle().await;
@@ -107,7 +107,7 @@ async fn a_webhook_that_comes_before_its_run_is_registered_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_not_started_here_becomes_a_dead_letter() {
+async fn webhook_of_an_unregistered_run_becomes_a_dead_letter() {
     let gateway = Gateway::start().await;
     send(&gateway, "apify-runs", &[], &body("ACTOR.RUN.SUCCEEDED", "r1")).await;
     for _ in 0..60 {
@@ -121,7 +121,7 @@ async fn a_run_that_was_not_started_here_becomes_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_token_past_its_time_counts_only_while_its_run_is_awaited() {
+async fn expired_token_is_accepted_only_while_its_run_is_pending() {
     let gateway = Gateway::start().await;
     let old = [("fixture-token-age", "7200")];
     let success = body("ACTOR.RUN.SUCCEEDED", "r1");
@@ -141,7 +141,7 @@ async fn a_token_past_its_time_counts_only_while_its_run_is_awaited() {
 }
 
 #[tokio::test]
-async fn a_token_past_its_time_is_refused_once_its_run_was_awaited_too_long() {
+async fn expired_token_is_rejected_after_its_run_expires() {
     let gateway = Gateway::start().await;
     register(&gateway, None).await;
     gateway.clock().advance(24 * HOUR + Duration::from_secs(1));
@@ -151,17 +151,17 @@ async fn a_token_past_its_time_is_refused_once_its_run_was_awaited_too_long() {
 }
 
 #[tokio::test]
-async fn a_run_of_which_nothing_was_heard_expires_and_may_still_succeed() {
+async fn run_without_webhooks_expires_and_may_still_succeed() {
     let gateway = Gateway::start().await;
     register(&gateway, Some("r1")).await;
     gateway.clock().advance(24 * HOUR);
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(only_run(&gateway).await["status"], "initiated");
     gateway.clock().advance(Duration::from_secs(1));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(only_run(&gateway).await["status"], "expired");
 
-    // Signed, and without a token: matched by Apify's id of the run.
+    // Signed, and without a token: matched by the actor run id.
     gateway.send("apify-runs", None, &body("ACTOR.RUN.SUCCEEDED", "r1")).await;
     gateway.run_until_idle().await;
     let run = only_run(&gateway).await;
@@ -169,7 +169,7 @@ async fn a_run_of_which_nothing_was_heard_expires_and_may_still_succeed() {
 }
 
 #[tokio::test]
-async fn a_body_that_contradicts_the_register_finishes_nothing() {
+async fn body_that_contradicts_the_registered_run_finishes_nothing() {
     let gateway = Gateway::start().await;
     register(&gateway, Some("r1")).await;
     send(&gateway, "apify-runs", &[], &body("ACTOR.RUN.SUCCEEDED", "r2")).await;
@@ -181,19 +181,19 @@ async fn a_body_that_contradicts_the_register_finishes_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_that_would_lead_elsewhere_is_quarantined() {
+async fn actor_run_id_with_a_path_is_quarantined() {
     let gateway = Gateway::start().await;
     register(&gateway, None).await;
     let bad = body("ACTOR.RUN.SUCCEEDED", "../../v2/users/me");
     let answer = send(&gateway, "apify-runs", &[], &bad).await;
-    assert_eq!((answer.status, answer.what()), (202, "quarantined"));
+    assert_eq!((answer.status, answer.body_status()), (202, "quarantined"));
     gateway.run_until_idle().await;
     assert_eq!(reasons(&gateway).await, ["schema"]);
     assert_eq!(only_run(&gateway).await["actor_run_id"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_token_opens_only_the_source_that_it_was_minted_for() {
+async fn token_is_valid_only_for_its_source() {
     let gateway = Gateway::start().await;
     let event = body("TEST", "r1");
     let run = [("fixture-purpose", "run")];

@@ -1,13 +1,13 @@
-//! What runs bring, and what becomes of what they were started for.
+//! Results of runs, and the status of their posts.
 
 use serde_json::{Value, json};
 
-use super::{GUILD, HOUR, hear, start};
+use super::{GUILD, HOUR, send_webhook, start};
 use crate::harness::Gateway;
 
 pub(super) const DATASET: &str = "wmKPijuyDnPZAPRMk";
 
-/// A webhook whose run stands in `DATASET`, with more fields.
+/// A webhook of a run with results in `DATASET`, with more fields.
 pub(super) fn webhook(kind: &str, more: &Value) -> Vec<u8> {
     let mut event = json!({
         "eventType": kind,
@@ -41,7 +41,7 @@ pub(super) async fn post(gateway: &Gateway) -> Value {
 }
 
 #[tokio::test]
-async fn items_in_the_body_become_metrics_and_a_bad_one_loses_no_others() {
+async fn items_in_the_body_become_metrics_despite_invalid_ones() {
     let gateway = Gateway::start().await;
     let run_key = started(&gateway).await;
     let items = json!({ "items": [
@@ -51,7 +51,7 @@ async fn items_in_the_body_become_metrics_and_a_bad_one_loses_no_others() {
         { "shortCode": "Abc", "ownerUsername": "ada", "likesCount": "1.2K", "commentsCount": "some" },
         item(2),
     ] });
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
     gateway.run_until_idle().await;
     let named = gateway
         .query(
@@ -85,16 +85,16 @@ async fn items_in_the_body_become_metrics_and_a_bad_one_loses_no_others() {
 }
 
 #[tokio::test]
-async fn a_success_that_is_told_twice_doubles_nothing_and_may_bring_the_results_later() {
+async fn repeated_success_adds_late_results_without_duplicates() {
     let gateway = Gateway::start().await;
     let run_key = started(&gateway).await;
-    hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
+    send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &json!({}))).await;
     gateway.run_until_idle().await;
     assert_eq!(run(&gateway).await["items"], Value::Null);
     for again in 0..2 {
-        // Another body each time: it is not known by its digest.
+        // Another body each time, so that it is not deduplicated by its digest.
         let items = json!({ "items": [item(1), item(2), item(2)], "createdAt": format!("2026-11-20T11:00:0{again}Z") });
-        hear(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
+        send_webhook(&gateway, &run_key, &webhook("ACTOR.RUN.SUCCEEDED", &items)).await;
         gateway.run_until_idle().await;
     }
     assert_eq!(gateway.rows("events").await.len(), 3);
@@ -103,7 +103,7 @@ async fn a_success_that_is_told_twice_doubles_nothing_and_may_bring_the_results_
 }
 
 #[tokio::test]
-async fn a_run_that_fails_marks_its_posts_and_a_newer_run_takes_them_over() {
+async fn failed_run_marks_its_posts_unless_a_newer_run_has_them() {
     let gateway = Gateway::start().await;
     for kind in ["ACTOR.RUN.FAILED", "ACTOR.RUN.ABORTED", "ACTOR.RUN.TIMED_OUT"] {
         let first = started(&gateway).await;
@@ -112,22 +112,22 @@ async fn a_run_that_fails_marks_its_posts_and_a_newer_run_takes_them_over() {
             let text = String::from_utf8(webhook(kind, &json!({}))).unwrap();
             text.replace("\"r1\"", &format!("\"{run}{}\"", kind.len())).into_bytes()
         };
-        hear(&gateway, &first, &failed("first")).await;
+        send_webhook(&gateway, &first, &failed("first")).await;
         gateway.run_until_idle().await;
         assert_eq!(post(&gateway).await, "failed");
 
         let (second, third) = (started(&gateway).await, started(&gateway).await);
-        hear(&gateway, &second, &failed("second")).await;
+        send_webhook(&gateway, &second, &failed("second")).await;
         gateway.run_until_idle().await;
         assert_eq!(post(&gateway).await, "pending", "the third run has it");
-        hear(&gateway, &third, &failed("third")).await;
+        send_webhook(&gateway, &third, &failed("third")).await;
         gateway.run_until_idle().await;
         assert_eq!(post(&gateway).await, "failed");
     }
 }
 
 #[tokio::test]
-async fn people_are_told_of_runs_that_fail_until_one_succeeds_and_of_those_that_expire() {
+async fn failed_and_expired_runs_raise_alerts() {
     let gateway = Gateway::start().await;
     let kinds = ["FAILED", "TIMED_OUT", "SUCCEEDED", "SUCCEEDED"];
     for (number, kind) in kinds.iter().enumerate() {
@@ -136,28 +136,28 @@ async fn people_are_told_of_runs_that_fail_until_one_succeeds_and_of_those_that_
         let webhook =
             String::from_utf8(webhook).unwrap().replace("\"r1\"", &format!("\"r{number}\""));
         for _ in 0..2 {
-            hear(&gateway, &run_key, webhook.as_bytes()).await;
+            send_webhook(&gateway, &run_key, webhook.as_bytes()).await;
         }
         gateway.run_until_idle().await;
     }
     started(&gateway).await;
     gateway.clock().advance(25 * HOUR);
-    gateway.tidy().await;
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
+    gateway.run_maintenance().await;
     let alerts =
         gateway.query("SELECT kind, count, resolution, text FROM alerts ORDER BY id").await;
-    let told: Vec<_> = alerts
+    let raised: Vec<_> = alerts
         .iter()
         .map(|alert| (&alert["kind"], &alert["count"], &alert["resolution"]))
         .collect();
-    let (failed, expired, over) = (json!("run_failed"), json!("runs_expired"), json!(true));
-    let goes_on = json!(false);
+    let (failed, expired, resolved) = (json!("run_failed"), json!("runs_expired"), json!(true));
+    let open = json!(false);
     assert_eq!(
-        told,
+        raised,
         [
-            (&failed, &json!(2), &goes_on),
-            (&failed, &json!(1), &over),
-            (&expired, &json!(1), &goes_on),
+            (&failed, &json!(2), &open),
+            (&failed, &json!(1), &resolved),
+            (&expired, &json!(1), &open),
         ]
     );
     let text = alerts[0]["text"].as_str().unwrap();

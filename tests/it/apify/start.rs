@@ -1,11 +1,11 @@
-//! Starting runs, as the application does it.
+//! Starting runs over the API.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{GUILD, body, hear, start};
+use super::{GUILD, body, send_webhook, start};
 use crate::harness::Gateway;
 
 const RUNS: &str = "/api/v1/apify/runs";
@@ -15,14 +15,14 @@ fn request(guild: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_run_that_is_started_is_registered_and_its_token_lets_its_webhook_in() {
+async fn started_run_is_registered_and_its_token_is_accepted() {
     let gateway = Gateway::start().await;
     let mut request = request(GUILD);
     request["posts"] = json!(["post-2", "post-1", "post-2"]);
     request["platform"] = json!("tiktok");
     let answer = gateway.call(RUNS, &[], &request.to_string()).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
-    assert_eq!(answer.headers["cache-control"], "no-store", "it holds a token");
+    assert_eq!(answer.headers["cache-control"], "no-store", "the response contains a token");
     let started = answer.json;
     assert_eq!((&started["purpose"], &started["registered"]), (&json!("run"), &json!(true)));
     let posts = "SELECT post_id, status FROM apify_posts ORDER BY post_id";
@@ -30,7 +30,7 @@ async fn a_run_that_is_started_is_registered_and_its_token_lets_its_webhook_in()
     assert_eq!(json!(gateway.query(posts).await), pending);
 
     let webhook = body("ACTOR.RUN.SUCCEEDED", "r1");
-    assert_eq!(hear(&gateway, &started, &webhook).await.status, 202);
+    assert_eq!(send_webhook(&gateway, &started, &webhook).await.status, 202);
     gateway.run_until_idle().await;
     let run = &gateway.rows("apify_runs").await[0];
     assert_eq!((&run["status"], &run["platform"]), (&json!("succeeded"), &json!("tiktok")));
@@ -41,11 +41,11 @@ async fn a_run_that_is_started_is_registered_and_its_token_lets_its_webhook_in()
 }
 
 #[tokio::test]
-async fn a_repeated_call_gives_the_same_run_and_counts_once() {
+async fn repeated_call_returns_the_same_run_and_counts_once() {
     let gateway = Gateway::start().await;
     let key = [("idempotency-key", "2b3f6a52-0d4c-4c5c-9f0e-6d0f5b1c8a11")];
     let request = request(GUILD).to_string();
-    // At once, and once more later, when everything that is random would be another.
+    // Concurrently, and once more later, when all random values would differ.
     let calls = (0..8).map(|_| gateway.call(RUNS, &key, &request));
     let mut answers = join_all(calls).await;
     gateway.clock().advance(Duration::from_secs(60));
@@ -66,7 +66,7 @@ async fn a_repeated_call_gives_the_same_run_and_counts_once() {
 }
 
 #[tokio::test]
-async fn the_budget_of_a_guild_holds_however_many_call_at_once() {
+async fn daily_budget_holds_under_concurrent_calls() {
     let gateway = Gateway::builder()
         .config(
             r#"options = { purpose = "run" }"#,
@@ -99,7 +99,7 @@ async fn the_budget_of_a_guild_holds_however_many_call_at_once() {
 }
 
 #[tokio::test]
-async fn a_budget_of_none_starts_none() {
+async fn budget_of_zero_starts_no_run() {
     let gateway = Gateway::builder()
         .config(
             r#"options = { purpose = "run" }"#,
@@ -114,7 +114,7 @@ async fn a_budget_of_none_starts_none() {
 }
 
 #[tokio::test]
-async fn a_run_key_names_one_run_for_ever() {
+async fn run_key_identifies_one_run() {
     let gateway = Gateway::start().await;
     let mut one = request(GUILD);
     one["run_key"] = json!(super::KEY);
@@ -130,7 +130,7 @@ async fn a_run_key_names_one_run_for_ever() {
 }
 
 #[tokio::test]
-async fn what_a_call_does_not_take_is_said() {
+async fn invalid_run_requests_are_explained() {
     let gateway = Gateway::start().await;
     let many: Vec<String> = (0..1001).map(|number| number.to_string()).collect();
     for (body, detail) in [
@@ -156,8 +156,8 @@ async fn what_a_call_does_not_take_is_said() {
     ] {
         let answer = gateway.call(RUNS, &[], &body).await;
         assert_eq!(answer.status, 400, "{body}: {}", answer.text);
-        let said = answer.json["detail"].as_str().unwrap();
-        assert!(said.contains(detail), "{body}: {said}");
+        let actual = answer.json["detail"].as_str().unwrap();
+        assert!(actual.contains(detail), "{body}: {actual}");
     }
     let one = request(GUILD).to_string();
     for key in ["", "a b", &"k".repeat(256)] {
@@ -178,7 +178,7 @@ async fn what_a_call_does_not_take_is_said() {
 }
 
 #[tokio::test]
-async fn who_does_not_show_the_operators_token_starts_nothing() {
+async fn run_is_not_started_without_an_api_key() {
     let gateway = Gateway::start().await;
     let call = gateway.client().post(gateway.operator_url(RUNS));
     let answer = call.body(request(GUILD).to_string()).send().await.unwrap();
@@ -187,7 +187,7 @@ async fn who_does_not_show_the_operators_token_starts_nothing() {
 }
 
 #[tokio::test]
-async fn the_source_need_not_be_named_where_only_one_has_runs() {
+async fn source_is_optional_if_only_one_has_runs() {
     let gateway = Gateway::builder()
         .config(
             r#"options = { purpose = "verify" }"#,
@@ -200,7 +200,7 @@ async fn the_source_need_not_be_named_where_only_one_has_runs() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_leaves_no_trace_and_may_be_repeated() {
+async fn failed_call_leaves_no_trace_and_can_be_repeated() {
     let gateway = Gateway::start().await;
     gateway.execute("ALTER TABLE apify_usage RENAME TO gone").await;
     let key = [("idempotency-key", "once")];

@@ -1,11 +1,11 @@
-//! Runs that look whether a profile carries a code.
+//! Runs that verify a code in a profile.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::stub::{ALLOW, Stub};
-use super::{GUILD, HOUR, hear, start};
+use super::{GUILD, HOUR, send_webhook, start};
 use crate::harness::Gateway;
 
 const CODE: &str = "SP-7K2M9QXA";
@@ -36,7 +36,7 @@ async fn results(gateway: &Gateway) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_verification_confirms_or_denies_the_code_of_a_handle() {
+async fn verification_confirms_or_denies_the_code_of_a_handle() {
     let gateway = Gateway::start().await;
     for (handle, items) in [
         ("@Ada", Some(json!([profile("ada", "mine: sp-7k2m\n9qxa")]))),
@@ -50,7 +50,8 @@ async fn a_verification_confirms_or_denies_the_code_of_a_handle() {
         let started = start(&gateway, &request(handle)).await;
         assert_eq!(started["code"], CODE);
         let run = format!("run{}", handle.trim_start_matches('@'));
-        hear(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", &run, items.as_ref())).await;
+        send_webhook(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", &run, items.as_ref()))
+            .await;
     }
     gateway.run_until_idle().await;
     let expected = [
@@ -68,7 +69,7 @@ async fn a_verification_confirms_or_denies_the_code_of_a_handle() {
 }
 
 #[tokio::test]
-async fn a_code_is_made_up_where_none_is_given_and_repeated_with_its_call() {
+async fn missing_code_is_generated_and_repeated_with_its_call() {
     let gateway = Gateway::start().await;
     let mut request = request("ada");
     request.as_object_mut().unwrap().remove("code");
@@ -83,7 +84,7 @@ async fn a_code_is_made_up_where_none_is_given_and_repeated_with_its_call() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_reaches_nobody_and_may_be_resurrected() {
+async fn failed_verification_is_unreachable_until_resurrected() {
     let gateway = Gateway::start().await;
     let started = start(&gateway, &request("ada")).await;
     for (kind, result) in [
@@ -92,7 +93,7 @@ async fn a_run_that_fails_reaches_nobody_and_may_be_resurrected() {
         ("ACTOR.RUN.TIMED_OUT", "unreachable"),
         ("ACTOR.RUN.RESURRECTED", "pending"),
         ("ACTOR.RUN.SUCCEEDED", "confirmed"),
-        // What is confirmed stays so.
+        // A confirmed code stays confirmed.
         ("ACTOR.RUN.RESURRECTED", "confirmed"),
         ("ACTOR.RUN.FAILED", "confirmed"),
     ] {
@@ -100,16 +101,16 @@ async fn a_run_that_fails_reaches_nobody_and_may_be_resurrected() {
         let at = gateway.count("SELECT count(*) FROM events").await;
         let text =
             String::from_utf8(webhook(kind, "r1", Some(&json!([profile("ada", CODE)])))).unwrap();
-        // A body of its own, so that it is not taken for a repetition.
+        // A different body, so that it is not a duplicate.
         let body = text.replacen('{', &format!("{{\"number\":{at},"), 1);
-        assert_eq!(hear(&gateway, &started, body.as_bytes()).await.status, 202, "{kind}");
+        assert_eq!(send_webhook(&gateway, &started, body.as_bytes()).await.status, 202, "{kind}");
         gateway.run_until_idle().await;
         assert_eq!(results(&gateway).await, [result], "after {kind}");
     }
 }
 
 #[tokio::test]
-async fn a_code_counts_only_until_it_expires() {
+async fn code_is_accepted_only_until_it_expires() {
     let gateway = Gateway::builder()
         .config(
             r#"options = { purpose = "verify" }"#,
@@ -120,7 +121,7 @@ async fn a_code_counts_only_until_it_expires() {
     let (early, late) =
         (start(&gateway, &request("ada")).await, start(&gateway, &request("bea")).await);
     gateway.clock().advance(Duration::from_secs(601));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(results(&gateway).await, ["expired", "expired"]);
     // The run of the first ended in time; its webhook is late.
     let in_time = |run: &str, handle: &str, at: &str| {
@@ -130,23 +131,23 @@ async fn a_code_counts_only_until_it_expires() {
         });
         serde_json::to_vec(&event).unwrap()
     };
-    hear(&gateway, &early, &in_time("r1", "ada", "2026-11-20T12:10:00Z")).await;
-    hear(&gateway, &late, &in_time("r2", "bea", "2026-11-20T12:10:01Z")).await;
+    send_webhook(&gateway, &early, &in_time("r1", "ada", "2026-11-20T12:10:00Z")).await;
+    send_webhook(&gateway, &late, &in_time("r2", "bea", "2026-11-20T12:10:01Z")).await;
     gateway.run_until_idle().await;
     assert_eq!(results(&gateway).await, ["confirmed", "expired"]);
 }
 
 #[tokio::test]
-async fn a_verification_of_which_nothing_was_heard_expires_with_its_run() {
+async fn verification_without_webhooks_expires_with_its_run() {
     let gateway = Gateway::start().await;
     start(&gateway, &request("ada")).await;
     gateway.clock().advance(24 * HOUR + Duration::from_secs(1));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_eq!(results(&gateway).await, ["expired"]);
 }
 
 #[tokio::test]
-async fn a_profile_is_fetched_where_the_webhook_does_not_carry_it() {
+async fn profile_is_fetched_if_the_webhook_has_none() {
     let stub =
         Stub::start(|_, _| (200, String::new(), json!([profile("ada", CODE)]).to_string())).await;
     let options = format!(
@@ -159,7 +160,7 @@ async fn a_profile_is_fetched_where_the_webhook_does_not_carry_it() {
         .start()
         .await;
     let started = start(&gateway, &request("ada")).await;
-    hear(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", "r1", None)).await;
+    send_webhook(&gateway, &started, &webhook("ACTOR.RUN.SUCCEEDED", "r1", None)).await;
     gateway.run_until_idle().await;
     assert_eq!(results(&gateway).await, ["confirmed"]);
 }

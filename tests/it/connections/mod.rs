@@ -1,11 +1,10 @@
-//! Connections over real sockets: each makes progress or ends, no peer has them all, and an answer
-//! that is given early is heard.
+//! Connections over real sockets: timeouts, limits per peer, and early responses.
 
-mod crowd;
-mod early;
+mod early_responses;
 mod head;
-mod hold;
-mod speed;
+mod limits;
+mod slow_bodies;
+mod timeouts;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,17 +16,17 @@ use crate::harness::{Builder, Gateway};
 use crate::receive::event;
 use crate::receive::raw::request;
 
-/// The longest wait for anything.
+/// The timeout of every wait.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A gateway whose connections have little time: settings of both listeners, as lines.
+/// A gateway with these settings on both listeners.
 fn gateway(lines: &str) -> Builder {
     Gateway::builder()
         .config("workers = 1", &format!("workers = 1\n{lines}"))
         .config("[database]", &format!("{lines}\n\n[database]"))
 }
 
-/// One end of a connection.
+/// The client's end of a connection.
 struct Peer(TcpStream);
 
 impl Peer {
@@ -35,7 +34,7 @@ impl Peer {
         Self::from("127.0.0.1", to).await
     }
 
-    /// From another address of this machine, which is another peer.
+    /// Connects from another loopback address, which is another peer.
     async fn from(address: &str, to: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(SocketAddr::new(address.parse().expect("an address"), 0)).expect("a name");
@@ -43,44 +42,44 @@ impl Peer {
     }
 
     async fn send(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).await.expect("to be heard");
+        self.0.write_all(text.as_bytes()).await.expect("an open connection");
     }
 
-    /// As [`Peer::send`], to somebody who may have hung up.
+    /// As [`Peer::send`], where the connection may be closed.
     async fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).await.is_ok()
     }
 
-    /// What comes until the end of one answer's head, with what comes at once after it.
-    async fn heard(&mut self) -> String {
-        let mut heard = Vec::new();
-        while !heard.windows(4).any(|four| four == b"\r\n\r\n") {
-            let read = tokio::time::timeout(PATIENCE, self.0.read_buf(&mut heard)).await;
+    /// Reads to the end of a response's head, with whatever arrives along with it.
+    async fn response(&mut self) -> String {
+        let mut received = Vec::new();
+        while !received.windows(4).any(|four| four == b"\r\n\r\n") {
+            let read = tokio::time::timeout(PATIENCE, self.0.read_buf(&mut received)).await;
             assert!(read.expect("in time").is_ok_and(|read| read > 0), "an answer");
         }
-        String::from_utf8_lossy(&heard).into_owned()
+        String::from_utf8_lossy(&received).into_owned()
     }
 
-    /// The status lines of everything that comes until the connection ends.
+    /// Reads until the connection ends, and returns the statuses.
     async fn statuses(&mut self) -> Vec<u16> {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
-            let read = tokio::time::timeout(PATIENCE, self.0.read_buf(&mut heard)).await;
+            let read = tokio::time::timeout(PATIENCE, self.0.read_buf(&mut received)).await;
             if matches!(read.expect("the connection ends"), Ok(0) | Err(_)) {
-                return statuses(&heard);
+                return statuses(&received);
             }
         }
     }
 }
 
-/// The statuses of the answers in these bytes.
+/// The statuses of the responses in these bytes.
 fn statuses(bytes: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(bytes);
     let lines = text.split("HTTP/1.1 ").skip(1);
     lines.map(|line| line[..3].parse().expect("a status")).collect()
 }
 
-/// A signed event, and the bytes of the request that brings it.
+/// The request of a signed event.
 fn signed(gateway: &Gateway) -> String {
     let body = event().to_string();
     let headers = gateway.sign("billing", body.as_bytes(), &[]);
@@ -88,8 +87,8 @@ fn signed(gateway: &Gateway) -> String {
     String::from_utf8(bytes).expect("a request of text")
 }
 
-/// The head of a request to a source that has a signature's shape, and one more line.
-fn unproven(gateway: &Gateway, line: &str) -> String {
+/// The head of a request with a well-formed but wrong signature, and one more line.
+fn badly_signed(gateway: &Gateway, line: &str) -> String {
     let time = gateway.clock_seconds();
     let signature = "0".repeat(64);
     format!(

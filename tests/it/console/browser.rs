@@ -1,5 +1,5 @@
-//! A real Chromium without a window, driven by the chromedriver that came with it. Both are this
-//! test's own: they end with it, by their own ids.
+//! A headless Chromium, driven by its chromedriver. Each test starts its own, and stops both by
+//! process id.
 
 use std::io::{BufRead, BufReader};
 use std::panic::AssertUnwindSafe;
@@ -13,49 +13,47 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::webdriver::{PATIENCE, WebDriver};
-use crate::harness::programs::lacks;
+use crate::harness::programs::skip_without;
 use crate::harness::{API_KEY, Gateway};
 
-/// The width of a desk's screen and of a phone's.
+/// The widths of a desktop and of a phone.
 pub(super) const WIDTHS: [u32; 2] = [1280, 390];
-/// Both themes, as the browser is told that people prefer them.
+/// Both preferred color schemes.
 pub(super) const THEMES: [&str; 2] = ["light", "dark"];
 
-/// The browser.
 pub(super) struct Browser {
     pub(super) driver: WebDriver,
     at: String,
 }
 
-/// The program that drives it; it ends with this value.
+/// The chromedriver; dropping this stops it.
 struct Chromedriver(Child);
 
 impl Drop for Chromedriver {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _gone = self.0.kill();
         let _gone = self.0.wait();
     }
 }
 
-/// The folder for pictures of the documentation, if they are wanted: they are committed as
-/// `docs/images`.
+/// The folder for pictures of the documentation, if set. They are committed as `docs/images`.
 pub(super) fn documentation() -> Option<PathBuf> {
     std::env::var_os("SEALPOST_SCREENSHOTS").map(PathBuf::from)
 }
 
-/// Leaves the current test out where there is no browser.
+/// Skips the current test if there is no browser.
 pub(super) fn is_missing() -> bool {
-    lacks("the browser", &["chromium", "chromedriver"])
+    skip_without("the browser", &["chromium", "chromedriver"])
 }
 
-/// Starts a browser for the console of `gateway`, lets `work` use it, and ends it, whatever
-/// becomes of the work.
+/// Starts a browser for the console of `gateway`, runs `work` with it, and stops it even if that
+/// panics.
 pub(super) async fn with_browser(gateway: &Gateway, work: impl AsyncFnOnce(&Browser)) {
     with_browser_at(&gateway.operator_url(""), work).await;
 }
 
-/// The same, for the console at this address.
+/// The same, for the console at this URL.
 pub(super) async fn with_browser_at(at: &str, work: impl AsyncFnOnce(&Browser)) {
     let (program, port) = start();
     let profile = tempfile::tempdir().expect("a folder");
@@ -84,7 +82,7 @@ pub(super) async fn with_browser_at(at: &str, work: impl AsyncFnOnce(&Browser)) 
     }
 }
 
-/// Starts chromedriver on a port that it picks itself, and says.
+/// Starts chromedriver on a free port, which it prints.
 fn start() -> (Chromedriver, u16) {
     let mut child = Command::new(find("chromedriver"))
         .arg("--port=0")
@@ -101,9 +99,9 @@ fn start() -> (Chromedriver, u16) {
         let (_, port) = line.split_once("started successfully on port ")?;
         Some(port.trim_end_matches('.').parse().expect("a port"))
     });
-    // What it says later must not fill the pipe.
+    // Its further output must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    (program, port.expect("chromedriver says its port"))
+    (program, port.expect("the port of chromedriver"))
 }
 
 fn find(program: &str) -> PathBuf {
@@ -114,19 +112,19 @@ fn find(program: &str) -> PathBuf {
 }
 
 impl Browser {
-    /// Sends the key that may everything with everything.
+    /// Sends the administrator's key with every request.
     pub(super) async fn show_token(&self) {
         self.show_key(API_KEY).await;
     }
 
-    /// Sends this key with everything.
+    /// Sends this key with every request.
     pub(super) async fn show_key(&self, key: &str) {
         let headers = json!({ "headers": { "authorization": format!("Bearer {key}") } });
         self.cdp("Network.enable", json!({})).await;
         self.cdp("Network.setExtraHTTPHeaders", headers).await;
     }
 
-    /// Pretends that somebody prefers this theme, on a screen of this width.
+    /// Emulates this preferred theme and screen width.
     pub(super) async fn look(&self, theme: &str, width: u32) {
         let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
         self.cdp("Emulation.setEmulatedMedia", json!({ "features": features })).await;
@@ -142,58 +140,58 @@ impl Browser {
         self.driver.open(&format!("{}{path}", self.at)).await;
     }
 
-    /// What a script on the page gives.
+    /// Runs a script on the page, and returns its result.
     pub(super) async fn ask(&self, script: &str) -> Value {
         self.driver.run(script).await
     }
 
-    /// The path of the page that is open, with its query.
+    /// The path and the query of the current page.
     pub(super) async fn path(&self) -> String {
         let url = self.driver.address().await;
         url.strip_prefix(&self.at).expect("a page of the console").to_owned()
     }
 
-    /// Waits until a page is open to which the one before is on its way.
-    pub(super) async fn arrives_at(&self, path: &str) {
-        let given_up = Instant::now() + PATIENCE;
+    /// Waits until this path is open.
+    pub(super) async fn wait_for_path(&self, path: &str) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let here = self.path().await;
             if here == path {
                 return;
             }
-            assert!(Instant::now() < given_up, "never came to {path} from {here}");
+            assert!(Instant::now() < deadline, "expected {path}, at {here}");
         }
     }
 
-    /// Waits until the page that is open says this.
-    pub(super) async fn comes_to_say(&self, text: &str) {
-        let given_up = Instant::now() + PATIENCE;
+    /// Waits until the current page contains this text.
+    pub(super) async fn wait_for_text(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let says = self.text().await;
-            if says.contains(text) {
+            let shown = self.text().await;
+            if shown.contains(text) {
                 return;
             }
-            assert!(Instant::now() < given_up, "it never says {text}: {says}");
+            assert!(Instant::now() < deadline, "{text} does not appear: {shown}");
         }
     }
 
-    /// The text of the page that is open.
+    /// The text of the current page.
     pub(super) async fn text(&self) -> String {
         self.driver.text("body").await
     }
 
-    /// Clicks what this selector finds.
+    /// Clicks the element at this selector.
     pub(super) async fn click(&self, css: &str) {
         self.driver.click(css).await;
     }
 
-    /// Types into what this selector finds.
+    /// Types into the element at this selector.
     pub(super) async fn write(&self, css: &str, text: &str) {
         self.driver.write(css, text).await;
     }
 
-    /// Keeps pictures of a page in both themes and at both widths, for a person to look at, and
-    /// fails where it is wider than its screen or has what no page may have.
+    /// Saves pictures of a page in both themes and at both widths, and fails if it is wider than its
+    /// screen or violates a rule for all pages.
     pub(super) async fn keep(&self, name: &str, path: &str) {
         for width in WIDTHS {
             for theme in THEMES {
@@ -202,7 +200,7 @@ impl Browser {
                 let what = format!("{name}, {theme}, {width}");
                 let wide = self.ask("return document.documentElement.scrollWidth").await;
                 assert!(wide.as_u64().unwrap() <= u64::from(width), "{what}: {wide} wide");
-                let wrong = self.ask(include_str!("wrong.js")).await;
+                let wrong = self.ask(include_str!("page_rules.js")).await;
                 assert_eq!(wrong, json!([]), "{what}");
                 self.picture(&format!("{name}-{theme}-{width}")).await;
             }
@@ -210,13 +208,13 @@ impl Browser {
         self.look("light", WIDTHS[0]).await;
     }
 
-    /// Keeps a picture of the whole page that is open.
+    /// Saves a picture of the whole current page.
     pub(super) async fn picture(&self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         self.save(&folder, name, true).await;
     }
 
-    /// Saves a picture of a page for the documentation, if `SEALPOST_SCREENSHOTS` names a folder.
+    /// Saves a picture of a page for the documentation, if `SEALPOST_SCREENSHOTS` is set.
     pub(super) async fn document(&self, name: &str, path: &str) {
         let Some(folder) = documentation() else { return };
         self.look("light", WIDTHS[0]).await;

@@ -1,5 +1,5 @@
-//! A gateway with a day of realistic traffic: several senders, failures of every kind, and operators'
-//! actions, for tests and pictures of its pages.
+//! A gateway with a day of realistic traffic: several senders, failures of every kind, and operator
+//! actions. For tests and pictures of its pages.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::chunks::Transfer;
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::harness::{Gateway, because};
 use crate::receive::{file_event, unique};
-use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
+use crate::rejected_requests::{KEEP_REJECTED, PLAIN, send_rejected, wait_for_rejected};
 
-/// A gateway that was busy, and the application that it sends to.
+/// A gateway with a day of traffic, and the application that it sends to.
 pub(super) struct Busy {
     pub(super) gateway: Gateway,
     _application: Receiver,
 }
 
-/// Fails as the event says.
+/// Fails in the way that the event names.
 struct Ledger;
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Handler for Ledger {
         match object["fails"].as_str() {
             Some("unknown") => {
                 let account = object["account"].as_str().unwrap_or_default();
-                // Pictures of the documentation are for readers.
+                // The pictures of the documentation have no hostile text.
                 let more = if documentation().is_some() { "asked twice" } else { HOSTILE };
                 let error = format!("account {account} is not known: {more}\nasked twice");
                 Err(Failure::permanent(DeathReason::Permanent, error))
@@ -61,7 +61,7 @@ fn ada() -> Caller {
     Caller::local("ada")
 }
 
-/// Sends an event of the billing system that fails in this way.
+/// Sends an event that the handler fails in this way.
 async fn bill(gateway: &Gateway, kind: &str, fails: Option<&str>) {
     let number = unique();
     let account = format!("acct_{}", number % 40);
@@ -74,16 +74,16 @@ async fn bill(gateway: &Gateway, kind: &str, fails: Option<&str>) {
         } },
     });
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
 }
 
 async fn card(gateway: &Gateway, path: &str) {
     let card = file_event(path, "# A card").to_string();
     let answer = gateway.send("cards", Some("create"), card.as_bytes()).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
 }
 
-/// What happened in an hour of the day, the 24th the last.
+/// The traffic of one hour of the day.
 async fn hour(gateway: &Gateway, hour: usize) {
     let kinds = ["invoice.paid", "invoice.finalized", "customer.updated"];
     let many = [3, 2, 1, 1, 2, 4, 7, 9, 8, 6, 7, 5];
@@ -101,21 +101,24 @@ async fn hour(gateway: &Gateway, hour: usize) {
     }
     if hour == 3 {
         let half = "{\"id\":\"evt_half\",\"object\":\"event\",\"type\":";
-        assert_eq!(gateway.send("billing", None, half.as_bytes()).await.what(), "quarantined");
+        assert_eq!(
+            gateway.send("billing", None, half.as_bytes()).await.body_status(),
+            "quarantined"
+        );
         let lost = Transfer::of(9);
         for chunk in [0, 4] {
             lost.send(gateway, chunk).await;
         }
     }
     gateway.run_until_idle().await;
-    gateway.count_up().await;
-    gateway.tidy().await;
+    gateway.flush_stats().await;
+    gateway.run_maintenance().await;
     gateway.clock().advance(Duration::from_mins(59));
 }
 
-/// Plans what is done about some dead letters.
+/// Plans a job for some dead letters.
 async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reason: &str) -> i64 {
-    let wish = BulkRequest {
+    let request = BulkRequest {
         action,
         selection: Selection::Matching(filter),
         cap: Some(cap),
@@ -123,10 +126,10 @@ async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reaso
         reason: reason.to_owned(),
         force: false,
     };
-    gateway.jobs().plan(&ada(), &wish).await.expect("a plan").job.id
+    gateway.jobs().plan(&ada(), &request).await.expect("a plan").job.id
 }
 
-/// What people did: jobs in every state, a pause, a key, an invitation.
+/// Operator actions: jobs in every state, a pause, a key, an invitation.
 async fn users(gateway: &Gateway) {
     let jobs = gateway.jobs();
     let of = |source: &str| Filter { source: Some(source.to_owned()), ..Filter::default() };
@@ -158,7 +161,7 @@ async fn users(gateway: &Gateway) {
     gateway.pauses().pause(&ada(), PauseTarget::Source, "apify-runs", why).await.unwrap();
 }
 
-/// A gateway that has had its day; it ends at the present time, so that no clock is wrong.
+/// A gateway after a day of traffic, which ends now, so that its clock is right.
 pub(super) async fn busy() -> Busy {
     let application = Receiver::start(|_, number| match number % 23 {
         22 => Reply::status(400).body(b"no such customer"),
@@ -174,11 +177,11 @@ pub(super) async fn busy() -> Busy {
         application.url("/archive"),
     );
     let gateway = Gateway::builder()
-        .config(PLAIN, HOLDS)
+        .config(PLAIN, KEEP_REJECTED)
         .more_config(&more)
         .handler(Ledger)
-        .leaves_work()
-        .begin(OffsetDateTime::now_utc() - time::Duration::hours(24))
+        .allow_unfinished()
+        .start_at(OffsetDateTime::now_utc() - time::Duration::hours(24))
         .start()
         .await;
     for number in 0..24 {
@@ -188,9 +191,9 @@ pub(super) async fn busy() -> Busy {
     gateway.clock().advance(caught_up.try_into().expect("it is behind"));
 
     for number in 0..2 {
-        send_refused(&gateway, &format!("{{\"id\":\"evt_held_{number}\"}}")).await;
+        send_rejected(&gateway, &format!("{{\"id\":\"evt_rejected_{number}\"}}")).await;
     }
-    held(&gateway, 2).await;
+    wait_for_rejected(&gateway, 2).await;
     for _ in 0..24 {
         let forged = gateway.send_raw("cards-too", Some("create"), &[], b"{}").await;
         assert_eq!(forged.status, 401);
@@ -207,14 +210,14 @@ pub(super) async fn busy() -> Busy {
     }
     bill(&gateway, "invoice.paid", Some("slow")).await;
     gateway.run_until_idle().await;
-    gateway.count_up().await;
-    gateway.tidy().await;
+    gateway.flush_stats().await;
+    gateway.run_maintenance().await;
     users(&gateway).await;
     while gateway.groups().step().await.unwrap() > 0 {}
     Busy { gateway, _application: application }
 }
 
-/// The pages of a busy gateway, with what each is called in pictures.
+/// The pages of a busy gateway, with the names of their pictures.
 pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
     let gateway = &busy.gateway;
     let text = async |query: &str| {
@@ -233,11 +236,11 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         text(&format!("SELECT id FROM deliveries WHERE {which} ORDER BY id DESC")).await
     };
     let dead = delivery("death_reason = 'permanent' AND resolution IS NULL").await;
-    let dealt = delivery("resolution = 'replayed'").await;
+    let resolved = delivery("resolution = 'replayed'").await;
     let done = delivery("state = 'done'").await;
     let retried = delivery("state = 'ready'").await;
     let group = text("SELECT id FROM dead_letter_groups ORDER BY open DESC").await;
-    let held = text("SELECT id FROM rejected_requests ORDER BY id").await;
+    let rejected = text("SELECT id FROM rejected_requests ORDER BY id").await;
     let job = async |state: &str| {
         text(&format!("SELECT id FROM jobs WHERE state = '{state}' ORDER BY id")).await
     };
@@ -258,7 +261,7 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("dead-letters", "/dead-letters/all?which=all".to_owned()),
         ("delivery", format!("/deliveries/{dead}")),
         ("delivery-decoded", format!("/deliveries/{dead}?view=decoded")),
-        ("delivery-dealt-with", format!("/deliveries/{dealt}")),
+        ("delivery-resolved", format!("/deliveries/{resolved}")),
         ("delivery-done", format!("/deliveries/{done}")),
         ("delivery-retried", format!("/deliveries/{retried}")),
         ("edit", format!("/deliveries/{dead}/edit")),
@@ -270,8 +273,8 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("job-done", format!("/jobs/{done_job}")),
         ("job-cancelled", format!("/jobs/{cancelled}")),
         ("transfers", "/transfers".to_owned()),
-        ("held", "/rejected-requests".to_owned()),
-        ("held-one", format!("/rejected-requests/{held}")),
+        ("rejected-requests", "/rejected-requests".to_owned()),
+        ("rejected-request", format!("/rejected-requests/{rejected}")),
         ("sources", "/sources".to_owned()),
         ("source", "/sources/billing".to_owned()),
         ("source-set-up", "/sources/bot/set-up".to_owned()),

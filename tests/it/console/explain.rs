@@ -6,14 +6,14 @@ use sealpost::verify::Secret;
 use url::form_urlencoded;
 
 use super::browser::{is_missing, with_browser};
-use super::dealing::{OURS, as_other};
+use super::dead_letters::{OURS, as_other};
 use super::headers::post;
 use crate::harness::{Answer, Gateway, RETIRED_SECRET};
-use crate::rejected_requests::{HOLDS, PLAIN, held, send_refused};
+use crate::rejected_requests::{KEEP_REJECTED, PLAIN, send_rejected, wait_for_rejected};
 
 const BODY: &str = "{\"id\":\"evt_1\",\n \"object\":\"event\",\"type\":\"ping\"}";
 
-/// Fills the form in, and posts it.
+/// Submits the form.
 async fn ask(gateway: &Gateway, fields: &[(&str, &str)]) -> Answer {
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     post(gateway, "/explain", OURS, &form).await
@@ -27,7 +27,7 @@ fn head(headers: &[(String, String)]) -> String {
 async fn recorded_request_is_explained_in_every_format() {
     let gateway = Gateway::start().await;
     let headers = head(&gateway.sign("billing", BODY.as_bytes(), &[]));
-    // As a browser sends what is typed into a field.
+    // As a browser sends text typed into a field.
     let typed = BODY.replace('\n', "\r\n");
     let whole = format!("POST /hooks/billing HTTP/1.1\r\n{headers}\r\n{typed}");
     let (hex, base64) = (
@@ -51,7 +51,7 @@ async fn recorded_request_is_explained_in_every_format() {
     let answer = ask(&gateway, &[("source", "billing"), ("request", &wrong), ("body", BODY)]).await;
     assert!(answer.text.contains("rejected as sig_mismatch"), "{}", answer.text);
     let (_, expected) = right[0].1.rsplit_once('=').expect("a signature");
-    assert!(!answer.text.contains(expected), "the signature that would be right is never told");
+    assert!(!answer.text.contains(expected), "the correct signature is not revealed");
     let late = [
         ("source", "billing"),
         ("request", &headers),
@@ -60,7 +60,7 @@ async fn recorded_request_is_explained_in_every_format() {
     ];
     let answer = ask(&gateway, &late).await;
     assert!(answer.text.contains("rejected as ts_stale"), "{}", answer.text);
-    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0, "nothing is let in");
+    assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0, "nothing is accepted");
 }
 
 #[tokio::test]
@@ -100,9 +100,9 @@ async fn invalid_input_and_a_missing_scope_are_reported() {
 
 #[tokio::test]
 async fn rejected_request_links_the_form_and_is_discarded() {
-    let gateway = Gateway::builder().config(PLAIN, HOLDS).start().await;
-    send_refused(&gateway, BODY).await;
-    let id = held(&gateway, 1).await[0].id;
+    let gateway = Gateway::builder().config(PLAIN, KEEP_REJECTED).start().await;
+    send_rejected(&gateway, BODY).await;
+    let id = wait_for_rejected(&gateway, 1).await[0].id;
     let page = gateway.operator(&format!("/rejected-requests/{id}")).await.text;
     assert!(page.contains("href=\"/explain?source=billing\""), "{page}");
     let path = format!("/rejected-requests/{id}/discard");
@@ -115,7 +115,7 @@ async fn rejected_request_links_the_form_and_is_discarded() {
         (303, &"/rejected-requests?did=rejected-requests-discard".parse().unwrap())
     );
     assert_eq!(post(&gateway, &path, OURS, "reason=again").await.status, 404);
-    let [entry] = &gateway.acts().await[..] else { panic!("one line") };
+    let [entry] = &gateway.audited_changes().await[..] else { panic!("one line") };
     assert_eq!(
         (&entry["action"], &entry["reason"]),
         (&"discard rejected request".into(), &"a test of theirs".into())
@@ -142,7 +142,7 @@ async fn form_accepts_a_file_upload() {
         browser.write("#request", headers.trim_end()).await;
         browser.write("#file", file.to_str().unwrap()).await;
         browser.click("form[action='/explain'] button").await;
-        browser.comes_to_say("accepted").await;
+        browser.wait_for_text("accepted").await;
         browser.keep("explain", "/explain").await;
     })
     .await;

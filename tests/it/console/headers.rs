@@ -3,7 +3,7 @@
 use reqwest::header::{ACCEPT, HeaderMap};
 
 use super::busy::{busy, pages};
-use super::{Fragile, HOSTILE, gateway};
+use super::{FailingHandler, HOSTILE, gateway};
 use crate::harness::{API_KEY, Answer, Gateway};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -80,7 +80,7 @@ async fn pages_have_security_headers_and_escape_untrusted_markup() {
 
 #[tokio::test]
 async fn posted_forms_redirect_and_require_the_same_origin() {
-    let gateway = gateway(&Fragile::default()).await;
+    let gateway = gateway(&FailingHandler::default()).await;
     let host = gateway.operator_url("");
     let elsewhere = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
     for header in elsewhere {
@@ -101,7 +101,7 @@ async fn posted_forms_redirect_and_require_the_same_origin() {
         let answer = post(&gateway, path, &ours, form).await;
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.text);
     }
-    let [audit] = &gateway.acts().await[..] else { panic!("one line") };
+    let [audit] = &gateway.audited_changes().await[..] else { panic!("one line") };
     assert_eq!((&audit["action"], &audit["reason"]), (&"discard".into(), &"not worth it".into()));
 }
 

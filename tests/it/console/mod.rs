@@ -1,19 +1,19 @@
-//! The console in a real browser, and what every page of it must have.
+//! The console, in a real browser and over HTTP.
 
+mod accounts;
 mod browser;
 mod busy;
-mod day;
-mod dealing;
-mod entry;
+mod counts;
+mod dead_letters;
+mod details;
 mod explain;
+mod first_event;
 mod headers;
-mod issuer;
-mod looking;
-mod newcomer;
-mod numbers;
+mod messages;
 mod pages;
-mod polish;
+mod single_sign_on;
 mod webdriver;
+mod workflow;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,16 +25,16 @@ use serde_json::json;
 
 use crate::harness::Gateway;
 
-/// What a stranger would write to have it run in an operator's browser.
+/// Untrusted text that tries to run a script in the operator's browser.
 const HOSTILE: &str =
     "</pre><script>document.title='taken'</script>\"'><img src=x onerror=alert(1)>";
 
-/// Fails in a stranger's words until it is mended.
+/// Fails with untrusted text until it is repaired.
 #[derive(Clone, Default)]
-struct Fragile(Arc<AtomicBool>);
+struct FailingHandler(Arc<AtomicBool>);
 
 #[async_trait]
-impl Handler for Fragile {
+impl Handler for FailingHandler {
     fn name(&self) -> &'static str {
         "ledger"
     }
@@ -48,14 +48,14 @@ impl Handler for Fragile {
     }
 }
 
-impl Fragile {
-    fn mend(&self) {
+impl FailingHandler {
+    fn repair(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 /// A gateway with some dead letters, the first of which is delivery 1.
-async fn gateway(handler: &Fragile) -> Gateway {
+async fn gateway(handler: &FailingHandler) -> Gateway {
     let gateway = Gateway::builder().handler(handler.clone()).start().await;
     for number in 1..=5 {
         let event = json!({
@@ -64,16 +64,16 @@ async fn gateway(handler: &Fragile) -> Gateway {
             "data": { "object": { "id": format!("in_{number}"), "note": HOSTILE } },
         });
         let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     }
     let answer = gateway.send("billing", None, HOSTILE.as_bytes()).await;
-    assert_eq!(answer.what(), "quarantined");
+    assert_eq!(answer.body_status(), "quarantined");
     gateway.run_until_idle().await;
     gateway.clock().advance(std::time::Duration::from_mins(7));
     gateway
 }
 
-/// The pages of a gateway where nothing has happened yet, with what each is called in pictures.
+/// The pages of a new gateway, with the names of their pictures.
 const QUIET: &[(&str, &str)] = &[
     ("quiet-overview", "/"),
     ("quiet-events", "/events"),

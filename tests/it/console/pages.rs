@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::browser::{is_missing, with_browser};
 use super::busy::{busy, documented, pages};
-use super::{Fragile, QUIET, gateway};
+use super::{FailingHandler, QUIET, gateway};
 use crate::harness::Gateway;
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn empty_states_are_shown() {
     if is_missing() {
         return;
     }
-    let gateway = Gateway::builder().begin(OffsetDateTime::now_utc()).start().await;
+    let gateway = Gateway::builder().start_at(OffsetDateTime::now_utc()).start().await;
     with_browser(&gateway, async |browser| {
         browser.show_token().await;
         for (name, path) in QUIET {
@@ -56,31 +56,31 @@ async fn dead_letter_is_replayed_in_a_browser() {
     if is_missing() {
         return;
     }
-    let handler = Fragile::default();
+    let handler = FailingHandler::default();
     let gateway = gateway(&handler).await;
     with_browser(&gateway, async |browser| {
         browser.show_token().await;
         browser.open("/").await;
-        // Five have the same message, and one another: the first row has the most impact.
+        // Five share one message: the first row has the most impact.
         browser.click("#now tbody a[href^='/dead-letters/groups/']").await;
         browser.click("tbody a[href='/deliveries/1']").await;
-        browser.arrives_at("/deliveries/1").await;
-        browser.comes_to_say("account acct_1 is not known").await;
-        browser.comes_to_say("Received and verified").await;
+        browser.wait_for_path("/deliveries/1").await;
+        browser.wait_for_text("account acct_1 is not known").await;
+        browser.wait_for_text("Received and verified").await;
 
         browser.write("#replay-reason", "the ledger is fixed").await;
         browser.click("form[action='/deliveries/1/replay'] button").await;
-        browser.comes_to_say("Replayed: a new delivery was created").await;
+        browser.wait_for_text("Replayed: a new delivery was created").await;
         let here = browser.path().await;
         assert!(here.starts_with("/deliveries/1?did=dead-letters-replay&made="), "{here}");
 
-        handler.mend();
+        handler.repair();
         gateway.run_until_idle().await;
         browser.open("/deliveries/1").await;
-        browser.comes_to_say("key:test resolved it").await;
+        browser.wait_for_text("key:test resolved it").await;
     })
     .await;
-    let [audit] = &gateway.acts().await[..] else { panic!("one line") };
+    let [audit] = &gateway.audited_changes().await[..] else { panic!("one line") };
     assert_eq!(audit["reason"], "the ledger is fixed");
 }
 
@@ -89,7 +89,7 @@ async fn keyboard_navigation_works_and_the_theme_is_remembered() {
     if is_missing() {
         return;
     }
-    let gateway = gateway(&Fragile::default()).await;
+    let gateway = gateway(&FailingHandler::default()).await;
     with_browser(&gateway, async |browser| {
         browser.show_token().await;
         browser.look("light", 1280).await;
@@ -108,7 +108,7 @@ async fn keyboard_navigation_works_and_the_theme_is_remembered() {
         browser.picture("keyboard-light-1280").await;
         browser.click("#keys button").await;
         keys("gl").await;
-        browser.arrives_at("/alerts").await;
+        browser.wait_for_path("/alerts").await;
 
         let ground = "return getComputedStyle(document.body).backgroundColor";
         let before = browser.ask(ground).await;
@@ -139,12 +139,12 @@ async fn destination_is_paused_and_resumed() {
                 .await;
             browser.write(&format!("#{verb}-reason"), "a release").await;
             browser.click(&format!("form[action='/destinations/app/{verb}'] button")).await;
-            browser.arrives_at(&format!("/destinations/app?did=destinations-{verb}")).await;
+            browser.wait_for_path(&format!("/destinations/app?did=destinations-{verb}")).await;
             assert_eq!(browser.driver.text("main .word").await, state);
         }
     })
     .await;
-    assert_eq!(gateway.acts().await.len(), 2);
+    assert_eq!(gateway.audited_changes().await.len(), 2);
 }
 
 const DESTINATION: &str = r#"

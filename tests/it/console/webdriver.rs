@@ -1,26 +1,25 @@
-//! The protocol by which W3C has browsers driven, as much of it as the tests speak: JSON over HTTP.
-//! What is looked for may come a little later, and what was found may be put in anew before it is
-//! used: both are waited for. What does not work after that fails the test that asked for it.
+//! The part of the W3C `WebDriver` protocol that the tests use: JSON over HTTP. An element may appear
+//! late, and may be replaced before it is used: both are retried up to [`PATIENCE`].
 
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How long is waited for what a page does not have yet.
+/// The longest wait for an element.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Under this name the protocol refers to an element.
+/// The key of an element reference in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser, by way of the program that drives it.
+/// A browser session.
 pub(super) struct WebDriver {
     client: reqwest::Client,
     session: String,
 }
 
 impl WebDriver {
-    /// Starts a browser with these options of Chromium's.
+    /// Starts a browser with these options of Chromium.
     pub(super) async fn begin(port: u16, options: Value) -> Self {
         let client = sealpost::tls::client().no_proxy().build().expect("a client");
         let all = format!("http://127.0.0.1:{port}/session");
@@ -38,60 +37,59 @@ impl WebDriver {
         self.call(Method::DELETE, "", &Value::Null).await;
     }
 
-    /// Opens an address, and waits until it is there.
+    /// Opens a URL, and waits until it is loaded.
     pub(super) async fn open(&self, url: &str) {
         self.call(Method::POST, "/url", &json!({ "url": url })).await;
     }
 
-    /// The address that is open.
+    /// The current URL.
     pub(super) async fn address(&self) -> String {
         let url = self.call(Method::GET, "/url", &Value::Null).await;
         url.as_str().expect("an address").to_owned()
     }
 
-    /// What a script gives.
+    /// Runs a script, and returns its result.
     pub(super) async fn run(&self, script: &str) -> Value {
         self.call(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
-    /// The visible text of what this selector finds; empty where it finds nothing, as while a page
-    /// is on its way.
+    /// The visible text at this selector; empty if there is none, as while a page is loading.
     pub(super) async fn text(&self, css: &str) -> String {
-        // In one step: what is live on a page may be put in anew between two.
+        // In one step, as a live part of the page may be replaced between two.
         let script = format!("return document.querySelector({})?.innerText ?? ''", json!(css));
         let body = json!({ "script": script, "args": [] });
-        // While one page makes room for the next, no script runs.
+        // During a navigation no script can run.
         let text = self.try_call(Method::POST, "/execute/sync", &body).await.unwrap_or_default();
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Clicks what this selector finds, as a person would: it must be in sight.
+    /// Clicks the element at this selector, which must be visible.
     pub(super) async fn click(&self, css: &str) {
         self.on(css, "click", &json!({})).await;
     }
 
-    /// Types into what this selector finds.
+    /// Types into the element at this selector.
     pub(super) async fn write(&self, css: &str, text: &str) {
         self.on(css, "value", &json!({ "text": text })).await;
     }
 
-    /// Calls the browser's own interface for developers.
+    /// Calls a command of the Chrome `DevTools` protocol.
     pub(super) async fn devtools(&self, method: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": method, "params": parameters });
         self.call(Method::POST, "/goog/cdp/execute", &body).await
     }
 
-    /// Does something with what this selector finds.
+    /// Runs an action on the element at this selector.
     async fn on(&self, css: &str, what: &str, body: &Value) {
-        let given_up = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let path = format!("{}/{what}", self.find(css).await);
             match self.try_call(Method::POST, &path, body).await {
                 Ok(_) => return,
-                Err(wrong) => assert!(
-                    wrong["error"] == "stale element reference" && Instant::now() < given_up,
+                Err(error) => assert!(
+                    error["error"] == "stale element reference" && Instant::now() < deadline,
                     "{what} on {css}: {}",
-                    wrong["message"]
+                    error["message"]
                 ),
             }
         }
@@ -106,10 +104,10 @@ impl WebDriver {
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
         let done = self.try_call(method, path, body).await;
-        done.unwrap_or_else(|wrong| panic!("{path} {body}: {}", wrong["message"]))
+        done.unwrap_or_else(|error| panic!("{path} {body}: {}", error["message"]))
     }
 
-    /// What the driver gives, or what it says is wrong.
+    /// The driver's result, or its error.
     async fn try_call(&self, method: Method, path: &str, body: &Value) -> Result<Value, Value> {
         let mut request = self.client.request(method, format!("{}{path}", self.session));
         if !body.is_null() {

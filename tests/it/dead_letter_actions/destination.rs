@@ -1,4 +1,4 @@
-//! What is seen of a destination, and what can be done about it.
+//! Details of a destination, and actions on it.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -20,20 +20,20 @@ async fn call(gateway: &Gateway, method: Method, path: &str, body: Option<Value>
 }
 
 async fn shown(gateway: &Gateway) -> Value {
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     let answer = call(gateway, Method::GET, "/api/v1/destinations/app", None).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
+async fn destination_shows_url_statistics_and_responses() {
     let receiver = Receiver::start(|_, number| match number {
         0 => Reply::status(200).body(b"thanks"),
         _ => Reply::status(503).header("x-why", "locked").body(b"the table is locked"),
     })
     .await;
-    let gateway = sending_to(&receiver, "").leaves_work().start().await;
+    let gateway = sending_to(&receiver, "").allow_unfinished().start().await;
     send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
     send(&gateway, "invoice.paid", "in_2").await;
@@ -44,7 +44,7 @@ async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
     assert!(seen["p50_ms"].is_u64(), "{seen}");
     assert_eq!(seen["hours"][23]["delivered"], 1);
     assert_eq!(seen["hours"][23]["failed"], 1);
-    assert!(seen["next_try_at"].is_string(), "the second waits: {seen}");
+    assert!(seen["next_try_at"].is_string(), "the second is scheduled: {seen}");
     let answers = seen["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 2);
     assert_eq!(
@@ -55,14 +55,14 @@ async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
     assert!(headers.contains(&json!({ "name": "x-why", "value": "locked" })), "{headers:?}");
     assert_eq!((&answers[1]["status"], &answers[1]["error"]), (&json!(200), &Value::Null));
 
-    // Who may not see payloads sees that it failed, and no word of what it said.
+    // Without the payload scope the failure is visible, but not the response body.
     let reader = Caller::new("rita", None, Scopes::from_iter([Scope::EventsRead]));
-    let desk = &gateway.admin().destinations;
-    let detail = desk.show(&reader, "app").await.unwrap();
+    let destinations = &gateway.admin().destinations;
+    let detail = destinations.show(&reader, "app").await.unwrap();
     let text = format!("{detail:?}");
     assert!(text.contains("destination responded 503"), "{text}");
     assert!(!text.contains("locked") && !text.contains("thanks"), "{text}");
-    let listed = desk.list(&reader).await.unwrap();
+    let listed = destinations.list(&reader).await.unwrap();
     assert!(listed[0].last_error.is_none());
 
     let page = call(&gateway, Method::GET, "/destinations/app", None).await.text;
@@ -74,7 +74,7 @@ async fn it_says_where_it_is_how_it_did_and_what_it_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_event_says_that_it_is_one_and_is_none_of_the_events() {
+async fn test_event_is_marked_and_not_recorded() {
     let receiver = Receiver::start(|_, _| Reply::status(200).body(b"seen")).await;
     let gateway = sending_to(&receiver, "").start().await;
     let answer = call(&gateway, Method::POST, "/api/v1/destinations/app/test", None).await;
@@ -87,7 +87,7 @@ async fn a_test_event_says_that_it_is_one_and_is_none_of_the_events() {
     assert_eq!(seen[0].header("sealpost-type"), Some("sealpost.test"));
     let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
     assert_eq!((&body["type"], &body["data"]["test"]), (&json!("sealpost.test"), &json!(true)));
-    crate::destinations::verified(&seen[0], response["event"].as_str().unwrap());
+    crate::destinations::verify(&seen[0], response["event"].as_str().unwrap());
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
     let after = shown(&gateway).await;
     assert_eq!(
@@ -99,44 +99,44 @@ async fn a_test_event_says_that_it_is_one_and_is_none_of_the_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_is_tried_at_once_when_somebody_says_so() {
+async fn retry_now_sends_waiting_deliveries() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 422 } else { 204 })).await;
     let gateway = sending_to(&receiver, "").start().await;
     send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
-    assert_eq!(receiver.seen().len(), 1, "it waits for its time");
-    let because = json!({ "reason": "they say that it is mended" });
+    assert_eq!(receiver.seen().len(), 1, "the retry is not due yet");
+    let reason = json!({ "reason": "the receiver is fixed" });
     let path = "/api/v1/destinations/app/try";
-    let tried = call(&gateway, Method::POST, path, Some(because.clone())).await;
-    assert_eq!((tried.status, &tried.json["count"]), (200, &json!(1)), "{}", tried.text);
+    let retried = call(&gateway, Method::POST, path, Some(reason.clone())).await;
+    assert_eq!((retried.status, &retried.json["count"]), (200, &json!(1)), "{}", retried.text);
     gateway.run_until_idle().await;
-    assert_eq!(receiver.seen().len(), 2, "without the clock being moved");
+    assert_eq!(receiver.seen().len(), 2, "without moving the clock");
     let pause =
-        call(&gateway, Method::POST, "/api/v1/destinations/app/pause", Some(because.clone()));
+        call(&gateway, Method::POST, "/api/v1/destinations/app/pause", Some(reason.clone()));
     assert_eq!(pause.await.status, 200);
-    assert_eq!(call(&gateway, Method::POST, path, Some(because)).await.status, 409);
+    assert_eq!(call(&gateway, Method::POST, path, Some(reason)).await.status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replays_and_edits_say_what_they_are() {
+async fn replays_and_edits_are_marked_in_headers() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number < 2 { 422 } else { 204 })).await;
     let gateway =
         sending_to(&receiver, "").more_config("\n[dispatch]\nmax_attempts = 1\n").start().await;
     let (original, body) = send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
-    let desk = gateway.desk();
-    let dead = ids(desk, &open()).await;
-    desk.act(&ada(), Action::Replay, dead[0], &because("again"), false).await.unwrap();
+    let dead_letters = gateway.dead_letter_service();
+    let dead = ids(dead_letters, &open()).await;
+    dead_letters.act(&ada(), Action::Replay, dead[0], &because("again"), false).await.unwrap();
     gateway.run_until_idle().await;
     let replayed = receiver.seen().pop().unwrap();
     assert_eq!(replayed.header("sealpost-replay"), Some("true"));
     assert_eq!(replayed.header("sealpost-edited"), None);
 
-    let dead = ids(desk, &open()).await;
+    let dead = ids(dead_letters, &open()).await;
     let edited = String::from_utf8(body).unwrap().replace("in_1", "in_2");
-    desk.edit(&ada(), dead[0], &Bytes::from(edited), "a wrong id").await.unwrap();
+    dead_letters.edit(&ada(), dead[0], &Bytes::from(edited), "a wrong id").await.unwrap();
     gateway.run_until_idle().await;
     let sent = receiver.seen().pop().unwrap();
     assert_eq!(sent.header("sealpost-edited"), Some(&*original));

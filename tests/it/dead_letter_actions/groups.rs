@@ -1,4 +1,4 @@
-//! What a group is called, and which faults share one.
+//! Titles of groups, and which errors share a group.
 
 use async_trait::async_trait;
 use sealpost::admin::{Caller, GroupSelection, Scope, Scopes};
@@ -9,36 +9,36 @@ use serde_json::{Value, json};
 use crate::dead_letters::ada;
 use crate::harness::Gateway;
 
-/// Fails as the event says.
-struct Says;
+/// Fails with the error text of the event.
+struct FailsWithText;
 
 #[async_trait]
-impl Handler for Says {
+impl Handler for FailsWithText {
     fn name(&self) -> &'static str {
-        "says"
+        "fails-with-text"
     }
 
     async fn handle(&self, event: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
         let body: Value = serde_json::from_slice(&event.body).unwrap();
-        let text = body["says"].as_str().unwrap().to_owned();
+        let text = body["error"].as_str().unwrap().to_owned();
         Err(Failure::permanent(DeathReason::Permanent, text))
     }
 }
 
-async fn fail(gateway: &Gateway, id: &str, says: &str) {
+async fn fail(gateway: &Gateway, id: &str, error: &str) {
     let event = json!({
         "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
-        "livemode": false, "says": says, "data": { "object": { "id": id } },
+        "livemode": false, "error": error, "data": { "object": { "id": id } },
     });
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     gateway.run_until_idle().await;
 }
 
 #[tokio::test]
-async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of_its_key() {
-    let gateway = Gateway::builder().handler(Says).start().await;
-    for (number, says) in [
+async fn group_title_is_the_newest_message_and_its_key_ignores_values() {
+    let gateway = Gateway::builder().handler(FailsWithText).start().await;
+    for (number, error) in [
         "destination responded 422: card 17 is locked (SQLSTATE 55P03)",
         "destination responded 422: card 99 is locked (SQLSTATE 55P03)",
         "destination responded 404: card 17 is locked (SQLSTATE 55P03)",
@@ -52,7 +52,7 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
     .into_iter()
     .enumerate()
     {
-        fail(&gateway, &format!("evt_{number}"), says).await;
+        fail(&gateway, &format!("evt_{number}"), error).await;
     }
     let selection = GroupSelection::default();
     let page = gateway.groups().list(&ada(), &selection, None, 100).await.unwrap();
@@ -82,8 +82,8 @@ async fn a_group_is_called_by_its_newest_message_and_only_values_are_left_out_of
 }
 
 #[tokio::test]
-async fn the_newest_is_the_one_that_died_last_and_not_the_one_that_arrived_last() {
-    let gateway = Gateway::builder().handler(Says).start().await;
+async fn newest_message_is_of_the_last_death_not_the_last_arrival() {
+    let gateway = Gateway::builder().handler(FailsWithText).start().await;
     fail(&gateway, "evt_1", "card 1 is gone").await;
     fail(&gateway, "evt_2", "card 2 is gone").await;
     let list = async || {
@@ -92,7 +92,7 @@ async fn the_newest_is_the_one_that_died_last_and_not_the_one_that_arrived_last(
     };
     assert_eq!(list().await.title, "card 2 is gone");
     let first = gateway.query("SELECT min(id) AS id FROM deliveries").await[0]["id"].clone();
-    // It was retried for long, and died after the other had been put into its group.
+    // It was retried for a long time, and died after the other was grouped.
     gateway
         .execute(&format!(
             "INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of,

@@ -1,11 +1,11 @@
-//! What operators work with: groups, held requests, edits, links.
+//! Actions of operators: jobs, groups, rejected requests, edits, test events and setup links.
 
-mod along;
-mod dealt;
 mod destination;
 mod edits;
 mod groups;
 mod jobs;
-mod links;
 mod rejected_requests;
-mod set_up;
+mod results;
+mod sender_metadata;
+mod setup_links;
+mod test_events;

@@ -1,4 +1,4 @@
-//! A destination that does not take what it is sent: who waits, for how long, and what it costs.
+//! The circuit breaker: retries, probes and Retry-After of a failing destination.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::receiver::{Receiver, Reply};
-use super::{deliveries, only, send, sending_to, three, verified};
+use super::{deliveries, send, sending_to, single_delivery, summary, verify};
 use crate::harness::Gateway;
 
-/// Answers what it is told to.
+/// A receiver that responds with a status that the test sets.
 async fn answering(status: &Arc<AtomicU16>) -> Receiver {
     let status = Arc::clone(status);
     Receiver::start(move |_, _| Reply::status(status.load(Ordering::SeqCst))).await
@@ -20,14 +20,14 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// Works again, so much later.
+/// Runs deliveries after a time in seconds.
 async fn after(gateway: &Gateway, later: u64) {
     gateway.clock().advance(seconds(later));
     gateway.run_until_idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_breaker_opens_probes_one_at_a_time_and_closes_when_a_probe_comes_through() {
+async fn breaker_opens_probes_singly_and_closes_on_success() {
     let status = Arc::new(AtomicU16::new(500));
     let receiver = answering(&status).await;
     let gateway = sending_to(&receiver, "concurrency = 2").start().await;
@@ -36,11 +36,11 @@ async fn a_breaker_opens_probes_one_at_a_time_and_closes_when_a_probe_comes_thro
         ids.push(send(&gateway, "invoice.paid", &format!("in_{number}")).await.0);
     }
     gateway.run_until_idle().await;
-    // Five in a row, and what was on its way with the fifth.
+    // Five failures in a row, and one request that was in flight with the fifth.
     assert_eq!(receiver.seen().len(), 6);
-    let standing = &gateway.rows("destinations").await[0];
-    assert_eq!(standing["openings"], json!(1), "{standing}");
-    // A probe after 30 s, then after 60 s more, and 120 s: one each.
+    let status_row = &gateway.rows("destinations").await[0];
+    assert_eq!(status_row["openings"], json!(1), "{status_row}");
+    // Single probes after 30 s, another 60 s and another 120 s.
     for (pause, sent) in [(2, 6), (27, 6), (1, 7), (59, 7), (1, 8), (119, 8), (1, 9)] {
         after(&gateway, pause).await;
         assert_eq!(receiver.seen().len(), sent);
@@ -49,7 +49,7 @@ async fn a_breaker_opens_probes_one_at_a_time_and_closes_when_a_probe_comes_thro
     after(&gateway, 239).await;
     assert_eq!(receiver.seen().len(), 9);
     after(&gateway, 1).await;
-    // All of them are done, and none has become a dead letter.
+    // All are done, without a dead letter.
     assert!(deliveries(&gateway).await.iter().all(|row| row.1 == "done"));
     let mut arrived: Vec<String> = receiver.seen()[9..]
         .iter()
@@ -58,12 +58,12 @@ async fn a_breaker_opens_probes_one_at_a_time_and_closes_when_a_probe_comes_thro
     arrived.sort();
     ids.sort();
     assert_eq!(arrived, ids);
-    let standing = &gateway.rows("destinations").await[0];
-    assert_eq!((&standing["failures"], &standing["opened_at"]), (&json!(0), &json!(null)));
+    let status_row = &gateway.rows("destinations").await[0];
+    assert_eq!((&status_row["failures"], &status_row["opened_at"]), (&json!(0), &json!(null)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_of_three_days_spends_no_attempts_and_makes_nothing_too_old() {
+async fn three_day_outage_uses_no_attempts_and_expires_nothing() {
     let status = Arc::new(AtomicU16::new(503));
     let receiver = answering(&status).await;
     let gateway = sending_to(&receiver, "").start().await;
@@ -77,14 +77,14 @@ async fn an_outage_of_three_days_spends_no_attempts_and_makes_nothing_too_old() 
         gateway.clock().advance(Duration::from_hours(1));
     }
     assert!(receiver.seen().len() > 70);
-    // It comes back, but does not want this event the first time: that is counted again from
-    // where it was, and neither days nor probes end it.
+    // It recovers, but rejects this event once: counting resumes where it was, and neither the
+    // outage nor the probes exhaust the delivery.
     status.store(422, Ordering::SeqCst);
     gateway.run_until_idle().await;
     status.store(204, Ordering::SeqCst);
     gateway.clock().advance(Duration::from_hours(1));
     gateway.run_until_idle().await;
-    let (state, outcome, results) = only(&gateway).await;
+    let (state, outcome, results) = single_delivery(&gateway).await;
     assert_eq!((state.as_str(), outcome.as_str()), ("done", "handled"));
     let words: Vec<&str> = results.split(' ').collect();
     assert_eq!(
@@ -92,11 +92,11 @@ async fn an_outage_of_three_days_spends_no_attempts_and_makes_nothing_too_old() 
         words.len() - 6,
         "{results}"
     );
-    verified(receiver.seen().last().unwrap(), &id);
+    verify(receiver.seen().last().unwrap(), &id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_about_the_event_is_tried_again_until_its_attempts_are_used_up() {
+async fn event_errors_are_retried_until_attempts_are_exhausted() {
     for status in [400, 401, 404, 422] {
         let receiver = Receiver::start(move |seen, _| {
             let bad = String::from_utf8_lossy(&seen.body).contains("\"in_1\"");
@@ -110,11 +110,11 @@ async fn what_is_about_the_event_is_tried_again_until_its_attempts_are_used_up()
             gateway.clock().advance(Duration::from_hours(1));
         }
         let results = format!("{}dead", "retry ".repeat(19));
-        let expected = three("dead", "exhausted", &results);
-        assert_eq!(only(&gateway).await, expected, "{status}");
+        let expected = summary("dead", "exhausted", &results);
+        assert_eq!(single_delivery(&gateway).await, expected, "{status}");
         let error = gateway.dead_letters().await.remove(0).1;
         assert_eq!(error, format!("destination responded {status}: no such thing"));
-        // Nobody else had to wait for it.
+        // No other delivery had to wait.
         send(&gateway, "invoice.paid", "in_2").await;
         gateway.run_until_idle().await;
         assert_eq!(deliveries(&gateway).await[1].1, "done");
@@ -122,7 +122,7 @@ async fn what_is_about_the_event_is_tried_again_until_its_attempts_are_used_up()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_holds_back_the_whole_destination() {
+async fn retry_after_delays_the_whole_destination() {
     for (status, header, seconds_until) in [
         (429, "120", 120),
         (503, "Fri, 20 Nov 2026 12:02:00 GMT", 120),
@@ -153,8 +153,8 @@ async fn a_retry_after_holds_back_the_whole_destination() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redirect_is_a_failure_and_is_not_followed() {
-    let elsewhere = Receiver::content().await;
+async fn redirect_is_a_failure_and_not_followed() {
+    let elsewhere = Receiver::accepting().await;
     let location = elsewhere.url("/");
     let receiver = Receiver::start(move |_, number| match number {
         0 => Reply::status(308).header("location", &location),
@@ -166,28 +166,28 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(1));
     gateway.run_until_idle().await;
-    assert_eq!(only(&gateway).await, three("done", "handled", "retry done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "retry done"));
     assert_eq!((receiver.seen().len(), elsewhere.connections()), (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_cannot_be_reached_is_held_back_and_another_one_is_not() {
-    let (gone, well) = (Receiver::content().await, Receiver::content().await);
-    let url = gone.url("/");
-    drop(gone);
+async fn breaker_opens_only_for_the_unreachable_destination() {
+    let (unreachable, healthy) = (Receiver::accepting().await, Receiver::accepting().await);
+    let url = unreachable.url("/");
+    drop(unreachable);
     let more = super::destination("gone", &url, "sources = [\"billing\"]");
-    let gateway = sending_to(&well, "").more_config(&more).leaves_work().start().await;
+    let gateway = sending_to(&healthy, "").more_config(&more).allow_unfinished().start().await;
     for number in 0..10 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
     for _ in 0..4 {
         after(&gateway, 5).await;
     }
-    assert_eq!(well.seen().len(), 10);
-    let standing = gateway.rows("destinations").await;
-    assert_eq!(standing.len(), 1, "only what is wrong stands there: {standing:?}");
-    assert_eq!(standing[0]["handler"], json!("to:gone"));
-    assert!(standing[0]["opened_at"].is_string());
+    assert_eq!(healthy.seen().len(), 10);
+    let rows = gateway.rows("destinations").await;
+    assert_eq!(rows.len(), 1, "only failing destinations have a row: {rows:?}");
+    assert_eq!(rows[0]["handler"], json!("to:gone"));
+    assert!(rows[0]["opened_at"].is_string());
     let ready = "SELECT count(*) FROM deliveries WHERE state = 'ready' AND handler = 'to:gone'";
     assert_eq!(gateway.count(ready).await, 10);
 }

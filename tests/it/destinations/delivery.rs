@@ -1,4 +1,4 @@
-//! What is sent, and what becomes of a delivery.
+//! Requests to destinations, and the outcome of their deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
 use super::{
-    Own, builder, deliveries, destination, only, send, sending_to, three, until, verified,
-    verified_under,
+    OwnHandler, builder, deliveries, destination, send, sending_to, single_delivery, summary,
+    until, verify, verify_with_prefix,
 };
 use crate::harness::{Gateway, SECRETS};
 
 const LATER: Duration = Duration::from_hours(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_arrives_byte_for_byte_and_signed_beside_its_own_handler() {
-    let (receiver, own) = (Receiver::content().await, Own::default());
+async fn event_is_delivered_unchanged_and_signed() {
+    let (receiver, own) = (Receiver::accepting().await, OwnHandler::default());
     let gateway = sending_to(&receiver, "headers = { X-Team = \"cards\" }")
         .handler(own.clone())
         .start()
@@ -32,7 +32,7 @@ async fn an_event_arrives_byte_for_byte_and_signed_beside_its_own_handler() {
     assert_eq!((seen.len(), own.calls()), (1, 1));
     assert_eq!(seen[0].line, "POST /hooks");
     assert_eq!(seen[0].body, body);
-    assert_eq!(verified(&seen[0], &id), gateway.clock().now().unix_timestamp());
+    assert_eq!(verify(&seen[0], &id), gateway.clock().now().unix_timestamp());
     for (name, value) in [
         ("content-type", Some("application/json")),
         ("sealpost-source", Some("billing")),
@@ -44,25 +44,25 @@ async fn an_event_arrives_byte_for_byte_and_signed_beside_its_own_handler() {
     ] {
         assert_eq!(seen[0].header(name), value, "{name}");
     }
-    assert_eq!(only(&gateway).await, three("done", "handled", "done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "done"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_knows_only_the_older_names_gets_the_signature_under_these() {
-    let receiver = Receiver::content().await;
+async fn svix_prefix_renames_the_signature_headers() {
+    let receiver = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "header_prefix = \"svix\"").start().await;
     let (id, body) = send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
     let seen = receiver.seen();
     assert_eq!((seen.len(), &seen[0].body), (1, &body));
-    let at = verified_under("svix", &seen[0], &id);
+    let at = verify_with_prefix("svix", &seen[0], &id);
     assert_eq!(at, gateway.clock().now().unix_timestamp());
     assert!(!seen[0].headers.iter().any(|(name, _)| name.starts_with("webhook-")), "{seen:?}");
-    assert_eq!(only(&gateway).await, three("done", "handled", "done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "done"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_keeps_the_id_and_is_signed_afresh() {
+async fn retry_keeps_the_id_and_has_a_new_signature() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number < 2 { 500 } else { 204 })).await;
     let gateway = sending_to(&receiver, "").start().await;
@@ -72,18 +72,18 @@ async fn a_retry_keeps_the_id_and_is_signed_afresh() {
         gateway.clock().advance(LATER);
     }
     let seen = receiver.seen();
-    let times: Vec<i64> = seen.iter().map(|seen| verified(seen, &id)).collect();
+    let times: Vec<i64> = seen.iter().map(|seen| verify(seen, &id)).collect();
     assert_eq!(times[1] - times[0], 3600);
     assert_eq!(times[2] - times[1], 3600);
     assert!(seen.iter().all(|seen| seen.body == body));
     let attempts: Vec<_> = seen.iter().map(|seen| seen.header("sealpost-attempt")).collect();
     assert_eq!(attempts, [Some("1"), Some("2"), Some("3")]);
-    assert_eq!(only(&gateway).await, three("done", "handled", "retry retry done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "retry retry done"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn types_and_sources_decide_before_there_is_a_delivery_and_a_filter_when_it_is_due() {
-    let receiver = Receiver::content().await;
+async fn types_prevent_deliveries_and_filters_ignore_them() {
+    let receiver = Receiver::accepting().await;
     let gateway = sending_to(
         &receiver,
         "types = [\"invoice.*\", \"!invoice.created\"]\nfilter = \"$[?$.data.object.id == 'in_1']\"",
@@ -101,12 +101,12 @@ async fn types_and_sources_decide_before_there_is_a_delivery_and_a_filter_when_i
     assert_eq!(outcomes, ["handled", "ignored"]);
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1);
-    verified(&seen[0], &id);
+    verify(&seen[0], &id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_headers_of_the_sender_go_with_it_on_request_and_no_signature_does() {
-    let receiver = Receiver::content().await;
+async fn provider_headers_are_forwarded_without_signatures() {
+    let receiver = Receiver::accepting().await;
     let more = "sources = [\"cards\"]\nprovider_headers = true\ntoken = { env = \"BOT_TOKEN\" }";
     let gateway =
         builder().more_config(&destination("app", &receiver.url("/"), more)).start().await;
@@ -115,7 +115,7 @@ async fn the_headers_of_the_sender_go_with_it_on_request_and_no_signature_does()
     assert_eq!(answer.status, 202, "{}", answer.text);
     gateway.run_until_idle().await;
     let seen = receiver.seen();
-    verified(&seen[0], answer.id());
+    verify(&seen[0], answer.id());
     let app_id = "app_0123456789abcdef01234567";
     assert_eq!(seen[0].header("x-docora-app-id"), Some(app_id));
     assert_eq!(seen[0].header("x-docora-signature"), None);
@@ -125,8 +125,8 @@ async fn the_headers_of_the_sender_go_with_it_on_request_and_no_signature_does()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_came_in_chunks_arrives_as_one_that_did_not() {
-    let receiver = Receiver::content().await;
+async fn chunked_file_is_delivered_as_one_event() {
+    let receiver = Receiver::accepting().await;
     let more = "sources = [\"cards\"]\nfilter = \"$[?$.file.path == 'images/a.bin']\"";
     let gateway =
         builder().more_config(&destination("app", &receiver.url("/"), more)).start().await;
@@ -147,15 +147,15 @@ async fn a_file_that_came_in_chunks_arrives_as_one_that_did_not() {
     gateway.run_until_idle().await;
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1);
-    verified(&seen[0], &id);
-    // Text, so that every verifier takes it; and all that the whole would have had.
+    verify(&seen[0], &id);
+    // Text, so that every verifier accepts it, with the same content as the whole file.
     let received: Value =
         serde_json::from_str(std::str::from_utf8(&seen[0].body).unwrap()).unwrap();
     assert_eq!(received, whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_of_one_lane_arrive_in_order_past_failures_and_other_lanes_do_not_wait() {
+async fn lane_keeps_order_after_failures_and_others_proceed() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 500 } else { 204 })).await;
     let gateway = sending_to(&receiver, "concurrency = 8").start().await;
@@ -171,7 +171,7 @@ async fn events_of_one_lane_arrive_in_order_past_failures_and_other_lanes_do_not
         let seen = receiver.seen();
         seen.iter().map(|seen| seen.header("webhook-id").unwrap().to_owned()).collect()
     };
-    assert_eq!(ids(&receiver), [lane[0].clone(), other.clone()], "the lane waits for its head");
+    assert_eq!(ids(&receiver), [lane[0].clone(), other.clone()], "the head blocks its lane");
     gateway.clock().advance(LATER);
     gateway.run_until_idle().await;
     let arrived: Vec<String> = ids(&receiver).into_iter().filter(|id| *id != other).collect();
@@ -179,10 +179,10 @@ async fn events_of_one_lane_arrive_in_order_past_failures_and_other_lanes_do_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_lane_that_waits_for_its_head_does_not_hide_the_others() {
+async fn long_blocked_lane_does_not_hide_other_lanes() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 422 } else { 204 })).await;
-    let gateway = sending_to(&receiver, "").leaves_work().start().await;
+    let gateway = sending_to(&receiver, "").allow_unfinished().start().await;
     send(&gateway, "invoice.paid", "in_1").await;
     gateway.run_until_idle().await;
     let copies = gateway
@@ -198,15 +198,15 @@ async fn a_long_lane_that_waits_for_its_head_does_not_hide_the_others() {
     let (id, _) = send(&gateway, "invoice.paid", "in_2").await;
     gateway.run_until_idle().await;
     let seen = receiver.seen();
-    assert_eq!(seen.len(), 2, "the copies wait for their head");
-    verified(&seen[1], &id);
+    assert_eq!(seen.len(), 2, "the head blocks the copies");
+    verify(&seen[1], &id);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_a_request_runs_no_connection_is_held_and_no_other_destination_waits() {
+async fn slow_request_holds_no_connection_and_delays_no_destination() {
     let gate = Arc::new(Semaphore::new(0));
-    let (held, quick) = (Arc::clone(&gate), Receiver::content().await);
-    let slow = Receiver::start(move |_, _| Reply::status(204).gate(&held)).await;
+    let (receiver_gate, quick) = (Arc::clone(&gate), Receiver::accepting().await);
+    let slow = Receiver::start(move |_, _| Reply::status(204).gate(&receiver_gate)).await;
     let gateway = sending_to(&slow, "")
         .config("dispatch_connections = 3", "dispatch_connections = 1")
         .more_config(&destination("quick", &quick.url("/"), "sources = [\"billing\"]"))
@@ -217,8 +217,8 @@ async fn while_a_request_runs_no_connection_is_held_and_no_other_destination_wai
     }
     let dispatcher = gateway.dispatcher().clone();
     let working = tokio::task::spawn(async move { dispatcher.step().await.unwrap() });
-    // The slow one has as many requests as it may, the other one answers all the same, and its
-    // deliveries are settled on the only connection that there is.
+    // The slow destination is at its limit; the other one responds, and its deliveries are settled
+    // on the only connection.
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done' AND handler = 'to:quick'";
     until(async || slow.seen().len() == 4 && gateway.count(done).await == 4).await;
     let second = gateway.dispatcher().clone();
@@ -235,31 +235,31 @@ async fn while_a_request_runs_no_connection_is_held_and_no_other_destination_wai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_requests_begin_in_a_second_than_the_rate_allows() {
-    let receiver = Receiver::content().await;
+async fn requests_respect_the_rate_limit() {
+    let receiver = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "rate = 4").start().await;
     for number in 0..7 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
     let began = std::time::Instant::now();
     gateway.run_until_idle().await;
-    // Four at once, then one each quarter of a second.
+    // Four at once, then one every quarter of a second.
     assert_eq!(receiver.seen().len(), 7);
     assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_on_this_machine_is_refused_unless_its_network_is_listed() {
-    let receiver = Receiver::content().await;
+async fn loopback_destination_requires_outbound_allow() {
+    let receiver = Receiver::accepting().await;
     let config = destination("app", &receiver.url("/"), "");
-    let error = Gateway::builder().more_config(&config).refused();
+    let error = Gateway::builder().more_config(&config).build_error();
     assert!(error.contains("`app`") && error.contains("outbound.allow"), "{error}");
     assert_eq!(receiver.connections(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bots_native_form_is_signed_with_a_new_nonce_each_time_and_taken_by_the_gateway() {
-    // The other side is a gateway itself: its own verifier takes what it is sent.
+async fn bot_signature_has_a_new_nonce_and_verifies_at_the_gateway() {
+    // The receiver is a gateway too: its verifier accepts the request.
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 503 } else { 204 })).await;
     let bot = "[[destination]]\nname = \"bot\"\nsources = [\"bot\"]\nsign = \"bot\"\n\
@@ -293,10 +293,10 @@ async fn the_bots_native_form_is_signed_with_a_new_nonce_each_time_and_taken_by_
         let expected = hmac_hex(secret.as_bytes(), &[text.as_bytes(), &body[..]].concat());
         assert_eq!(header(number, "x-signature"), format!("v2={expected}"));
     }
-    let taken: Vec<(String, String)> =
+    let forwarded: Vec<(String, String)> =
         seen[1].headers.iter().filter(|(name, _)| name != "content-length").cloned().collect();
-    let again = gateway.send_raw("bot", None, &taken, &seen[1].body).await;
-    assert_eq!((again.status, again.what()), (202, "accepted"), "{}", again.text);
+    let again = gateway.send_raw("bot", None, &forwarded, &seen[1].body).await;
+    assert_eq!((again.status, again.body_status()), (202, "accepted"), "{}", again.text);
     gateway.run_until_idle().await;
 }
 
@@ -307,7 +307,7 @@ fn hmac_hex(key: &[u8], message: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// A file of Docora's, sent in one piece.
+/// An unchunked file of Docora.
 fn file(bytes: &[u8]) -> Value {
     json!({
         "repository": {

@@ -1,5 +1,5 @@
-//! Events that reach applications: real requests to real servers on the loopback, their signatures
-//! verified by code that shares nothing with the gateway's.
+//! Deliveries to applications: real requests to servers on the loopback. Their signatures are
+//! verified by code of its own.
 
 mod breaker;
 mod delivery;
@@ -24,18 +24,18 @@ use crate::harness::{Builder, Gateway, SECRETS};
 use crate::receive::unique;
 use receiver::{Receiver, Seen};
 
-/// Stands for the source's own handler, and counts.
+/// Replaces the handler of the source, and counts its calls.
 #[derive(Clone, Default)]
-pub(crate) struct Own(Arc<AtomicUsize>);
+pub(crate) struct OwnHandler(Arc<AtomicUsize>);
 
-impl Own {
+impl OwnHandler {
     fn calls(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
 
 #[async_trait]
-impl Handler for Own {
+impl Handler for OwnHandler {
     fn name(&self) -> &'static str {
         "own"
     }
@@ -46,7 +46,7 @@ impl Handler for Own {
     }
 }
 
-/// A destination's table in the configuration.
+/// Configuration of a destination.
 fn destination(name: &str, url: &str, more: &str) -> String {
     format!(
         "\n[[destination]]\nname = \"{name}\"\nurl = \"{url}\"\nsecret = {{ env = \"APP_SECRET\" }}\n\
@@ -54,7 +54,7 @@ fn destination(name: &str, url: &str, more: &str) -> String {
     )
 }
 
-/// A gateway that sends what arrives at `billing` to `receiver`.
+/// A gateway that delivers events of `billing` to `receiver`.
 pub(crate) fn sending_to(receiver: &Receiver, more: &str) -> Builder {
     let more = format!("sources = [\"billing\"]\n{more}");
     builder().more_config(&destination("app", &receiver.url("/hooks"), &more))
@@ -63,11 +63,11 @@ pub(crate) fn sending_to(receiver: &Receiver, more: &str) -> Builder {
 /// A gateway that may reach the loopback.
 fn builder() -> Builder {
     Gateway::builder()
-        .handler(Own::default())
+        .handler(OwnHandler::default())
         .more_config("\n[outbound]\nallow = [\"127.0.0.0/8\"]\n")
 }
 
-/// Sends an event to a source of Stripe's kind, whose lane is its object; gives its id and body.
+/// Sends a Stripe event in the lane of its object; returns its id and body.
 pub(crate) async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, Vec<u8>) {
     let number = unique();
     let event = json!({
@@ -76,17 +76,17 @@ pub(crate) async fn send(gateway: &Gateway, kind: &str, lane: &str) -> (String, 
     });
     let body = event.to_string().into_bytes();
     let answer = gateway.send("billing", None, &body).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
     (answer.id().to_owned(), body)
 }
 
-/// Verifies a request as Standard Webhooks says, and gives its time of signing.
-pub(crate) fn verified(seen: &Seen, id: &str) -> i64 {
-    verified_under("webhook", seen, id)
+/// Verifies a request by Standard Webhooks; returns the time of its signature.
+pub(crate) fn verify(seen: &Seen, id: &str) -> i64 {
+    verify_with_prefix("webhook", seen, id)
 }
 
-/// The same, where the names of the headers begin with this.
-fn verified_under(prefix: &str, seen: &Seen, id: &str) -> i64 {
+/// As [`verify`], with another prefix of the header names.
+fn verify_with_prefix(prefix: &str, seen: &Seen, id: &str) -> i64 {
     let secret = SECRETS.iter().find(|(name, _)| *name == "APP_SECRET").unwrap().1;
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     let header = |part: &str| {
@@ -105,7 +105,7 @@ fn verified_under(prefix: &str, seen: &Seen, id: &str) -> i64 {
     at.parse().unwrap()
 }
 
-/// The deliveries to destinations: handler, state, outcome, and the results of the attempts.
+/// Deliveries to destinations: handler, state, outcome, and results of the attempts.
 async fn deliveries(gateway: &Gateway) -> Vec<(String, String, String, Vec<String>)> {
     let rows = gateway
         .query(
@@ -123,24 +123,24 @@ async fn deliveries(gateway: &Gateway) -> Vec<(String, String, String, Vec<Strin
     rows.iter().map(row).collect()
 }
 
-/// The one delivery: state, outcome or reason, results of its attempts.
-async fn only(gateway: &Gateway) -> (String, String, String) {
+/// The only delivery: state, outcome or death reason, results of its attempts.
+async fn single_delivery(gateway: &Gateway) -> (String, String, String) {
     let deliveries = deliveries(gateway).await;
     let [(_, state, why, results)] = &deliveries[..] else { panic!("{deliveries:?}") };
     (state.clone(), why.clone(), results.join(" "))
 }
 
-fn three(state: &str, why: &str, results: &str) -> (String, String, String) {
+fn summary(state: &str, why: &str, results: &str) -> (String, String, String) {
     (state.to_owned(), why.to_owned(), results.to_owned())
 }
 
-/// Looks until it holds; a test that waits for what never comes is stopped by its runner.
-async fn until(holds: impl AsyncFn() -> bool) {
+/// Waits for a condition.
+async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..2000 {
-        if holds().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("it did not come to hold within ten seconds");
+    panic!("timed out after ten seconds");
 }

@@ -1,15 +1,15 @@
-//! `sealpost destinations`, as it is typed.
+//! The command `sealpost destinations`.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::receiver::{Receiver, Reply};
-use super::{builder, destination, only, send, three};
+use super::{builder, destination, send, single_delivery, summary};
 use crate::cli::Program;
 use crate::harness::Gateway;
 
-/// The program on the gateway's database, with the gateway's destination in its configuration.
+/// The program on the database of the gateway, with a destination `name` in its configuration.
 async fn program(gateway: &Gateway, receiver: &Receiver, name: &str) -> Program {
     let config = format!(
         "{}\n[outbound]\nallow = [\"127.0.0.0/8\"]\n{}",
@@ -56,7 +56,7 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
     program.run(&["destinations", "enable", "app", "--reason", "it is back"]);
     gateway.clock().advance(Duration::from_mins(1));
     gateway.run_until_idle().await;
-    assert_eq!(only(&gateway).await, three("done", "handled", "deferred done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "deferred done"));
     let audit = gateway
         .query("SELECT actor, action, target, reason, count FROM audit_log ORDER BY id")
         .await;
@@ -71,11 +71,11 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forget_dead_letters_the_backlog_of_an_unconfigured_destination() {
-    let receiver = Receiver::content().await;
+    let receiver = Receiver::accepting().await;
     let gateway = gateway(&receiver).await;
     let forget = ["destinations", "forget", "app", "--reason", "it is gone"];
-    let knows = program(&gateway, &receiver, "app").await;
-    let refused = knows.run(&forget);
+    let configured = program(&gateway, &receiver, "app").await;
+    let refused = configured.run(&forget);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     send(&gateway, "invoice.paid", "in_1").await;
     let program = program(&gateway, &receiver, "another").await;

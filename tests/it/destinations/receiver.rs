@@ -1,4 +1,4 @@
-//! A real HTTP server on the loopback, in the place of an application or of somebody worse.
+//! An HTTP server on the loopback: an application, or an attacker.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A request as it was received.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     /// Method and target.
@@ -20,22 +20,22 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The one header of this name.
+    /// The only header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(known, _)| known == name);
         let value = found.next().map(|(_, value)| value.as_str());
-        assert!(found.next().is_none(), "{name} stands twice");
+        assert!(found.next().is_none(), "{name} occurs twice");
         value
     }
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// Only when there is a permit.
+    /// Waits for a permit.
     pub(crate) gate: Option<Arc<Semaphore>>,
 }
 
@@ -62,7 +62,7 @@ impl Reply {
 
 type Answer = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
 
-/// The server; stops when it is dropped.
+/// The server; it stops when dropped.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -71,7 +71,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Answers by the request and its number, from 0.
+    /// Responds by the request and its number, from 0.
     pub(crate) async fn start(
         answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -93,7 +93,7 @@ impl Receiver {
                     let (seen, answer, stop) =
                         (Arc::clone(&seen), Arc::clone(&answer), stop.clone());
                     tokio::task::spawn(async move {
-                        stop.run_until_cancelled(converse(stream, &seen, &*answer)).await
+                        stop.run_until_cancelled(serve_connection(stream, &seen, &*answer)).await
                     });
                 }
             };
@@ -102,17 +102,17 @@ impl Receiver {
         receiver
     }
 
-    /// Answers 204 to everything.
-    pub(crate) async fn content() -> Self {
+    /// Responds 204 to everything.
+    pub(crate) async fn accepting() -> Self {
         Self::start(|_, _| Reply::status(204)).await
     }
 
-    /// What was received so far.
+    /// The requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How many connections were accepted.
+    /// Number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -122,8 +122,12 @@ impl Receiver {
     }
 }
 
-/// Answers the requests of one connection; `None` when it ends.
-async fn converse(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &Answer) -> Option<()> {
+/// Responds to the requests of a connection; `None` at its end.
+async fn serve_connection(
+    mut stream: TcpStream,
+    seen: &Mutex<Vec<Seen>>,
+    answer: &Answer,
+) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
         let request = receive(&mut stream, &mut buffer).await?;

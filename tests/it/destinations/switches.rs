@@ -1,4 +1,4 @@
-//! What an operator, a 410 and several gateways do to a destination.
+//! Paused and disabled destinations, and destinations of several gateways.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sealpost::store::DestinationSwitch;
 use tokio::sync::Semaphore;
 
 use super::receiver::{Receiver, Reply};
-use super::{builder, deliveries, destination, only, send, sending_to, three, until};
+use super::{builder, deliveries, destination, send, sending_to, single_delivery, summary, until};
 use crate::dead_letters::replay;
 use crate::harness::Gateway;
 
@@ -21,11 +21,11 @@ async fn switch(gateway: &Gateway, switch: DestinationSwitch) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_destination_keeps_its_deliveries_for_as_long_as_it_takes() {
-    let receiver = Receiver::content().await;
+async fn paused_destination_keeps_deliveries_without_expiry() {
+    let receiver = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "").start().await;
     assert!(switch(&gateway, DestinationSwitch::Pause).await);
-    assert!(!switch(&gateway, DestinationSwitch::Pause).await, "it was so already");
+    assert!(!switch(&gateway, DestinationSwitch::Pause).await, "already paused");
     for number in 0..3 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
@@ -42,7 +42,7 @@ async fn a_paused_destination_keeps_its_deliveries_for_as_long_as_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_fails_first_after_a_long_pause_is_not_too_old() {
+async fn first_failure_after_a_long_pause_is_not_too_old() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 500 } else { 204 })).await;
     let gateway = sending_to(&receiver, "").start().await;
@@ -53,11 +53,11 @@ async fn a_delivery_that_fails_first_after_a_long_pause_is_not_too_old() {
     gateway.run_until_idle().await;
     gateway.clock().advance(Duration::from_hours(1));
     gateway.run_until_idle().await;
-    assert_eq!(only(&gateway).await, three("done", "handled", "retry done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "retry done"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_410_disables_until_an_operator_enables_it_again() {
+async fn status_410_disables_until_an_operator_enables() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number == 0 { 410 } else { 204 })).await;
     let gateway = sending_to(&receiver, "concurrency = 1").start().await;
@@ -82,15 +82,15 @@ async fn a_410_disables_until_an_operator_enables_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_gateways_together_have_no_more_at_work_than_the_destination_allows() {
+async fn concurrency_limit_applies_across_gateways() {
     let gate = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&gate);
-    let receiver = Receiver::start(move |_, _| Reply::status(204).gate(&held)).await;
+    let receiver_gate = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_, _| Reply::status(204).gate(&receiver_gate)).await;
     let config = "concurrency = 3";
     let first = sending_to(&receiver, config).start().await;
     let mut gateways = Vec::new();
     for _ in 0..3 {
-        gateways.push(sending_to(&receiver, config).beside(&first).start().await);
+        gateways.push(sending_to(&receiver, config).sharing_database(&first).start().await);
     }
     for number in 0..20 {
         send(&first, "invoice.paid", &format!("in_{number}")).await;
@@ -115,31 +115,31 @@ async fn several_gateways_together_have_no_more_at_work_than_the_destination_all
         worker.await.unwrap();
     }
     gateways[0].run_until_idle().await;
-    assert!(most <= 3, "{most} were at work at a time");
+    assert!(most <= 3, "{most} ran concurrently");
     assert_eq!(receiver.seen().len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_for_a_destination_that_this_gateway_does_not_know_is_left_alone() {
-    let receiver = Receiver::content().await;
-    let knows = sending_to(&receiver, "").start().await;
-    let does_not = builder().beside(&knows).start().await;
-    send(&knows, "invoice.paid", "in_1").await;
-    does_not.run_until_idle().await;
-    assert_eq!(only(&knows).await, three("ready", "", ""));
-    knows.run_until_idle().await;
-    assert_eq!(only(&knows).await, three("done", "handled", "done"));
-    drop(does_not);
+async fn deliveries_to_unknown_destinations_are_left_alone() {
+    let receiver = Receiver::accepting().await;
+    let configured = sending_to(&receiver, "").start().await;
+    let unconfigured = builder().sharing_database(&configured).start().await;
+    send(&configured, "invoice.paid", "in_1").await;
+    unconfigured.run_until_idle().await;
+    assert_eq!(single_delivery(&configured).await, summary("ready", "", ""));
+    configured.run_until_idle().await;
+    assert_eq!(single_delivery(&configured).await, summary("done", "handled", "done"));
+    drop(unconfigured);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() {
-    let receiver = Receiver::content().await;
+async fn lost_request_is_resent_but_not_while_paused() {
+    let receiver = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "").start().await;
     let (id, _) = send(&gateway, "invoice.paid", "in_1").await;
     let lost = gateway
         .store()
-        .claim_to(
+        .claim_for_destination(
             "to:app",
             4,
             &[("billing", crate::harness::START)],
@@ -155,14 +155,14 @@ async fn a_lost_request_is_sent_again_but_not_while_its_destination_is_paused() 
     assert_eq!(receiver.connections(), 0);
     switch(&gateway, DestinationSwitch::Resume).await;
     gateway.run_until_idle().await;
-    assert_eq!(only(&gateway).await, three("done", "handled", "lost done"));
+    assert_eq!(single_delivery(&gateway).await, summary("done", "handled", "lost done"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_replayed_to_the_destination_that_it_was_for() {
+async fn dead_letter_is_replayed_to_its_own_destination() {
     let receiver =
         Receiver::start(|_, number| Reply::status(if number < 20 { 422 } else { 204 })).await;
-    let other = Receiver::content().await;
+    let other = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "")
         .more_config(&destination("other", &other.url("/"), "sources = [\"billing\"]"))
         .start()
@@ -171,7 +171,7 @@ async fn a_dead_letter_is_replayed_to_the_destination_that_it_was_for() {
     gateway.run_to_the_end().await;
     let dead = gateway.query("SELECT id FROM deliveries WHERE state = 'dead'").await;
     let id = dead[0]["id"].as_i64().unwrap();
-    replay(gateway.desk(), &Selection::Ids(vec![id])).await;
+    replay(gateway.dead_letter_service(), &Selection::Ids(vec![id])).await;
     gateway.run_until_idle().await;
     assert_eq!((receiver.seen().len(), other.seen().len()), (21, 1));
 }

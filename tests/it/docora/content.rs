@@ -1,5 +1,4 @@
-//! What files are beyond files: rules that hide others, cards and their images, decks, the
-//! description.
+//! Files with a meaning: ignore rules, cards and their images, decks, the README.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,12 +31,12 @@ async fn titles(gateway: &Gateway) -> Vec<String> {
         rows.iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect();
     titles.sort();
     let count = only(gateway, "docora_repositories").await["cards_count"].as_u64().unwrap();
-    assert_eq!(count, titles.len() as u64, "the count is the count");
+    assert_eq!(count, titles.len() as u64, "`cards_count` is the number of cards");
     titles
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_hide_what_is_there_and_what_comes_and_give_it_back_when_they_are_lifted() {
+async fn ignore_rules_hide_files_and_restore_them_when_removed() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", "a.md", "A", 0).await;
     put(&gateway, "create", "drafts/b.md", "B", 0).await;
@@ -53,7 +52,7 @@ async fn rules_hide_what_is_there_and_what_comes_and_give_it_back_when_they_are_
     let ignored = gateway.count("SELECT count(*) FROM docora_files WHERE ignored").await;
     assert_eq!(ignored, 4);
 
-    // Other rules; and a file that is edited while it is hidden.
+    // Other rules, and an edit of an ignored file.
     put(&gateway, "update", ".lumioignore", "/a.md\ndrafts/c.md\n", 3).await;
     put(&gateway, "update", "drafts/c.md", "C, edited", 4).await;
     gateway.run_until_idle().await;
@@ -71,7 +70,7 @@ async fn rules_hide_what_is_there_and_what_comes_and_give_it_back_when_they_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deleted_while_it_is_hidden_does_not_come_back() {
+async fn file_deleted_while_ignored_stays_deleted() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", "a.md", "A", 0).await;
     put(&gateway, "create", ".lumioignore", "*.md", 1).await;
@@ -84,7 +83,7 @@ async fn what_is_deleted_while_it_is_hidden_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_always_ignored_stays_so_whatever_the_rules_say() {
+async fn always_ignored_files_cannot_be_included_by_rules() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", ".lumioignore", "!*\n!LICENSE.md\n", 0).await;
     put(&gateway, "create", "LICENSE.md", "MIT", 1).await;
@@ -98,7 +97,7 @@ async fn what_is_always_ignored_stays_so_whatever_the_rules_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_of_a_folder_count_there_and_their_faults_are_told() {
+async fn folder_rules_apply_there_and_errors_are_reported() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", ".lumioignore", "*.md", 0).await;
     put(&gateway, "create", "cards/.lumioignore", "!*.md\na[z-a]\n", 0).await;
@@ -109,12 +108,13 @@ async fn rules_of_a_folder_count_there_and_their_faults_are_told() {
     let rules = gateway.query("SELECT * FROM docora_ignore_rules WHERE folder = 'cards'").await;
     assert_eq!(rules[0]["rules"], "!*.md\n");
     assert!(rules[0]["skipped"][0].as_str().unwrap().starts_with("line 2: "), "{rules:?}");
-    let told = gateway.count("SELECT count(*) FROM docora_files WHERE problem IS NOT NULL").await;
-    assert_eq!(told, 1);
+    let problems =
+        gateway.count("SELECT count(*) FROM docora_files WHERE problem IS NOT NULL").await;
+    assert_eq!(problems, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_card_has_its_images_whichever_comes_first() {
+async fn card_is_linked_to_its_images_in_any_order() {
     let gateway = Gateway::start().await;
     let query = "SELECT c.title, i.path, i.width FROM docora_cards c
                    JOIN docora_card_images r ON r.source = c.source
@@ -147,7 +147,7 @@ async fn a_card_has_its_images_whichever_comes_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn decks_lie_in_folders_and_the_read_me_describes_the_repository() {
+async fn decks_and_readme_are_recorded() {
     let gateway = Gateway::start().await;
     let deck = "display_name: Legs\ndescription: Below the hip\ntags: [Lower Body]\nextra: 1\n";
     put(&gateway, "create", "a/legs/deck.yml", deck, 0).await;
@@ -162,8 +162,8 @@ async fn decks_lie_in_folders_and_the_read_me_describes_the_repository() {
     assert_eq!(decks[1]["description"], "Below the hip");
     assert_eq!(decks[1]["tags"], json!(["lower-body"]));
     assert!(decks[1]["whole"].as_str().unwrap().contains("extra"));
-    let told = gateway.query("SELECT path FROM docora_files WHERE problem IS NOT NULL").await;
-    assert_eq!(told, [json!({ "path": "a/deck.yaml" })]);
+    let problems = gateway.query("SELECT path FROM docora_files WHERE problem IS NOT NULL").await;
+    assert_eq!(problems, [json!({ "path": "a/deck.yaml" })]);
     assert_eq!(only(&gateway, "docora_repositories").await["description"], "# About\n");
     assert_eq!(gateway.rows("docora_cards").await, [Value::Null; 0]);
 
@@ -176,7 +176,7 @@ async fn decks_lie_in_folders_and_the_read_me_describes_the_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_is_none_is_a_file_with_a_reason_and_no_dead_letter() {
+async fn invalid_image_is_a_file_with_a_problem_not_a_dead_letter() {
     let gateway = Gateway::start().await;
     put_bytes(&gateway, "bomb.png", &bomb(), 0).await;
     put(&gateway, "create", "page.png", "<html>", 0).await;

@@ -1,4 +1,4 @@
-//! What Docora's events come to, from the request to the row.
+//! Events of Docora, from the request to the row.
 
 mod content;
 mod model;
@@ -14,7 +14,7 @@ use crate::harness::Gateway;
 const SOURCE: &str = "cards";
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
 
-/// The time at which a payload was built, as the sender writes it.
+/// Build time of a payload, in the format of the sender.
 fn minute(minute: u32) -> String {
     format!("2025-01-11T12:{minute:02}:00.000Z")
 }
@@ -86,7 +86,7 @@ async fn a_markdown_file_becomes_a_card_of_a_synced_repository() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_file_that_is_created_again_unchanged_is_available_again() {
+async fn recreated_file_is_available_again() {
     let gateway = Gateway::start().await;
     for (available, count, at) in [(true, 1, 0), (false, 0, 1), (true, 1, 2)] {
         if available {
@@ -102,7 +102,7 @@ async fn a_deleted_file_that_is_created_again_unchanged_is_available_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_built_earlier_does_not_overwrite_what_was_built_later() {
+async fn older_payload_does_not_overwrite_a_newer_one() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", "cards/a.md", "New", 10).await;
     put(&gateway, "update", "cards/a.md", "Old", 5).await;
@@ -115,7 +115,7 @@ async fn what_was_built_earlier_does_not_overwrite_what_was_built_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_was_still_the_same_later_is_not_overwritten_from_before() {
+async fn unchanged_newer_payload_protects_from_an_older_one() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", "cards/a.md", "Same", 0).await;
     put(&gateway, "create", "cards/a.md", "Same", 10).await;
@@ -125,7 +125,7 @@ async fn a_file_that_was_still_the_same_later_is_not_overwritten_from_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_sync_shows_without_its_token_until_any_later_file_event() {
+async fn failed_sync_is_shown_redacted_until_a_later_file_event() {
     let gateway = Gateway::start().await;
     put(&gateway, "create", "LICENSE", "MIT", 0).await;
     gateway.run_until_idle().await;
@@ -136,12 +136,12 @@ async fn a_failed_sync_shows_without_its_token_until_any_later_file_event() {
     assert_eq!(repository["error_message"], "fatal: 'https://[redacted]@github.com/' \u{fffd}");
     assert_eq!(repository["consecutive_failures"], 5);
 
-    // Built before the failure: says nothing about now.
+    // Built before the failure, so it does not resolve it.
     put(&gateway, "create", "LICENSE.md", "MIT", 9).await;
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway, "docora_repositories").await["status"], "sync_failed");
 
-    // The same licence again, unchanged: nothing new but that the repository can be read.
+    // The unchanged file, built after the failure, shows that the repository can be read.
     put(&gateway, "create", "LICENSE", "MIT", 11).await;
     gateway.run_until_idle().await;
     let repository = only(&gateway, "docora_repositories").await;
@@ -151,7 +151,7 @@ async fn a_failed_sync_shows_without_its_token_until_any_later_file_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cards_are_counted_right_when_the_files_of_one_repository_come_at_once() {
+async fn card_count_is_correct_for_concurrent_files() {
     let gateway = Gateway::start().await;
     for n in 0..20 {
         put(&gateway, "create", &format!("cards/{n}.md"), &format!("Card {n}"), 0).await;

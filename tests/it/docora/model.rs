@@ -1,6 +1,5 @@
-//! A repository of 200 files through four syncs, what its sender sends about it, and what has to
-//! be in the tables afterwards. What is expected is worked out from the files alone: which paths
-//! the rules name is written down beside each version of them.
+//! A repository of 200 files through four syncs: the requests of its sender, and the expected rows.
+//! They are computed from the files alone; each version lists the paths that its rules hide.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -16,18 +15,18 @@ use sha2::{Digest, Sha256};
 use super::REPOSITORY;
 use crate::harness::sql;
 
-/// How large the large file is, in bytes: far more than one chunk.
+/// Size of the large file in bytes: far more than one chunk.
 const LARGE: usize = 12 * 1024 * 1024;
-/// Binary files that are larger come in chunks.
+/// Larger binary files are sent in chunks.
 const CHUNK_THRESHOLD: usize = 1024 * 1024;
-/// Characters of base64 in one chunk.
+/// Base64 characters in one chunk.
 const SLICE: usize = 524_288;
 
 /// The files of the repository at one time.
 #[derive(Clone)]
 pub(super) struct Version {
     files: BTreeMap<String, Vec<u8>>,
-    /// What its rules hide.
+    /// Whether its rules hide a path.
     hides: fn(&str) -> bool,
 }
 
@@ -37,8 +36,8 @@ pub(super) struct Request {
     pub(super) body: Value,
 }
 
-/// The four syncs: everything is new; some is edited, and the rules are others; some is deleted,
-/// the rules among it; everything that is left is sent again.
+/// The four syncs: all files are new; some are edited and the rules change; some are deleted,
+/// including the rules; the remaining files are sent again.
 pub(super) fn syncs() -> Vec<(Vec<Request>, Version)> {
     let mut clock = Clock(0);
     let first = first();
@@ -96,7 +95,7 @@ fn second(first: &Version) -> Version {
     for n in 0..10 {
         version.files.insert(format!("img/p{n}.png"), png(50 + n));
     }
-    // One that is none, one that was none.
+    // One becomes an invalid image, and one a valid image.
     version.files.insert("img/p10.png".into(), "<html>".into());
     version.files.insert("img/fake.png".into(), png(70));
     version.files.insert("README.md".into(), "# The repository, edited\n".into());
@@ -160,7 +159,7 @@ impl Clock {
     }
 }
 
-/// What the sender sends: deletes, then creates, then updates, each with its own time.
+/// Requests of the sender: deletes, then creates, then updates, each with its own time.
 fn sync(before: &Version, after: &Version, clock: &mut Clock) -> Vec<Request> {
     let mut requests = Vec::new();
     for (path, content) in &before.files {
@@ -183,7 +182,7 @@ fn sync(before: &Version, after: &Version, clock: &mut Clock) -> Vec<Request> {
     requests
 }
 
-/// The file as the sender puts it: as text, as base64, or as chunks of base64.
+/// The file in the format of the sender: text, base64, or chunks of base64.
 fn bodies(path: &str, content: &[u8], at: &str) -> Vec<Value> {
     let mut file = json!({ "path": path, "sha": sha(content), "size": content.len() });
     if let Ok(text) = std::str::from_utf8(content) {
@@ -222,10 +221,10 @@ fn sha(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }
 
-/// What there is, by table and key.
+/// Rows by table and key.
 pub(super) type State = BTreeMap<String, Value>;
 
-/// What has to be there when the repository is this version.
+/// Expected rows for a version of the repository.
 pub(super) fn expected(version: &Version) -> State {
     let mut state = State::new();
     let mut cards = 0;
@@ -261,17 +260,17 @@ pub(super) fn expected(version: &Version) -> State {
                 let value = json!({ "title": title, "raw": text, "difficulty": 2 });
                 state.insert(format!("card {path}"), value);
                 let number: usize = title.unwrap()["Card ".len()..].parse().unwrap();
-                let drawn = format!("img/s {}.svg", number % 16);
-                let mut shown = vec![format!("img/p{}.png", number % 40), drawn.clone()];
+                let svg_path = format!("img/s {}.svg", number % 16);
+                let mut linked = vec![format!("img/p{}.png", number % 40), svg_path.clone()];
                 if path.starts_with("drafts/") {
-                    shown.remove(0);
+                    linked.remove(0);
                 }
-                shown.retain(|image| {
+                linked.retain(|image| {
                     version.files.get(image).is_some_and(|content| {
-                        image == &drawn || std::str::from_utf8(content).is_err()
+                        image == &svg_path || std::str::from_utf8(content).is_err()
                     })
                 });
-                for image in shown {
+                for image in linked {
                     state.insert(format!("shows {path} {image}"), json!(true));
                 }
             }
@@ -294,7 +293,7 @@ pub(super) fn expected(version: &Version) -> State {
     state
 }
 
-/// What is there, the objects read back.
+/// Actual rows, with the digests of the objects.
 pub(super) async fn found(target: &Target, objects: &Objects) -> State {
     let mut state = State::new();
     for (what, query) in [
@@ -335,13 +334,13 @@ pub(super) async fn found(target: &Target, objects: &Objects) -> State {
     state
 }
 
-/// Both are the same; says what differs and not all there is.
+/// Asserts that both are equal, and reports only the differences.
 pub(super) fn assert_same(found: &State, expected: &State) {
     let keys = found.keys().chain(expected.keys());
     let mut different: Vec<String> = keys
         .filter(|key| found.get(*key) != expected.get(*key))
         .map(|key| {
-            format!("{key}\n  is     {:?}\n  not    {:?}", found.get(key), expected.get(key))
+            format!("{key}\n  found     {:?}\n  expected  {:?}", found.get(key), expected.get(key))
         })
         .collect();
     different.dedup();

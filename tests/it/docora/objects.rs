@@ -1,4 +1,4 @@
-//! The objects of images: none that is in use is ever removed, none that is not stays.
+//! Objects of images: objects in use are kept, and unused ones removed.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -15,7 +15,7 @@ use super::{REPOSITORY, delete, only, put};
 use crate::harness::Gateway;
 
 const PATH: &str = "img/a.png";
-/// Longer than an object stays unused, and than the mark of its removal stays.
+/// Longer than the grace periods for unused objects and for removals.
 const A_WHILE: Duration = Duration::from_mins(11);
 
 /// The keys of every object of the repository.
@@ -30,19 +30,19 @@ fn key(content: &[u8]) -> String {
     format!("default/{REPOSITORY}/{PATH}@{sha}")
 }
 
-/// These objects are stored, and no others.
+/// Asserts that exactly these objects are stored.
 async fn assert_stored(gateway: &Gateway, contents: &[&[u8]]) {
     let expected: BTreeSet<String> = contents.iter().map(|content| key(content)).collect();
     assert_eq!(stored(gateway.objects()).await, expected);
 }
 
-async fn tidy_later(gateway: &Gateway) {
+async fn run_maintenance_later(gateway: &Gateway) {
     gateway.clock().advance(A_WHILE);
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_stored_under_its_path_and_removed_after_it_is_replaced_or_deleted() {
+async fn objects_of_replaced_or_deleted_images_are_removed() {
     let gateway = Gateway::start().await;
     let (first, second) = (png(2, 1, 1), png(3, 1, 2));
     put_bytes(&gateway, PATH, &first, 0).await;
@@ -57,61 +57,61 @@ async fn an_image_is_stored_under_its_path_and_removed_after_it_is_replaced_or_d
     put_bytes(&gateway, PATH, &second, 1).await;
     gateway.run_until_idle().await;
     assert_stored(&gateway, &[&first, &second]).await;
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[&second]).await;
 
     delete(&gateway, PATH, 2).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_images").await, [Value::Null; 0]);
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[]).await;
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_eq!(gateway.rows("docora_objects").await, [Value::Null; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_comes_too_late_leaves_nothing_and_takes_nothing_away() {
+async fn outdated_image_changes_no_objects() {
     let gateway = Gateway::start().await;
     let (newer, older) = (png(2, 1, 1), png(3, 1, 2));
     put_bytes(&gateway, PATH, &newer, 10).await;
     put_bytes(&gateway, PATH, &older, 5).await;
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway, "docora_images").await["object_key"], key(&newer));
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[&newer]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_is_no_longer_one_gives_its_object_up() {
+async fn object_of_a_file_that_is_no_longer_an_image_is_removed() {
     let gateway = Gateway::start().await;
     put_bytes(&gateway, PATH, &png(2, 1, 1), 0).await;
     put(&gateway, "update", PATH, "<html>", 1).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_images").await, [Value::Null; 0]);
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_is_wanted_again_before_its_removal_is_not_removed() {
+async fn object_used_again_before_its_removal_is_kept() {
     let gateway = Gateway::start().await;
     let (first, second) = (png(2, 1, 1), png(3, 1, 2));
     for (at, image) in [(0, &first), (1, &second), (2, &first)] {
         put_bytes(&gateway, PATH, image, at).await;
         gateway.run_until_idle().await;
     }
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[&first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_is_wanted_again_while_it_is_removed_waits_and_is_stored_anew() {
+async fn image_waits_for_the_removal_of_its_old_object() {
     let gateway = Gateway::start().await;
     let (first, second) = (png(2, 1, 1), png(3, 1, 2));
     put_bytes(&gateway, PATH, &first, 0).await;
     put_bytes(&gateway, PATH, &second, 1).await;
     gateway.run_until_idle().await;
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     put_bytes(&gateway, PATH, &first, 2).await;
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway, "docora_images").await["object_key"], key(&second));
@@ -120,27 +120,27 @@ async fn an_image_that_is_wanted_again_while_it_is_removed_waits_and_is_stored_a
     assert_eq!(gateway.count(waiting).await, 1);
 
     gateway.clock().advance(Duration::from_mins(20));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     gateway.run_until_idle().await;
     assert_eq!(only(&gateway, "docora_images").await["object_key"], key(&first));
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[&first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_in_use_is_not_removed_even_where_the_account_says_so() {
+async fn object_in_use_is_kept_even_if_marked_unused() {
     let gateway = Gateway::start().await;
     let image = png(2, 1, 1);
     put_bytes(&gateway, PATH, &image, 0).await;
     gateway.run_until_idle().await;
     gateway.execute("UPDATE docora_objects SET unused_since = '2026-01-01T00:00:00Z'").await;
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     assert_stored(&gateway, &[&image]).await;
     assert_eq!(only(&gateway, "docora_objects").await["unused_since"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_whose_delivery_never_ended_is_found_and_removed() {
+async fn orphaned_object_is_found_and_removed() {
     let gateway = Gateway::start().await;
     let image = png(2, 1, 1);
     put_bytes(&gateway, PATH, &image, 0).await;
@@ -148,20 +148,24 @@ async fn an_object_whose_delivery_never_ended_is_found_and_removed() {
     let lost = Key::new(&["default", REPOSITORY], "img/lost.png", "0");
     let about = About { media_type: "image/png", download: false };
     gateway.objects().put(&lost, Bytes::from_static(b"lost"), about).await.unwrap();
-    gateway.tidy().await;
-    assert_eq!(gateway.objects().size(&lost).await.unwrap(), Some(4), "it may be on its way");
+    gateway.run_maintenance().await;
+    assert_eq!(
+        gateway.objects().size(&lost).await.unwrap(),
+        Some(4),
+        "it may belong to a delivery in flight"
+    );
 
-    // Objects are dated by the real clock.
+    // Objects have the time of the real clock.
     let real = time::OffsetDateTime::from(SystemTime::now()) - gateway.clock().now();
     gateway.clock().advance(Duration::try_from(real).unwrap_or_default());
     gateway.clock().advance(Duration::from_hours(25));
-    gateway.tidy().await;
-    tidy_later(&gateway).await;
+    gateway.run_maintenance().await;
+    run_maintenance_later(&gateway).await;
     assert_stored(&gateway, &[&image]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wide_image_gets_a_rendition_and_one_that_cannot_be_decoded_says_why() {
+async fn wide_image_gets_a_rendition_and_a_broken_one_does_not() {
     let app = "options = { app_id = \"app_0123456789abcdef01234567\"";
     let config = format!("{app}, rendition_width = 16");
     let gateway = Gateway::builder().config(app, &config).start().await;
@@ -190,15 +194,15 @@ async fn a_wide_image_gets_a_rendition_and_one_that_cannot_be_decoded_says_why()
     );
     delete(&gateway, PATH, 1).await;
     gateway.run_until_idle().await;
-    tidy_later(&gateway).await;
+    run_maintenance_later(&gateway).await;
     assert_eq!(gateway.objects().size(&Key::read(&rendition)).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_waits_while_its_objects_cannot_be_written() {
+async fn image_is_retried_while_object_storage_fails() {
     let folder = tempfile::NamedTempFile::new().unwrap();
     let place = sealpost::objects::Place::Folder(folder.path().join("below a file"));
-    let gateway = Gateway::builder().objects(place).leaves_work().start().await;
+    let gateway = Gateway::builder().objects(place).allow_unfinished().start().await;
     put_bytes(&gateway, PATH, &png(2, 1, 1), 0).await;
     gateway.run_until_idle().await;
     let waiting = gateway.query("SELECT state, last_error FROM deliveries").await;

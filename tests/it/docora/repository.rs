@@ -1,4 +1,4 @@
-//! A whole repository: whatever happens on the way, the tables and objects end as its files are.
+//! A whole repository: tables and objects match its files, despite duplicates and kills.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use futures_util::{StreamExt, stream};
 use sealpost::objects::{Objects, Place};
 
 use super::model::{Request, assert_same, expected, found, syncs};
+use crate::faults::assertions::{expire_leases, wait_until_settled};
 use crate::faults::driver::{Remote, Server};
-use crate::faults::ledger::{expire_leases, settled};
 use crate::harness::{Gateway, database, sql};
 
-/// How many requests are under way at a time.
-const AT_A_TIME: usize = 8;
+/// Number of concurrent requests.
+const CONCURRENCY: usize = 8;
 
 async fn gateway() -> Gateway {
     let options = "options = { app_id = \"app_0123456789abcdef01234567\" }";
@@ -23,9 +23,9 @@ async fn gateway() -> Gateway {
 
 async fn send_all(gateway: &Gateway, requests: &[Request], times: usize) {
     let all = requests.iter().flat_map(|request| std::iter::repeat_n(request, times));
-    let sending = stream::iter(all).for_each_concurrent(AT_A_TIME, async |request| {
+    let sending = stream::iter(all).for_each_concurrent(CONCURRENCY, async |request| {
         let body = request.body.to_string();
-        // As the sender does: again, when the gateway was too busy to be sure.
+        // Retries on 503, like the sender.
         loop {
             let answer = gateway.send(super::SOURCE, Some(request.action), body.as_bytes()).await;
             match answer.status {
@@ -39,7 +39,7 @@ async fn send_all(gateway: &Gateway, requests: &[Request], times: usize) {
     gateway.run_until_idle().await;
 }
 
-async fn play(times: usize) {
+async fn sync_and_check(times: usize) {
     let gateway = gateway().await;
     for (requests, version) in &syncs() {
         send_all(&gateway, requests, times).await;
@@ -48,11 +48,11 @@ async fn play(times: usize) {
     }
     let state = found(gateway.target(), gateway.objects()).await;
 
-    // What is not needed is removed, and nothing else.
+    // Only unused objects are removed.
     for _ in 0..2 {
         gateway.clock().advance(Duration::from_mins(11));
         for _ in 0..3 {
-            gateway.tidy().await;
+            gateway.run_maintenance().await;
         }
     }
     let stored = super::objects::stored(gateway.objects()).await;
@@ -62,17 +62,17 @@ async fn play(times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repository_that_is_synced_edited_cut_and_synced_again_ends_as_it_is() {
-    play(1).await;
+async fn repository_matches_its_files_after_four_syncs() {
+    sync_and_check(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repository_whose_every_request_comes_twice_ends_as_it_is() {
-    play(2).await;
+async fn repository_matches_its_files_with_duplicate_requests() {
+    sync_and_check(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repository_whose_gateway_is_killed_three_times_on_the_way_ends_as_it_is() {
+async fn repository_matches_its_files_after_three_kills() {
     let target = database::fresh().await;
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
@@ -83,7 +83,7 @@ async fn a_repository_whose_gateway_is_killed_three_times_on_the_way_ends_as_it_
     let start = async || Server::start_with(Some(&url), &config).await;
     let mut server = start().await;
     let syncs = syncs();
-    // Of the whole large file, of the edits, and of the last sync.
+    // During the large file, the edits, and the last sync.
     let kills = [(0, 60), (1, 20), (3, 90)];
     for (number, (requests, _)) in syncs.iter().enumerate() {
         for (from, batch) in requests.chunks(20).enumerate() {
@@ -93,7 +93,7 @@ async fn a_repository_whose_gateway_is_killed_three_times_on_the_way_ends_as_it_
                 let remote = server.remote.clone();
                 let sending = send_to(&remote, left);
                 tokio::pin!(sending);
-                // In the middle of it: some are answered, some are not.
+                // Kills it while some requests are unanswered.
                 let early = tokio::time::timeout(Duration::from_millis(25), &mut sending).await;
                 server.kill().await;
                 left = match early {
@@ -108,18 +108,18 @@ async fn a_repository_whose_gateway_is_killed_three_times_on_the_way_ends_as_it_
             }
         }
     }
-    settled(&target).await;
+    wait_until_settled(&target).await;
     let objects = Objects::at(&Place::Folder(folder.path().to_owned())).unwrap();
     assert_same(&found(&target, &objects).await, &expected(&syncs[3].1));
 
-    // Every object that was ever written is in use, or known to be removed.
+    // Every stored object is in use, or marked for removal.
     let known = sql::texts(&target, "SELECT object_key FROM docora_objects").await;
     let known: BTreeSet<String> = known.into_iter().collect();
     let stored = super::objects::stored(&objects).await;
     assert_eq!(stored.difference(&known).next(), None, "every object is known");
 }
 
-/// Sends; gives what was not answered 2xx.
+/// Sends requests; returns those without a 2xx response.
 async fn send_to<'r>(remote: &Remote, requests: Vec<&'r Request>) -> Vec<&'r Request> {
     let sent = requests.into_iter().map(async |request| {
         let path = format!("cards/{}", request.action);

@@ -1,5 +1,5 @@
-//! Objects in a bucket: against a real server of S3, brought by npm. It looks at
-//! who asks, not at the signature.
+//! Objects in a bucket of a real S3 server, installed by npm. It checks the access key, but not the
+//! signature.
 
 use std::process::Stdio;
 
@@ -16,18 +16,18 @@ use crate::harness::programs::{missing, node_package, skip};
 
 const S3RVER: &str = "3.7.1";
 
-/// The server; it ends with this.
+/// The server; it stops when dropped.
 struct Server {
     _child: Child,
     endpoint: String,
 }
 
 async fn server() -> Option<Server> {
-    let brought = match missing(&["node", "npm"]) {
+    let installed = match missing(&["node", "npm"]) {
         Some(missing) => Err(missing),
         None => tokio::task::spawn_blocking(|| node_package("s3rver", S3RVER)).await.unwrap(),
     };
-    let folder = match brought {
+    let folder = match installed {
         Ok(folder) => folder,
         Err(why) => {
             skip("the S3 server", &why);
@@ -43,7 +43,7 @@ async fn server() -> Option<Server> {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let port = lines.next_line().await.unwrap().expect("the server says its port");
+    let port = lines.next_line().await.unwrap().expect("the server prints its port");
     Some(Server { _child: child, endpoint: format!("http://127.0.0.1:{port}") })
 }
 
@@ -76,11 +76,11 @@ async fn objects_are_written_read_listed_and_removed_in_a_bucket() {
     }
     let wrong = Objects::at(&place(&server.endpoint, "another")).unwrap();
     let key = Key::new(&["default"], "a", "v1");
-    assert!(wrong.put(&key, Bytes::new(), about).await.is_err(), "it is looked at who asks");
+    assert!(wrong.put(&key, Bytes::new(), about).await.is_err(), "the access key is checked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_go_to_a_bucket_with_their_type_and_svg_is_not_shown_as_a_page() {
+async fn images_have_their_type_in_a_bucket_and_svg_is_an_attachment() {
     let Some(server) = server().await else { return };
     let gateway = Gateway::builder().objects(place(&server.endpoint, "S3RVER")).start().await;
     let image = png(2, 1, 1);

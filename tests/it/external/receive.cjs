@@ -1,5 +1,5 @@
-// Receives as an application does, with the library of Standard Webhooks. Each event is answered
-// 500 at first, so that it comes again. Prints its port, then a line of JSON for each request.
+// An application that verifies with the library of Standard Webhooks. It responds 500 to the first
+// attempt of each event. Prints its port, then a line of JSON for each request.
 const { createHash } = require("node:crypto");
 const { createServer } = require("node:http");
 const { Webhook, WebhookVerificationError } = require("standardwebhooks");
@@ -17,7 +17,7 @@ function verify(body, headers) {
   }
 }
 
-// The same with one byte changed.
+// Variants with one byte changed.
 function* altered(body, headers) {
   for (const place of [0, body.length >> 1, body.length - 1]) {
     const flipped = Buffer.from(body);

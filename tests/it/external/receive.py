@@ -1,5 +1,5 @@
-"""Receives as an application does, with the library of Standard Webhooks. Each event is answered
-500 at first, so that it comes again. Prints its port, then a line of JSON for each request."""
+"""An application that verifies with the library of Standard Webhooks. It responds 500 to the first
+attempt of each event. Prints its port, then a line of JSON for each request."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ def verify(body: bytes, headers: dict[str, str]) -> dict | None:
 
 
 def altered(body: bytes, headers: dict[str, str]) -> Iterator[tuple[str, bytes, dict[str, str]]]:
-    """The same with one byte changed."""
+    """Variants with one byte changed."""
     for place in (0, len(body) // 2, len(body) - 1):
         flipped = bytearray(body)
         flipped[place] ^= 1
@@ -64,7 +64,7 @@ class Receiver(BaseHTTPRequestHandler):
             "body": hashlib.sha256(body).hexdigest(),
             "file": digest_of_file(event),
         }
-        # In one piece: other threads print too.
+        # One write, since other threads print too.
         print(json.dumps(report) + "\n", end="", flush=True)
         again = headers["webhook-id"] in KNOWN
         KNOWN.add(headers["webhook-id"])
@@ -73,7 +73,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Standard output is the test's."""
+        """Keeps standard output for the reports."""
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)

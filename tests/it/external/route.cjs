@@ -1,6 +1,6 @@
-// Serves the route that docs/migrating/allyship.md shows, as Nuxt serves it: by h3, whose names it
-// has without imports. The database is the test's: a call of it goes out as a line of JSON, its
-// answer comes in as one. Usage: node route.cjs PAGE. Prints its port first.
+// Serves the route in docs/migrating/allyship.md like Nuxt: with h3, whose names are global. The
+// test is the database: a call is printed as a line of JSON, and its result read from one.
+// Usage: node route.cjs PAGE. Prints its port first.
 const { readFileSync } = require("node:fs");
 const { createServer } = require("node:http");
 const { createInterface } = require("node:readline");

@@ -1,4 +1,4 @@
-// Sends as Stripe (signed by its own library), Docora, Apify's relay and the bot do.
+// Sends like Stripe (signed by its library), Docora, the relay of Apify and the bot.
 // Usage: node send.cjs URL
 const { createHash, createHmac, randomBytes, randomUUID } = require("node:crypto");
 const Stripe = require("stripe");
@@ -87,7 +87,7 @@ async function docora() {
   const text = docoraBody({ path: "node.md", sha: sha256(bytes), size: bytes.length, content });
   await both("docora create", "/hooks/cards/create", docoraHeaders(text), text);
 
-  // As the sender cuts it: the base64 text, not the bytes. All chunks but the last are checked here.
+  // The sender splits the base64 text, not the bytes. All chunks but the last are checked here.
   const binary = randomBytes(1_200_000);
   const base64 = binary.toString("base64");
   const total = Math.ceil(base64.length / 524_288);

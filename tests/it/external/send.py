@@ -1,4 +1,4 @@
-"""Sends as Stripe (checked by its own library before it is sent), Docora, Apify and the bot do.
+"""Sends like Stripe (verified by its library before sending), Docora, Apify and the bot.
 
 Usage: python send.py URL
 """
@@ -44,7 +44,7 @@ def both(name: str, path: str, headers: dict[str, str], body: bytes) -> None:
 
 
 def dump(value: object) -> bytes:
-    """With blanks, and every character as it is: what is signed is what is sent, however written."""
+    """JSON with spaces and unescaped characters: the exact bytes are signed."""
     return json.dumps(value, ensure_ascii=False).encode()
 
 
@@ -67,7 +67,7 @@ def send_stripe() -> None:
         }
     )
     header = f"t={NOW},v1={mac('BILLING_SECRET', f'{NOW}.'.encode(), body)}"
-    # Raises unless the library would let in what is sent here.
+    # Raises unless the library accepts the request.
     stripe.Webhook.construct_event(body, header, os.environ["BILLING_SECRET"])
     both("stripe", "/hooks/billing", {"stripe-signature": header}, body)
 
@@ -108,7 +108,7 @@ def send_apify() -> None:
     header = f"t={NOW},v1={mac('APIFY_SECRET', f'{NOW}.'.encode(), body)}"
     both("apify body", "/hooks/apify-runs", {"x-apify-webhook-signature": header}, body)
 
-    # A token vouches for the request, not for its body: the byte is changed in the token.
+    # A token does not sign the body, so the byte is changed in the token.
     claims = {
         "v": 1,
         "purpose": "apify.run",

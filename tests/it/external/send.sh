@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sends as Docora and the bot do, with curl and openssl alone. Usage: send.sh URL
+# Sends like Docora and the bot, with curl and openssl. Usage: send.sh URL
 set -euo pipefail
 url=$1
 now=$(date +%s)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-hmac() { # secret; the text comes on standard input
+hmac() { # secret; text on standard input
     openssl dgst -sha256 -hmac "$1" -r | cut -d ' ' -f 1
 }
 

@@ -1,97 +1,97 @@
-//! The room for bodies in flight.
+//! The budget for bodies in flight.
 
 use futures_util::future::join_all;
 
-use super::{event_of, forged, stall, with_room};
+use super::{event_of, forged, stall, with_budget};
 use crate::harness::Gateway;
 use crate::receive::raw::{Wire, head};
-use crate::receive::{Bench, DeliveryOutcome, event};
+use crate::receive::{Bench, RequestOutcome, event};
 
 const MIB: usize = 1024 * 1024;
 const PATH: &str = "/hooks/billing";
 
-async fn good(gateway: &Gateway, bytes: usize) -> u16 {
+async fn send_valid(gateway: &Gateway, bytes: usize) -> u16 {
     gateway.send("billing", None, &event_of(bytes)).await.status
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_strangers_hold_in_large_bodies_small_events_are_taken_at_once() {
-    let bench = Bench::with(with_room("4 MiB")).await;
+async fn small_events_are_accepted_while_large_bodies_stall() {
+    let bench = Bench::with(with_budget("4 MiB")).await;
     let gateway = &bench.gateway;
     let signature = [("x-docora-signature".to_owned(), format!("sha256={}", "a".repeat(64)))];
-    // More than there is, at known and at unknown sources.
+    // More than the budget, at known and unknown sources.
     let sizes = (2 * MIB, 2 * MIB - 1);
-    let mut held = Vec::new();
+    let mut stalled_bodies = Vec::new();
     for path in ["/hooks/nosuch", "/hooks/none/create", "/hooks/cards/create"] {
-        held.push(stall(gateway, path, &signature, sizes).await);
+        stalled_bodies.push(stall(gateway, path, &signature, sizes).await);
     }
     for _ in 0..20 {
-        assert_eq!(good(gateway, 3_000).await, 202);
+        assert_eq!(send_valid(gateway, 3_000).await, 202);
     }
-    assert_eq!(good(gateway, 60_000).await, 202);
-    drop(held);
+    assert_eq!(send_valid(gateway, 60_000).await, 202);
+    drop(stalled_bodies);
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn small_bodies_that_stand_still_give_way_to_a_good_one_of_the_same_address() {
-    let bench = Bench::with(with_room("1 MiB")).await;
+async fn stalled_small_bodies_are_evicted_for_a_valid_event() {
+    let bench = Bench::with(with_budget("1 MiB")).await;
     let gateway = &bench.gateway;
     let headers = forged(gateway, b"{}");
     let stalled = (0..14).map(|_| stall(gateway, PATH, &headers, (64_000, 60_000)));
-    let mut held = join_all(stalled).await;
-    let answers = join_all((0..5).map(|_| good(gateway, 30_000))).await;
+    let mut stalled_bodies = join_all(stalled).await;
+    let answers = join_all((0..5).map(|_| send_valid(gateway, 30_000))).await;
     assert_eq!(answers, [202; 5]);
-    let mut given_way = 0;
-    for wire in &mut held {
-        given_way += usize::from(wire.answer().await.unwrap().status == 408);
+    let mut evicted = 0;
+    for wire in &mut stalled_bodies {
+        evicted += usize::from(wire.answer().await.unwrap().status == 408);
     }
-    assert!(given_way > 0, "nobody was told that it stood still");
+    assert!(evicted > 0, "no stalled body was evicted");
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_body_takes_the_place_of_one_that_stands_still() {
-    let bench = Bench::with(with_room("4 MiB")).await;
+async fn large_body_evicts_a_stalled_one() {
+    let bench = Bench::with(with_budget("4 MiB")).await;
     let gateway = &bench.gateway;
     let headers = forged(gateway, b"{}");
     let mut stranger = stall(gateway, PATH, &headers, (2 * MIB, 2 * MIB - 1)).await;
-    assert_eq!(good(gateway, MIB).await, 202, "it has waited for its turn");
+    assert_eq!(send_valid(gateway, MIB).await, 202, "it waits for the budget");
     assert_eq!(stranger.answer().await.unwrap().status, 408);
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_break_are_failures_and_good_ones_of_the_same_address_are_taken() {
+async fn aborted_bodies_are_failures_but_do_not_block_their_address() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let slowed = slowed(gateway).await;
+    let before = slowed_peers(gateway).await;
     let headers = forged(gateway, b"{}");
     for _ in 0..40 {
         drop(stall(gateway, PATH, &headers, (1_000, 10)).await);
     }
-    // The end of a connection is noticed a little later.
-    let mut noticed = false;
+    // The gateway notices the end of a connection a little later.
+    let mut counted = false;
     for _ in 0..200 {
-        noticed = noticed || self::slowed(gateway).await > slowed;
-        assert_eq!(good(gateway, 100).await, 202);
-        if noticed {
+        counted = counted || slowed_peers(gateway).await > before;
+        assert_eq!(send_valid(gateway, 100).await, 202);
+        if counted {
             break;
         }
     }
-    assert!(noticed, "they were no failures");
+    assert!(counted, "aborted bodies are not counted as failures");
     bench.finish().await;
 }
 
-/// How many peers were sent to the slow lane, in this process.
-async fn slowed(gateway: &Gateway) -> u64 {
+/// Number of slowed peers in this process.
+async fn slowed_peers(gateway: &Gateway) -> u64 {
     let page = gateway.operator("/metrics").await.text;
     let line = page.lines().find(|line| line.starts_with("sealpost_peers_slowed_total"));
     line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_who_fails_and_holds_bodies_shuts_no_source_for_its_senders() {
+async fn failing_client_does_not_block_valid_senders() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -108,22 +108,22 @@ async fn a_stranger_who_fails_and_holds_bodies_shuts_no_source_for_its_senders()
         slow.push(wire);
     }
     for _ in 0..10 {
-        assert_eq!(good(gateway, 10).await, 202);
+        assert_eq!(send_valid(gateway, 10).await, 202);
     }
-    let at_once = join_all((0..20).map(|_| good(gateway, 300_000))).await;
+    let at_once = join_all((0..20).map(|_| send_valid(gateway, 300_000))).await;
     assert_eq!(at_once, [202; 20]);
     let again = gateway.send_raw("billing", None, &bad, &body);
-    bench.check("a forgery", "stripe", DeliveryOutcome::Unauthorized("sig_mismatch"), again).await;
+    bench.check("a forgery", "stripe", RequestOutcome::Unauthorized("sig_mismatch"), again).await;
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_body_larger_than_fits_the_arrival_is_kept_and_it_need_not_come_again() {
-    let bench = Bench::with(with_room("1 MiB")).await;
+async fn body_over_the_budget_is_quarantined() {
+    let bench = Bench::with(with_budget("1 MiB")).await;
     let gateway = &bench.gateway;
     let body = event_of(600 * 1024);
     let sent = gateway.send("billing", None, &body);
-    bench.check("too large", "stripe", DeliveryOutcome::Quarantined("too_large"), sent).await;
-    assert_eq!(good(gateway, 400 * 1024).await, 202);
+    bench.check("too large", "stripe", RequestOutcome::Quarantined("too_large"), sent).await;
+    assert_eq!(send_valid(gateway, 400 * 1024).await, 202);
     bench.finish().await;
 }

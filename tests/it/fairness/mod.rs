@@ -1,9 +1,9 @@
-//! What strangers can make the gateway hold is shared out: nobody is refused for what others did.
+//! Fair sharing of limits: no sender is rejected because of others.
 
 mod bodies;
 mod limits;
 mod proxies;
-mod unknown;
+mod unknown_sources;
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use crate::receive::{event, value, with};
 
 const INGEST: &str = "[ingest]\nlisten = \"127.0.0.1:0\"";
 
-/// A gateway with so much room for bodies in flight.
-fn with_room(in_flight: &str) -> Builder {
+/// A gateway with a budget for bodies in flight.
+fn with_budget(in_flight: &str) -> Builder {
     Gateway::builder().config(INGEST, &format!("{INGEST}\nin_flight = \"{in_flight}\""))
 }
 
-/// The headers of a body that nobody signed, with a signature's shape.
+/// Headers with a well-formed but wrong signature.
 fn forged(gateway: &Gateway, body: &[u8]) -> Vec<(String, String)> {
     let signed = gateway.sign("billing", body, &[]);
     let (time, _) = value(&signed, "stripe-signature").split_once(',').unwrap();
     with(&signed, "stripe-signature", format!("{time},v1={}", "0".repeat(64)))
 }
 
-/// A good event of this many bytes.
+/// A valid event of at least this many bytes.
 fn event_of(bytes: usize) -> Vec<u8> {
     let mut event = event();
     event["padding"] = Value::from("x".repeat(bytes));
     event.to_string().into_bytes()
 }
 
-/// Begins a body of `announced` bytes and stalls after `sent`.
+/// Starts a body of `announced` bytes and stalls after `sent`.
 async fn stall(
     gateway: &Gateway,
     path: &str,
@@ -43,7 +43,7 @@ async fn stall(
 ) -> Wire {
     let mut wire = Wire::open(gateway.address()).await;
     wire.write(&head(path, headers, &format!("Content-Length: {announced}"))).await;
-    // What the gateway does not read stays on the way.
+    // The gateway may not read all of it.
     let body = vec![b'x'; sent];
     let written = wire.try_write(&body);
     drop(tokio::time::timeout(Duration::from_millis(500), written).await);

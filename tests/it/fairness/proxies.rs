@@ -1,4 +1,4 @@
-//! Behind a proxy that is not listed nobody is punished for their neighbours.
+//! Clients behind a proxy, whether it is listed as trusted or not.
 
 use futures_util::future::join_all;
 use sealpost::admin::{AlarmKind, Caller, Scope};
@@ -11,7 +11,7 @@ use crate::receive::{Bench, event};
 const STRANGER: &str = "198.51.100.66";
 const SENDER: &str = "203.0.113.50";
 
-fn through(headers: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
+fn with_header(headers: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
     headers.iter().cloned().chain([(name.to_owned(), value.to_owned())]).collect()
 }
 
@@ -23,36 +23,42 @@ async fn alarms(gateway: &Gateway) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_behind_it_refuses_no_other_sender_and_the_operator_is_told_what_to_write() {
+async fn unlisted_proxy_raises_an_alarm_and_blocks_no_sender() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     assert_eq!(alarms(gateway).await, Vec::<String>::new());
     let body = event().to_string().into_bytes();
-    let bad = through(&forged(gateway, &body), "x-forwarded-for", STRANGER);
+    let bad = with_header(&forged(gateway, &body), "x-forwarded-for", STRANGER);
     for _ in 0..30 {
         assert_eq!(gateway.send_raw("billing", None, &bad, &body).await.status, 401);
     }
     let good = (0..20).map(|_| async {
         let body = event_of(200_000);
         let headers =
-            through(&gateway.sign("billing", &body, &[]), "forwarded", "for=203.0.113.50");
+            with_header(&gateway.sign("billing", &body, &[]), "forwarded", "for=203.0.113.50");
         gateway.send_raw("billing", None, &headers, &body).await.status
     });
     assert_eq!(join_all(good).await, [202; 20]);
-    let told = alarms(gateway).await;
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("add trusted_proxies = [\"127.0.0.1/32\"] to [ingest]"), "{told:?}");
+    let alarm_texts = alarms(gateway).await;
+    assert_eq!(alarm_texts.len(), 1, "{alarm_texts:?}");
+    assert!(
+        alarm_texts[0].contains("add trusted_proxies = [\"127.0.0.1/32\"] to [ingest]"),
+        "{alarm_texts:?}"
+    );
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_listed_is_no_alarm_and_its_word_counts_in_every_spelling() {
+async fn trusted_proxy_headers_are_parsed_in_every_format() {
     let listed = format!("{INGEST}\ntrusted_proxies = [\"127.0.0.0/8\"]");
-    // What is refused is held with the address that it came from.
-    let held = "name = \"billing\"\nkeep_rejected = \"1h\"";
-    let gateway =
-        Gateway::builder().config(INGEST, &listed).config("name = \"billing\"", held).start().await;
-    let spellings = [
+    // Rejected requests are kept with the address of their sender.
+    let keep_rejected = "name = \"billing\"\nkeep_rejected = \"1h\"";
+    let gateway = Gateway::builder()
+        .config(INGEST, &listed)
+        .config("name = \"billing\"", keep_rejected)
+        .start()
+        .await;
+    let formats = [
         ("x-forwarded-for", "203.0.113.9", "203.0.113.9"),
         ("x-forwarded-for", "203.0.113.10:51724", "203.0.113.10"),
         ("x-forwarded-for", "2001:DB8::11", "2001:db8::11"),
@@ -65,9 +71,9 @@ async fn a_proxy_that_is_listed_is_no_alarm_and_its_word_counts_in_every_spellin
         ("forwarded", "for=1.1.1.1, For=\"[2001:db8::17]:4711\";proto=https", "2001:db8::17"),
         ("forwarded", "proto=https;for=203.0.113.18:80", "203.0.113.18"),
     ];
-    for (name, forwarded, expected) in spellings {
+    for (name, forwarded, expected) in formats {
         let body = event().to_string().into_bytes();
-        let headers = through(&forged(&gateway, &body), name, forwarded);
+        let headers = with_header(&forged(&gateway, &body), name, forwarded);
         assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.status, 401);
         let query = format!("SELECT count(*) FROM rejected_requests WHERE peer = '{expected}'");
         let mut found = 0;
@@ -97,7 +103,7 @@ async fn operator(gateway: &Gateway, client: &str, path: &str, form: Option<&str
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_behind_it_use_up_nobody_elses_sign_ins() {
+async fn sign_in_limits_are_per_client_behind_an_unlisted_proxy() {
     let gateway = Gateway::start().await;
     signed_in(&gateway, "ada", Scope::EventsRead).await;
     let mut last = 0;
@@ -112,12 +118,12 @@ async fn strangers_behind_it_use_up_nobody_elses_sign_ins() {
     let form = format!("name=ada&password={}", PASSWORD.replace(' ', "+"));
     let answer = operator(&gateway, SENDER, "/sign-in", Some(&form)).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
-    let told = alarms(&gateway).await;
-    assert!(told.iter().any(|text| text.contains("to [operator]")), "{told:?}");
+    let alarm_texts = alarms(&gateway).await;
+    assert!(alarm_texts.iter().any(|text| text.contains("to [operator]")), "{alarm_texts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_makes_clients_up_does_not_get_on_for_ever() {
+async fn forged_client_addresses_are_limited_together() {
     let gateway = Gateway::start().await;
     let mut refused = false;
     for client in 0..700 {

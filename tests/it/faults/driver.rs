@@ -1,5 +1,4 @@
-//! The real program as a process that can be killed, and senders who sign by the real time and
-//! try again until they are answered 2xx.
+//! The program as a process that can be killed, and senders that sign by the system clock.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,8 +20,7 @@ use tokio::task::JoinHandle;
 use super::proxy::PATIENCE;
 use crate::harness::SECRETS;
 
-/// Short leases, so that a lost one is taken over while the test watches. All senders have one
-/// address.
+/// Short leases, so that an expired one is recovered during the test. All senders share an address.
 const CONFIG: &str = r#"
     [ingest]
     listen = "127.0.0.1:0"
@@ -53,22 +51,22 @@ const CONFIG: &str = r#"
     options = { app_id = "app_0123456789abcdef01234567" }
 "#;
 
-/// `sealpost`, running.
+/// A running `sealpost`.
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<String>>,
-    /// Held by whoever does not want its log to be read.
+    /// Locked while the log must not be read.
     reading: Arc<tokio::sync::Mutex<()>>,
     folder: TempDir,
 }
 
-/// A process that is `sealpost serve`, and listens.
+/// A running `sealpost serve`.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) remote: Remote,
 }
 
-/// The way to a gateway.
+/// HTTP client of a gateway.
 #[derive(Clone)]
 pub(crate) struct Remote {
     ingest: SocketAddr,
@@ -121,8 +119,8 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
-    /// Nobody reads its log while this is held.
-    pub(crate) async fn unread(&self) -> OwnedMutexGuard<()> {
+    /// Stops reading the log until the guard is dropped.
+    pub(crate) async fn stop_reading_log(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.reading).lock_owned().await
     }
 
@@ -131,27 +129,27 @@ impl Process {
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
-    /// kill -9.
+    /// Sends SIGKILL.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for the process to exit.
     pub(crate) async fn ended(&mut self, within: Duration) -> ExitStatus {
         let ended = tokio::time::timeout(within, self.child.wait()).await;
         ended
-            .unwrap_or_else(|_| panic!("it did not end within {within:?}:\n{}", self.log()))
+            .unwrap_or_else(|_| panic!("it did not exit within {within:?}:\n{}", self.log()))
             .unwrap()
     }
 }
 
 impl Server {
-    /// Starts the gateway on this database and waits until it listens.
+    /// Starts the gateway on a database and waits until it listens.
     pub(crate) async fn start(database_url: &str) -> Self {
         Self::start_with(Some(database_url), "").await
     }
 
-    /// As [`Server::start`], with more in its configuration, and perhaps no database.
+    /// As [`Server::start`], with more configuration, and possibly no database.
     pub(crate) async fn start_with(database_url: Option<&str>, more_config: &str) -> Self {
         let mut process = Process::start(&["serve"], database_url, more_config);
         let line = wait_for("the gateway listens", async || {
@@ -168,14 +166,14 @@ impl Server {
         Self { process, remote: Remote { ingest, operator, client } }
     }
 
-    /// kill -9.
+    /// Sends SIGKILL.
     pub(crate) async fn kill(mut self) {
         self.process.child.kill().await.unwrap();
     }
 }
 
 impl Remote {
-    /// One request; `None` when it was not answered.
+    /// Sends a request; `None` without a response.
     pub(crate) async fn send(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
         let body = body.to_string();
         let url = format!("http://{}/hooks/{path}", self.ingest);
@@ -189,8 +187,8 @@ impl Remote {
         Some((status, serde_json::from_str(&text).unwrap_or_default()))
     }
 
-    /// One request that the test does not wait for yet.
-    pub(crate) fn begin(
+    /// Sends a request in the background.
+    pub(crate) fn start_send(
         &self,
         path: &'static str,
         body: &Value,
@@ -199,14 +197,14 @@ impl Remote {
         tokio::spawn(async move { remote.send(path, &body).await })
     }
 
-    /// The status of the readiness page; 0 when nobody answers.
+    /// Status of `/readyz`; 0 without a response.
     pub(crate) async fn readyz(&self) -> u16 {
         let url = format!("http://{}/readyz", self.operator);
         self.client.get(url).send().await.map_or(0, |response| response.status().as_u16())
     }
 }
 
-/// The headers of a sender that signs now.
+/// Headers of a valid request of the present time.
 fn sign(path: &str, body: &[u8]) -> Vec<(String, String)> {
     let (provider, secret) = if path.starts_with("billing") {
         ("stripe", "BILLING_SECRET")
@@ -226,7 +224,7 @@ fn sign(path: &str, body: &[u8]) -> Vec<(String, String)> {
     })
 }
 
-/// A payment of its own: handled, it is one row of `stripe_payments`.
+/// A payment, which is one row of `stripe_payments` once handled.
 pub(crate) fn payment(number: usize) -> Value {
     json!({
         "id": format!("evt_{number}"), "object": "event", "type": "checkout.session.completed",
@@ -239,7 +237,7 @@ pub(crate) fn payment(number: usize) -> Value {
     })
 }
 
-/// Looks again and again until there is something, for a while.
+/// Polls until `look` returns a value.
 pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
@@ -250,5 +248,5 @@ pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Optio
         }
     };
     let found = tokio::time::timeout(PATIENCE, looking).await;
-    found.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+    found.unwrap_or_else(|_| panic!("timed out: {what}"))
 }

@@ -1,4 +1,4 @@
-//! Handlers that misbehave: each harms its own delivery at most, and that one comes to an end.
+//! Misbehaving handlers: each fails only its own delivery, which becomes a dead letter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,42 +9,40 @@ use sealpost::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, T
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::assertions::{assert_attempts, expire_leases};
 use super::commits::pay;
 use super::driver::payment;
-use super::ledger::{assert_attempts, expire_leases};
 use super::proxy::PATIENCE;
 use crate::harness::database::trusted;
 use crate::harness::{Builder, Gateway};
 
-/// Does to payment 0 what it is made for, and handles every other.
+/// Misbehaves for payment 0, and handles every other.
 #[derive(Clone)]
 struct Misbehaving {
     how: How,
-    /// It has begun.
-    begun: Arc<Semaphore>,
-    /// It may go on.
-    go_on: Arc<Semaphore>,
+    started: Arc<Semaphore>,
+    resume: Arc<Semaphore>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
     Panics,
     Hangs,
-    BlocksItsThread,
-    SaysTooMuch,
-    /// Its writes come when somebody else has done them.
+    BlocksThread,
+    HugeError,
+    /// Its first attempt ends after the lease was taken over.
     IsLate,
 }
 
 impl Misbehaving {
-    fn that(how: How) -> Self {
+    fn new(how: How) -> Self {
         let semaphore = || Arc::new(Semaphore::new(0));
-        Self { how, begun: semaphore(), go_on: semaphore() }
+        Self { how, started: semaphore(), resume: semaphore() }
     }
 
-    async fn has_begun(&self) {
-        let begun = tokio::time::timeout(PATIENCE, self.begun.acquire()).await;
-        begun.expect("the handler begins").unwrap().forget();
+    async fn wait_for_start(&self) {
+        let started = tokio::time::timeout(PATIENCE, self.started.acquire()).await;
+        started.expect("the handler begins").unwrap().forget();
     }
 }
 
@@ -59,20 +57,20 @@ impl Handler for Misbehaving {
         if !event.body.windows(7).any(|part| part == b"\"evt_0\"") {
             return Ok(effects);
         }
-        self.begun.add_permits(1);
+        self.started.add_permits(1);
         match self.how {
             How::Panics => panic!("this handler panics"),
             How::Hangs => std::future::pending().await,
-            How::BlocksItsThread => {
-                // Not the asynchronous way.
-                while self.go_on.try_acquire().is_err() {
+            How::BlocksThread => {
+                // Blocks on purpose.
+                while self.resume.try_acquire().is_err() {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Ok(effects)
             }
-            How::SaysTooMuch => Err(Failure::transient("\0é".repeat(8 << 20))),
+            How::HugeError => Err(Failure::transient("\0é".repeat(8 << 20))),
             How::IsLate if attempt.number == 1 => {
-                self.go_on.acquire().await.unwrap().forget();
+                self.resume.acquire().await.unwrap().forget();
                 Ok(effects)
             }
             How::IsLate => Ok(effects),
@@ -80,7 +78,7 @@ impl Handler for Misbehaving {
     }
 }
 
-/// An effect that shows when it happens twice.
+/// An effect that is visible if it happens twice.
 struct Note(String);
 
 #[async_trait]
@@ -92,10 +90,10 @@ impl Write for Note {
     }
 }
 
-fn with(handler: &Misbehaving) -> Builder {
+fn gateway_with(handler: &Misbehaving) -> Builder {
     let deadline = match handler.how {
-        How::Hangs | How::BlocksItsThread => "300ms",
-        How::Panics | How::SaysTooMuch | How::IsLate => "20s",
+        How::Hangs | How::BlocksThread => "300ms",
+        How::Panics | How::HugeError | How::IsLate => "20s",
     };
     let limits = format!(
         "[dispatch]\nmax_attempts = 3\nhandler_deadline = \"{deadline}\"\nlease = \"30s\"\n\n"
@@ -108,9 +106,9 @@ fn with(handler: &Misbehaving) -> Builder {
         .handler(handler.clone())
 }
 
-/// A gateway with this handler that has accepted payments 0, 1 and 2.
-async fn busy(handler: &Misbehaving) -> Gateway {
-    let gateway = with(handler).start().await;
+/// A gateway with the handler, which has accepted payments 0, 1 and 2.
+async fn start_with_payments(handler: &Misbehaving) -> Gateway {
+    let gateway = gateway_with(handler).start().await;
     gateway.execute("CREATE TABLE noted (event text NOT NULL)").await;
     for number in 0..3 {
         assert_eq!(pay(&gateway, number).await, 202);
@@ -118,7 +116,7 @@ async fn busy(handler: &Misbehaving) -> Gateway {
     gateway
 }
 
-/// Payment 0 is a dead letter after three attempts that each ended like this; the others are done.
+/// Asserts that payment 0 is dead after three attempts with this error, and the others are done.
 async fn assert_dead_after_three(gateway: &Gateway, reason: DeathReason, ended: &str) {
     gateway.run_to_the_end().await;
     let [(died_of, error)] = gateway.dead_letters().await.try_into().unwrap();
@@ -141,8 +139,8 @@ async fn assert_others_unharmed(gateway: &Gateway) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_panics_fails_its_attempt_and_no_other() {
-    let gateway = busy(&Misbehaving::that(How::Panics)).await;
+async fn panicking_handler_fails_only_its_own_attempt() {
+    let gateway = start_with_payments(&Misbehaving::new(How::Panics)).await;
     assert_dead_after_three(
         &gateway,
         DeathReason::Panicked,
@@ -152,15 +150,15 @@ async fn a_handler_that_panics_fails_its_attempt_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_hangs_fails_its_attempt_at_the_deadline() {
-    let gateway = busy(&Misbehaving::that(How::Hangs)).await;
+async fn hanging_handler_fails_at_the_deadline() {
+    let gateway = start_with_payments(&Misbehaving::new(How::Hangs)).await;
     assert_dead_after_three(&gateway, DeathReason::Exhausted, "the handler timed out after 300ms")
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_text_of_many_megabytes_with_nuls_is_cut_and_stored() {
-    let gateway = busy(&Misbehaving::that(How::SaysTooMuch)).await;
+async fn huge_error_text_is_truncated_and_stored() {
+    let gateway = start_with_payments(&Misbehaving::new(How::HugeError)).await;
     assert_dead_after_three(&gateway, DeathReason::Exhausted, "\u{fffd}é\u{fffd}é").await;
     let longest = "SELECT max(octet_length(error))::bigint FROM attempts";
     assert!(gateway.count(longest).await <= 8 * 1024);
@@ -169,33 +167,33 @@ async fn an_error_text_of_many_megabytes_with_nuls_is_cut_and_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_blocks_its_thread_does_not_hold_up_the_intake() {
-    let handler = Misbehaving::that(How::BlocksItsThread);
-    let gateway = busy(&handler).await;
-    let intake = async {
-        handler.has_begun().await;
+async fn handler_blocking_its_thread_does_not_delay_ingest() {
+    let handler = Misbehaving::new(How::BlocksThread);
+    let gateway = start_with_payments(&handler).await;
+    let ingest = async {
+        handler.wait_for_start().await;
         for number in 3..20 {
             assert_eq!(pay(&gateway, number).await, 202);
         }
         assert_eq!(gateway.operator("/readyz").await.status, 200);
     };
-    let (worked, ()) = tokio::join!(gateway.dispatcher().step(), intake);
-    assert!(worked.unwrap() >= 3);
+    let (ran, ()) = tokio::join!(gateway.dispatcher().step(), ingest);
+    assert!(ran.unwrap() >= 3);
     let failed = gateway.query("SELECT error FROM attempts WHERE result = 'retry'").await;
     assert_eq!(failed, [json!({ "error": "the handler timed out after 300ms" })]);
-    // From now on it does come back.
-    handler.go_on.add_permits(100);
+    // From now on the handler returns.
+    handler.resume.add_permits(100);
     gateway.run_to_the_end().await;
     assert_eq!(gateway.count("SELECT count(*) FROM noted").await, 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone() {
-    let handler = Misbehaving::that(How::Hangs);
-    let gateway = busy(&handler).await;
+async fn only_the_event_that_kills_gateways_is_dead_lettered() {
+    let handler = Misbehaving::new(How::Hangs);
+    let gateway = start_with_payments(&handler).await;
     let sources = ["billing".to_owned()];
     let (now, lease) = (sealpost::clock::Clock::now(gateway.clock()), Duration::from_mins(1));
-    // Each gateway that claims it dies with it, as does whatever else it holds at the time.
+    // Each gateway that claims it crashes, and loses its other leases too.
     let claimed = gateway.claim("billing", 3, lease).await;
     assert_eq!(claimed.len(), 3);
     let mut lost = Vec::new();
@@ -203,19 +201,19 @@ async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone(
         expire_leases(gateway.target()).await;
         lost.push(gateway.store().recover_expired_leases(&sources, &[], now, 3).await.unwrap());
         let isolated = gateway.store().claim_isolated(&sources, "", now, lease).await.unwrap();
-        let isolated = isolated.expect("one is run alone");
+        let isolated = isolated.expect("an isolated delivery");
         if lost.len() < 3 {
             assert!(isolated.isolated && isolated.delivery == claimed[0].delivery, "{isolated:?}");
         }
     }
-    let counts: Vec<_> = lost.iter().map(|lost| (lost.isolated, lost.buried.len())).collect();
+    let counts: Vec<_> = lost.iter().map(|lost| (lost.isolated, lost.dead.len())).collect();
     assert_eq!(counts, [(3, 0), (1, 0), (0, 1)]);
     expire_leases(gateway.target()).await;
     gateway.run_to_the_end().await;
     let [(reason, error)] = gateway.dead_letters().await.try_into().unwrap();
     assert_eq!(reason, DeathReason::LeaseLost.as_str());
     assert!(error.contains("lease expired without a result"), "{error}");
-    // The two others were lost with it, and are done all the same.
+    // The two other deliveries were lost with it, and are done.
     let lost = "SELECT count(*) FROM attempts WHERE result = 'lost'";
     assert_eq!(gateway.count(lost).await, 6);
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done'";
@@ -225,21 +223,21 @@ async fn an_event_that_kills_its_gateway_every_time_becomes_a_dead_letter_alone(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_comes_after_the_lease_was_taken_over_is_not_applied() {
-    let handler = Misbehaving::that(How::IsLate);
-    let slow = with(&handler).start().await;
+async fn result_after_a_lease_takeover_is_discarded() {
+    let handler = Misbehaving::new(How::IsLate);
+    let slow = gateway_with(&handler).start().await;
     slow.execute("CREATE TABLE noted (event text NOT NULL)").await;
-    let quick = with(&handler).beside(&slow).start().await;
+    let quick = gateway_with(&handler).sharing_database(&slow).start().await;
     let body = payment(0).to_string();
     assert_eq!(slow.send("billing", None, body.as_bytes()).await.status, 202);
     let take_over = async {
-        handler.has_begun().await;
+        handler.wait_for_start().await;
         expire_leases(slow.target()).await;
         assert_eq!(quick.run_until_idle().await, 1);
-        handler.go_on.add_permits(1);
+        handler.resume.add_permits(1);
     };
-    let (worked, ()) = tokio::join!(slow.dispatcher().step(), take_over);
-    assert_eq!(worked.unwrap(), 1);
+    let (ran, ()) = tokio::join!(slow.dispatcher().step(), take_over);
+    assert_eq!(ran.unwrap(), 1);
     assert_eq!(slow.count("SELECT count(*) FROM noted").await, 1);
     let attempts = slow.query("SELECT number, result FROM attempts ORDER BY number").await;
     let expected =

@@ -1,30 +1,29 @@
-//! What goes wrong around the gateway: it is killed, the database is away, slow or unsure, other
-//! gateways do the same work, handlers misbehave. Afterwards the books are checked: what was
-//! answered 2xx is there once, and was done once.
+//! Fault injection: the gateway is killed, the database is unavailable, slow or loses commits,
+//! other gateways do the same work, handlers misbehave. Afterwards every acknowledged event must be
+//! stored once and handled once.
 //!
-//! - [`proxy`] stands between a gateway and PostgreSQL and breaks off at a chosen statement.
-//! - [`driver`] is the real program as a process, and a sender that signs by the real time.
-//! - [`ledger`] says what must be in the database afterwards.
+//! - [`proxy`] is a proxy before PostgreSQL that stops or cuts a connection at a chosen statement.
+//! - [`driver`] runs the program as a process, and signs requests by the system clock.
+//! - [`assertions`] checks the database afterwards.
 
-mod clients;
+pub(crate) mod assertions;
 mod commits;
+mod disconnects;
 pub(crate) mod driver;
+mod environment;
 mod handlers;
 mod kill;
-pub(crate) mod ledger;
 mod outages;
 mod proxy;
 mod sharing;
 mod stop;
-mod surroundings;
 mod transfer;
 mod wire;
 
 pub(crate) use proxy::Pause;
 pub(crate) use transfer::chunks;
 
-/// The address of a proxy before a database, and a hold before the next statement that contains
-/// `sql`.
+/// URL of a proxy before a database, which pauses before the next statement that contains `sql`.
 pub(crate) async fn proxy_before(direct: &sealpost::store::Target, sql: &str) -> (String, Pause) {
     let proxy = proxy::Proxy::before(direct).await;
     let hold = proxy.hold(proxy::Point::Before, sql);

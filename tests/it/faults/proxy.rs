@@ -1,5 +1,5 @@
-//! Stands between a gateway and PostgreSQL, knows which statement is under way, and can stop, cut
-//! or lose the connection at exactly that one.
+//! A proxy before PostgreSQL. It parses the protocol, and can pause, cut or drop a connection at a
+//! chosen statement.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ use tokio::sync::watch;
 use super::wire::{COMPLETE, FLUSH, READY, SYNC, Statements, read_message, read_startup};
 use crate::harness::sql;
 
-/// How long a test waits for something that must come.
+/// Timeout of waits.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where in the life of a statement its connection is held.
+/// When a connection is paused, relative to a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Point {
-    /// The server has not seen it.
+    /// Before the server receives it.
     Before,
-    /// The server has run it, and waits to hear that it shall commit.
+    /// After the server has run it, before it is told to commit.
     Uncommitted,
-    /// The server has answered, and the client does not know.
+    /// After the server has responded, before the client receives it.
     Answered,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Proxy {
     shared: Arc<Shared>,
 }
 
-/// A place at which one connection, the first to get there, is held.
+/// Pauses the first connection that reaches it.
 pub(crate) struct Pause(Arc<watch::Sender<Stage>>);
 
 struct Shared {
@@ -52,13 +52,13 @@ struct Rule {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Backlog,
+    Waiting,
     Reached,
     Released,
     Cut,
 }
 
-/// What becomes of connections, which are numbered as they come.
+/// State of the connections, which are numbered in order.
 #[derive(Default)]
 struct Traffic {
     next: u64,
@@ -69,7 +69,6 @@ struct Traffic {
 }
 
 impl Proxy {
-    /// A proxy before the database that `direct` leads to.
     pub(super) async fn before(direct: &Target) -> Self {
         let query = "SELECT unnest(ARRAY[current_database(), current_user, \
                      current_setting('unix_socket_directories'), current_setting('port')]::text[])";
@@ -93,44 +92,44 @@ impl Proxy {
         Target::from_url(&self.url).unwrap()
     }
 
-    /// Holds the next connection that comes to a statement which contains `sql`.
+    /// Pauses the next connection that reaches a statement containing `sql`.
     pub(super) fn hold(&self, point: Point, sql: &str) -> Pause {
         self.rule(point, sql, None)
     }
 
-    /// As [`Proxy::hold`], in a transaction that has run `after` already.
+    /// As [`Proxy::hold`], in a transaction that has already run `after`.
     pub(super) fn hold_after(&self, after: &str, point: Point, sql: &str) -> Pause {
         self.rule(point, sql, Some(after.to_owned()))
     }
 
-    /// Nothing goes through any more, and nobody is told.
+    /// Stops all traffic without closing connections.
     pub(super) fn freeze(&self) {
         self.shared.traffic.send_modify(|traffic| traffic.frozen = true);
     }
 
-    /// Everything that was frozen goes on.
+    /// Resumes all traffic.
     pub(super) fn thaw(&self) {
         self.shared.traffic.send_modify(|traffic| traffic.frozen = false);
     }
 
-    /// The present connections stay open and will never carry anything again, as when the server's
-    /// machine is gone. New ones work.
+    /// Drops all traffic of the present connections without closing them, as if the server machine
+    /// were gone. New connections work.
     pub(super) fn lose(&self) {
         self.shared.traffic.send_modify(|traffic| traffic.lost_below = traffic.next);
     }
 
-    /// Resets the present connections. New ones work.
+    /// Resets the present connections. New connections work.
     pub(super) fn reset(&self) {
         self.shared.traffic.send_modify(|traffic| traffic.reset_below = traffic.next);
     }
 
-    /// Whether new connections are reset at once.
+    /// Sets whether new connections are reset.
     pub(super) fn refuse(&self, refused: bool) {
         self.shared.traffic.send_modify(|traffic| traffic.refused = refused);
     }
 
     fn rule(&self, point: Point, sql: &str, after: Option<String>) -> Pause {
-        let stage = Arc::new(watch::Sender::new(Stage::Backlog));
+        let stage = Arc::new(watch::Sender::new(Stage::Waiting));
         let rule = Rule { sql: sql.to_owned(), after, point, stage: Arc::clone(&stage) };
         self.shared.rules.lock().unwrap().push(rule);
         Pause(stage)
@@ -138,27 +137,27 @@ impl Proxy {
 }
 
 impl Pause {
-    /// Waits until a connection is held here.
+    /// Waits until a connection is paused here.
     pub(crate) async fn reached(&self) {
         let mut stage = self.0.subscribe();
-        let reached = stage.wait_for(|stage| *stage != Stage::Backlog);
+        let reached = stage.wait_for(|stage| *stage != Stage::Waiting);
         let reached = tokio::time::timeout(PATIENCE, reached).await;
-        drop(reached.expect("a connection comes to the hold").unwrap());
+        drop(reached.expect("a connection reaches the pause").unwrap());
     }
 
-    /// Lets the connection go on as if nothing had been.
+    /// Resumes the connection.
     pub(crate) fn release(&self) {
         self.0.send_replace(Stage::Released);
     }
 
-    /// Breaks the connection off, on both sides.
+    /// Closes the connection on both sides.
     pub(super) fn cut(&self) {
         self.0.send_replace(Stage::Cut);
     }
 }
 
 impl Shared {
-    fn take_rule(&self, sql: &str, statements: &Statements) -> Option<Rule> {
+    fn take_matching_rule(&self, sql: &str, statements: &Statements) -> Option<Rule> {
         let mut rules = self.rules.lock().unwrap();
         let matching = |rule: &Rule| {
             sql.contains(&rule.sql)
@@ -168,7 +167,7 @@ impl Shared {
         Some(rules.remove(index))
     }
 
-    /// Waits until the traffic of connection `number` flows.
+    /// Waits until connection `number` has traffic.
     async fn open(&self, number: u64) {
         let mut traffic = self.traffic.subscribe();
         let flows = |traffic: &Traffic| !traffic.frozen && number >= traffic.lost_below;
@@ -199,7 +198,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Ends with either side, dropping both.
+/// Ends with either side, and closes both.
 async fn relay(mut client: TcpStream, shared: Arc<Shared>, number: u64) {
     client.set_nodelay(true).unwrap();
     let Ok(mut server) = UnixStream::connect(&shared.server).await else { return };
@@ -218,7 +217,7 @@ async fn relay(mut client: TcpStream, shared: Arc<Shared>, number: u64) {
     }
 }
 
-/// Holds back the answers up to one of this type.
+/// Delays responses up to one of this message type.
 type Answers = watch::Sender<Option<(u8, Arc<watch::Sender<Stage>>)>>;
 
 async fn upstream(
@@ -235,11 +234,12 @@ async fn upstream(
     let mut at_sync = None;
     loop {
         let message = read_message(&mut client).await?;
-        let rule = statements.see(&message).and_then(|sql| shared.take_rule(&sql, &statements));
+        let rule =
+            statements.read(&message).and_then(|sql| shared.take_matching_rule(&sql, &statements));
         let mut flush = false;
         if let Some(Rule { point, stage, .. }) = rule {
             match point {
-                Point::Before => pass(&stage).await?,
+                Point::Before => pause_here(&stage).await?,
                 Point::Uncommitted => {
                     answers.send_replace(Some((COMPLETE, Arc::clone(&stage))));
                     at_sync = Some(stage);
@@ -251,7 +251,7 @@ async fn upstream(
         if message.kind == SYNC
             && let Some(stage) = at_sync.take()
         {
-            decided(&stage).await?;
+            wait_for_decision(&stage).await?;
         }
         shared.open(number).await;
         server.write_all(&message.bytes).await?;
@@ -268,40 +268,40 @@ async fn downstream(
     number: u64,
     answers: &Answers,
 ) -> io::Result<()> {
-    let mut held = Vec::new();
+    let mut pending = Vec::new();
     loop {
         let message = read_message(&mut server).await?;
-        held.extend_from_slice(&message.bytes);
-        let holding = answers.borrow().clone();
-        if let Some((kind, stage)) = holding {
+        pending.extend_from_slice(&message.bytes);
+        let paused_at = answers.borrow().clone();
+        if let Some((kind, stage)) = paused_at {
             if message.kind != kind {
                 continue;
             }
-            pass(&stage).await?;
+            pause_here(&stage).await?;
             answers.send_replace(None);
         }
         shared.open(number).await;
-        client.write_all(&held).await?;
-        held.clear();
+        client.write_all(&pending).await?;
+        pending.clear();
     }
 }
 
-/// Says that the place is reached, and waits there.
-async fn pass(stage: &watch::Sender<Stage>) -> io::Result<()> {
+/// Reports that the pause is reached, and waits for a decision.
+async fn pause_here(stage: &watch::Sender<Stage>) -> io::Result<()> {
     stage.send_if_modified(|stage| {
-        let waiting = *stage == Stage::Backlog;
+        let waiting = *stage == Stage::Waiting;
         if waiting {
             *stage = Stage::Reached;
         }
         waiting
     });
-    decided(stage).await
+    wait_for_decision(stage).await
 }
 
-async fn decided(stage: &watch::Sender<Stage>) -> io::Result<()> {
+async fn wait_for_decision(stage: &watch::Sender<Stage>) -> io::Result<()> {
     let mut stage = stage.subscribe();
-    let decided = stage.wait_for(|stage| matches!(stage, Stage::Released | Stage::Cut)).await;
-    match *decided.unwrap() {
+    let decision = stage.wait_for(|stage| matches!(stage, Stage::Released | Stage::Cut)).await;
+    match *decision.unwrap() {
         Stage::Cut => Err(io::ErrorKind::ConnectionAborted.into()),
         _ => Ok(()),
     }

@@ -1,5 +1,5 @@
-//! Several gateways on one database, and a database that ends sessions as it likes: an event is
-//! stored once and run once.
+//! Several gateways on one database, and terminated database sessions: every event is stored once
+//! and handled once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,16 +11,18 @@ use futures_util::future::join_all;
 use sealpost::dispatch::{Attempt, Failure, Handler};
 use sealpost::store::{Effects, StoredEvent};
 
+use super::assertions::{
+    assert_attempts, assert_events, assert_payments, record_payment_writes, wait_until_settled,
+};
 use super::commits::pay;
 use super::driver::{Process, Server, payment, wait_for};
-use super::ledger::{assert_attempts, assert_events, assert_payments, settled, watch_payments};
 use super::proxy::{PATIENCE, Point, Proxy};
 use crate::harness::{Gateway, database, sql};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_gateways_that_get_the_same_event_at_once_one_accepts_it() {
+async fn concurrent_duplicates_at_two_gateways_are_one_event() {
     let one = Gateway::start().await;
-    let other = Gateway::builder().beside(&one).start().await;
+    let other = Gateway::builder().sharing_database(&one).start().await;
     for number in 0..100 {
         let body = payment(number).to_string();
         let (first, second) = tokio::join!(
@@ -36,12 +38,12 @@ async fn of_two_gateways_that_get_the_same_event_at_once_one_accepts_it() {
     assert_events(one.target(), 100).await;
 }
 
-/// Counts how often it is called for each event.
+/// Counts its calls for each event.
 #[derive(Clone, Default)]
-struct StatsFlusher(Arc<Mutex<HashMap<String, usize>>>);
+struct CallCounter(Arc<Mutex<HashMap<String, usize>>>);
 
 #[async_trait]
-impl Handler for StatsFlusher {
+impl Handler for CallCounter {
     fn name(&self) -> &'static str {
         "counting"
     }
@@ -54,10 +56,10 @@ impl Handler for StatsFlusher {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_dispatchers_share_a_thousand_deliveries_and_run_each_once() {
-    let counting = StatsFlusher::default();
-    let one = Gateway::builder().handler(counting.clone()).start().await;
-    let other = Gateway::builder().handler(counting.clone()).beside(&one).start().await;
+async fn two_dispatchers_run_each_delivery_once() {
+    let counter = CallCounter::default();
+    let one = Gateway::builder().handler(counter.clone()).start().await;
+    let other = Gateway::builder().handler(counter.clone()).sharing_database(&one).start().await;
     assert_eq!(pay(&one, 0).await, 202);
     // Events that differ only in their id.
     one.execute(
@@ -71,9 +73,9 @@ async fn two_dispatchers_share_a_thousand_deliveries_and_run_each_once() {
            FROM more, deliveries d",
     )
     .await;
-    let (mine, theirs) = tokio::join!(one.run_until_idle(), other.run_until_idle());
-    assert!(mine > 0 && theirs > 0, "{mine} and {theirs}");
-    let calls = counting.0.lock().unwrap().clone();
+    let (by_one, by_other) = tokio::join!(one.run_until_idle(), other.run_until_idle());
+    assert!(by_one > 0 && by_other > 0, "{by_one} and {by_other}");
+    let calls = counter.0.lock().unwrap().clone();
     assert_eq!(calls.len(), 1000);
     assert!(calls.values().all(|calls| *calls == 1));
     assert_eq!(one.count("SELECT count(*) FROM deliveries WHERE state = 'done'").await, 1000);
@@ -82,15 +84,15 @@ async fn two_dispatchers_share_a_thousand_deliveries_and_run_each_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_session_is_ended_every_acknowledged_event_is_there_once() {
+async fn terminated_sessions_lose_no_acknowledged_event() {
     const EVENTS: usize = 200;
     let direct = database::fresh().await;
-    watch_payments(&direct).await;
+    record_payment_writes(&direct).await;
     let server = Server::start(Proxy::before(&direct).await.url()).await;
-    let over = AtomicBool::new(false);
+    let all_sent = AtomicBool::new(false);
     let end_sessions = async {
         let mut ended = 0;
-        while !over.load(Ordering::Relaxed) {
+        while !all_sent.load(Ordering::Relaxed) {
             let end = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid \
                        FROM pg_stat_activity WHERE application_name LIKE 'sealpost %' \
                        AND datname = current_database() ORDER BY random() LIMIT 1) s";
@@ -101,7 +103,7 @@ async fn whatever_session_is_ended_every_acknowledged_event_is_there_once() {
     };
     let send = async {
         let sent = join_all((0..EVENTS).map(async |number| {
-            // Not all at once: each sender waits for the one before it to have begun.
+            // The senders start one after the other.
             tokio::time::sleep(Duration::from_millis(10 * number as u64)).await;
             let answered = async || {
                 let (status, _) = server.remote.send("billing", &payment(number)).await?;
@@ -111,36 +113,36 @@ async fn whatever_session_is_ended_every_acknowledged_event_is_there_once() {
             wait_for("the event is acknowledged", answered).await;
         }));
         sent.await;
-        over.store(true, Ordering::Relaxed);
+        all_sent.store(true, Ordering::Relaxed);
     };
     let (ended, ()) = tokio::join!(end_sessions, send);
     assert!(ended >= 5, "only {ended} sessions were ended");
-    settled(&direct).await;
+    wait_until_settled(&direct).await;
     assert_events(&direct, EVENTS).await;
     assert_payments(&direct, EVENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_no_longer_hears_of_work_finds_it() {
+async fn gateway_without_its_listener_session_polls() {
     let direct = database::fresh().await;
     let server = Server::start(Proxy::before(&direct).await.url()).await;
     let listening = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
                      AND application_name = 'sealpost listen'";
-    let heard = async || sql::texts(&direct, listening).await.pop();
-    let first = wait_for("it listens", heard).await;
+    let listener_pid = async || sql::texts(&direct, listening).await.pop();
+    let first = wait_for("it listens", listener_pid).await;
     sql::texts(&direct, &format!("SELECT pg_terminate_backend({first})::text")).await;
-    // This one only records.
+    // This gateway only ingests.
     let other = Gateway::builder().on(direct.clone()).start().await;
     assert_eq!(pay(&other, 1).await, 202);
-    settled(&direct).await;
+    wait_until_settled(&direct).await;
     assert_events(&direct, 1).await;
-    let again = async || heard().await.filter(|pid| *pid != first);
+    let again = async || listener_pid().await.filter(|pid| *pid != first);
     wait_for("it listens again", again).await;
     drop(server);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_processes_that_migrate_an_empty_database_at_once_all_succeed() {
+async fn concurrent_migrations_of_an_empty_database_succeed() {
     let direct = database::fresh().await;
     let proxy = Proxy::before(&direct).await;
     let url = proxy.url().replace("/test_", "/test_empty_");
@@ -156,7 +158,7 @@ async fn four_processes_that_migrate_an_empty_database_at_once_all_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_migration_that_was_killed_is_done_by_the_next() {
+async fn killed_migration_is_completed_by_the_next() {
     let direct = database::fresh().await;
     let proxy = Proxy::before(&direct).await;
     let url = proxy.url().replace("/test_", "/test_half_");

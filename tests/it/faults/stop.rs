@@ -1,4 +1,4 @@
-//! Stopping the real program: by signals while it works, and together with its own PostgreSQL.
+//! Stopping the program: by signals, and together with its managed PostgreSQL.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,92 +11,94 @@ use sealpost::postgres;
 use sealpost::store::Target;
 use tempfile::TempDir;
 
+use super::assertions::{
+    assert_events, assert_payments, expire_leases, record_payment_writes, wait_until_settled,
+};
 use super::driver::{Server, payment, wait_for};
-use super::ledger::{assert_events, assert_payments, expire_leases, settled, watch_payments};
 use super::proxy::{Point, Proxy};
 use crate::harness::database;
 
-/// Stopping in order ends well before it is forced.
-const IN_ORDER: Duration = Duration::from_secs(15);
-/// Being told twice is not waiting for what is held.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// A graceful stop ends well before it is forced.
+const GRACEFUL_DEADLINE: Duration = Duration::from_secs(15);
+/// A second signal does not wait for deliveries in flight.
+const ABORT_DEADLINE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_it_answers_what_it_has_received_and_ends_well() {
+async fn graceful_stop_responds_to_in_flight_requests() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let direct = database::fresh().await;
         let proxy = Proxy::before(&direct).await;
         let mut server = Server::start(proxy.url()).await;
-        let hold = proxy.hold(Point::Before, "INSERT INTO events");
-        let in_flight = server.remote.begin("billing", &payment(1));
-        hold.reached().await;
+        let pause = proxy.hold(Point::Before, "INSERT INTO events");
+        let in_flight = server.remote.start_send("billing", &payment(1));
+        pause.reached().await;
         server.process.signal(signal);
         let stopping = async || (server.remote.readyz().await == 503).then_some(());
-        wait_for("it is not ready any more", stopping).await;
-        hold.release();
+        wait_for("it is no longer ready", stopping).await;
+        pause.release();
         assert_eq!(in_flight.await.unwrap().unwrap().0, 202);
-        let status = server.process.ended(IN_ORDER).await;
+        let status = server.process.ended(GRACEFUL_DEADLINE).await;
         assert_eq!(status.code(), Some(0), "{}", server.process.log());
         expire_leases(&direct).await;
         let _next = Server::start(proxy.url()).await;
-        settled(&direct).await;
+        wait_until_settled(&direct).await;
         assert_events(&direct, 1).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_it_settles_what_it_works_on() {
+async fn graceful_stop_settles_in_flight_deliveries() {
     let direct = database::fresh().await;
-    watch_payments(&direct).await;
+    record_payment_writes(&direct).await;
     let proxy = Proxy::before(&direct).await;
     let mut server = Server::start(proxy.url()).await;
-    let hold = proxy.hold(Point::Before, "INSERT INTO stripe_payments");
+    let pause = proxy.hold(Point::Before, "INSERT INTO stripe_payments");
     assert_eq!(server.remote.send("billing", &payment(1)).await.unwrap().0, 202);
-    hold.reached().await;
+    pause.reached().await;
     server.process.signal(Signal::SIGTERM);
     let stopping = async || (server.remote.readyz().await == 503).then_some(());
-    wait_for("it is not ready any more", stopping).await;
-    hold.release();
-    let status = server.process.ended(IN_ORDER).await;
+    wait_for("it is no longer ready", stopping).await;
+    pause.release();
+    let status = server.process.ended(GRACEFUL_DEADLINE).await;
     assert_eq!(status.code(), Some(0), "{}", server.process.log());
     assert_events(&direct, 1).await;
     assert_payments(&direct, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_twice_it_drops_what_it_works_on_and_says_so_by_its_exit_code() {
+async fn second_signal_aborts_with_exit_code_1() {
     let direct = database::fresh().await;
-    watch_payments(&direct).await;
+    record_payment_writes(&direct).await;
     let proxy = Proxy::before(&direct).await;
     let mut server = Server::start(proxy.url()).await;
-    let hold = proxy.hold(Point::Before, "INSERT INTO stripe_payments");
+    let pause = proxy.hold(Point::Before, "INSERT INTO stripe_payments");
     assert_eq!(server.remote.send("billing", &payment(1)).await.unwrap().0, 202);
-    hold.reached().await;
+    pause.reached().await;
     server.process.signal(Signal::SIGTERM);
     let stopping = async || (server.remote.readyz().await == 503).then_some(());
-    wait_for("it is not ready any more", stopping).await;
+    wait_for("it is no longer ready", stopping).await;
     server.process.signal(Signal::SIGTERM);
-    let status = server.process.ended(AT_ONCE).await;
+    let status = server.process.ended(ABORT_DEADLINE).await;
     assert_eq!(status.code(), Some(1), "{}", server.process.log());
-    hold.cut();
+    pause.cut();
 
     expire_leases(&direct).await;
     let _next = Server::start(proxy.url()).await;
-    settled(&direct).await;
+    wait_until_settled(&direct).await;
     assert_events(&direct, 1).await;
     assert_payments(&direct, 1).await;
 }
 
-/// A folder for a cluster of the gateway's own.
-struct Own {
+/// A folder for a managed cluster.
+struct ManagedDatabase {
     folder: TempDir,
     config: String,
 }
 
-impl Own {
+impl ManagedDatabase {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The server's account must be able to get there.
+        // The account of the server needs access.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let config =
             format!("[postgres.managed]\ndata_dir = '{}/postgres'\n", folder.path().display());
@@ -107,7 +109,7 @@ impl Own {
         Server::start_with(None, &self.config).await
     }
 
-    /// The database, while a gateway runs it.
+    /// The database of a running gateway.
     fn target(&self) -> Target {
         let settings = database::settings(self.folder.path().join("postgres"));
         Target::in_cluster(&postgres::running(&settings).unwrap().expect("a gateway runs it"))
@@ -124,35 +126,35 @@ fn find_postmaster(folder: &Path) -> Option<Pid> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_own_database_survives_every_way_to_end() {
-    let own = Own::new();
-    let mut server = own.serve().await;
+async fn managed_database_survives_every_kind_of_stop() {
+    let managed = ManagedDatabase::new();
+    let mut server = managed.serve().await;
     assert_eq!(server.remote.send("billing", &payment(1)).await.unwrap().0, 202);
-    let postmaster = own.postmaster();
-    settled(&own.target()).await;
+    let postmaster = managed.postmaster();
+    wait_until_settled(&managed.target()).await;
 
-    // In order: the database stops with its gateway.
+    // A graceful stop also stops the database.
     server.process.signal(Signal::SIGTERM);
-    let status = server.process.ended(IN_ORDER).await;
+    let status = server.process.ended(GRACEFUL_DEADLINE).await;
     assert_eq!(status.code(), Some(0), "{}", server.process.log());
     assert_eq!(kill(postmaster, None), Err(Errno::ESRCH));
 
-    // By force: the next gateway finds what was acknowledged.
-    let server = own.serve().await;
+    // After SIGKILL, the next gateway finds the acknowledged events.
+    let server = managed.serve().await;
     assert_eq!(server.remote.send("billing", &payment(1)).await.unwrap().0, 200);
     assert_eq!(server.remote.send("billing", &payment(2)).await.unwrap().0, 202);
     server.kill().await;
-    let server = own.serve().await;
-    let target = own.target();
+    let server = managed.serve().await;
+    let target = managed.target();
     expire_leases(&target).await;
     assert_eq!(server.remote.send("billing", &payment(2)).await.unwrap().0, 200);
 
-    // The server alone: its gateway starts it again, and goes on.
+    // If only the server is killed, the gateway restarts it.
     assert_eq!(server.remote.send("billing", &payment(3)).await.unwrap().0, 202);
-    let postmaster = own.postmaster();
+    let postmaster = managed.postmaster();
     kill(postmaster, Signal::SIGKILL).unwrap();
     let another = async || {
-        let present = find_postmaster(own.folder.path())?;
+        let present = find_postmaster(managed.folder.path())?;
         (present != postmaster).then_some(())
     };
     wait_for("another server is started", another).await;
@@ -165,16 +167,16 @@ async fn its_own_database_survives_every_way_to_end() {
     let ready = async || (server.remote.readyz().await == 200).then_some(());
     wait_for("it is ready", ready).await;
     expire_leases(&target).await;
-    settled(&target).await;
+    wait_until_settled(&target).await;
     assert_events(&target, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backend_that_is_killed_takes_the_sessions_with_it_and_nothing_else() {
-    let own = Own::new();
-    let server = own.serve().await;
-    let target = own.target();
-    watch_payments(&target).await;
+async fn killed_database_backend_loses_no_event() {
+    let managed = ManagedDatabase::new();
+    let server = managed.serve().await;
+    let target = managed.target();
+    record_payment_writes(&target).await;
     for number in 0..30 {
         let acknowledged = async || {
             let (status, _) = server.remote.send("billing", &payment(number)).await?;
@@ -189,14 +191,14 @@ async fn a_backend_that_is_killed_takes_the_sessions_with_it_and_nothing_else() 
             kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
         }
     }
-    settle_again(&target).await;
+    wait_for_recovery(&target).await;
     assert_events(&target, 30).await;
     assert_payments(&target, 30).await;
 }
 
-/// The server may still recover when it is asked first.
-async fn settle_again(target: &Target) {
+/// Waits until the server has recovered and the deliveries are settled.
+async fn wait_for_recovery(target: &Target) {
     wait_for("the database takes connections", async || target.connect().await.ok()).await;
     expire_leases(target).await;
-    settled(target).await;
+    wait_until_settled(target).await;
 }

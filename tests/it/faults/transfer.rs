@@ -1,5 +1,5 @@
-//! kill -9 of the real program in the middle of a transfer: what was acknowledged is kept, and
-//! the rest completes it to one event.
+//! SIGKILL of the program during a chunk transfer: acknowledged chunks are kept, and the remaining
+//! ones complete the event.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,20 +7,20 @@ use sealpost::store::Target;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::assertions::{assert_events, expire_leases, wait_until_settled};
 use super::driver::Server;
-use super::ledger::{assert_events, expire_leases, settled};
 use super::proxy::{Pause, Point, Proxy};
 use crate::harness::{database, sql};
 
 const CHUNKS: usize = 4;
-const KEEP: &str = "INSERT INTO chunk_buffer";
-const CLOSE: &str = "DELETE FROM chunk_buffer";
+const STORE_CHUNK: &str = "INSERT INTO chunk_buffer";
+const DELETE_CHUNKS: &str = "DELETE FROM chunk_buffer";
 
 fn content() -> Vec<u8> {
     (0..30_000u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
-/// The chunks of one file, as their sender sends them.
+/// The chunks of one file.
 pub(crate) fn chunks() -> Vec<Value> {
     let content = content();
     let text = STANDARD.encode(&content);
@@ -46,8 +46,8 @@ pub(crate) fn chunks() -> Vec<Value> {
     slices.enumerate().map(chunk).collect()
 }
 
-/// Sends `before` chunks, and kills the gateway when the next one comes to the hold.
-async fn kill_at(before: usize, hold_at: impl FnOnce(&Proxy) -> Pause) -> (Target, Proxy, Server) {
+/// Sends `before` chunks, and kills the gateway when the next one reaches the pause.
+async fn kill_at(before: usize, pause_at: impl FnOnce(&Proxy) -> Pause) -> (Target, Proxy, Server) {
     let direct = database::fresh().await;
     let proxy = Proxy::before(&direct).await;
     let server = Server::start(proxy.url()).await;
@@ -56,20 +56,20 @@ async fn kill_at(before: usize, hold_at: impl FnOnce(&Proxy) -> Pause) -> (Targe
         let (status, answer) = server.remote.send("cards/create", chunk).await.unwrap();
         assert_eq!((status, &answer["chunk"]["have"]), (202, &json!(have + 1)), "{answer}");
     }
-    let hold = hold_at(&proxy);
-    let unanswered = server.remote.begin("cards/create", &chunks[before]);
-    hold.reached().await;
+    let pause = pause_at(&proxy);
+    let unanswered = server.remote.start_send("cards/create", &chunks[before]);
+    pause.reached().await;
     server.kill().await;
-    hold.cut();
+    pause.cut();
     assert_eq!(unanswered.await.unwrap(), None);
     let server = Server::start(proxy.url()).await;
     (direct, proxy, server)
 }
 
-/// One event with the file's bytes, done; and nothing left of its chunks.
+/// Asserts one handled event with the bytes of the file, and no remaining chunks.
 async fn assert_whole(direct: &Target) {
     expire_leases(direct).await;
-    settled(direct).await;
+    wait_until_settled(direct).await;
     assert_events(direct, 1).await;
     let sha256 = sql::texts(direct, "SELECT encode(sha256(body), 'hex') FROM events").await;
     assert_eq!(sha256, [hex::encode(Sha256::digest(content()))]);
@@ -80,9 +80,9 @@ async fn assert_whole(direct: &Target) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_completes_although_its_gateway_was_killed_while_it_kept_a_chunk() {
+async fn transfer_completes_after_a_kill_while_storing_a_chunk() {
     let (direct, _proxy, server) =
-        kill_at(2, |proxy| proxy.hold_after(KEEP, Point::Before, "COMMIT")).await;
+        kill_at(2, |proxy| proxy.hold_after(STORE_CHUNK, Point::Before, "COMMIT")).await;
     assert_eq!(sql::number(&direct, "SELECT count(*) FROM chunk_buffer").await, 2);
     for chunk in &chunks()[2..] {
         let (status, answer) = server.remote.send("cards/create", chunk).await.unwrap();
@@ -92,9 +92,9 @@ async fn a_transfer_completes_although_its_gateway_was_killed_while_it_kept_a_ch
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transfer_completes_although_its_gateway_was_killed_while_it_joined_the_whole() {
+async fn transfer_completes_after_a_kill_while_assembling() {
     let (direct, _proxy, server) =
-        kill_at(CHUNKS - 1, |proxy| proxy.hold_after(CLOSE, Point::Before, "COMMIT")).await;
+        kill_at(CHUNKS - 1, |proxy| proxy.hold_after(DELETE_CHUNKS, Point::Before, "COMMIT")).await;
     assert_eq!(sql::number(&direct, "SELECT count(*) FROM events").await, 0);
     let (status, answer) = server.remote.send("cards/create", &chunks()[CHUNKS - 1]).await.unwrap();
     assert_eq!((status, &answer["status"]), (202, &json!("accepted")), "{answer}");
@@ -102,9 +102,10 @@ async fn a_transfer_completes_although_its_gateway_was_killed_while_it_joined_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_chunk_is_a_duplicate_when_the_gateway_was_killed_after_it_was_committed() {
+async fn last_chunk_is_a_duplicate_after_a_kill_past_the_commit() {
     let (direct, _proxy, server) =
-        kill_at(CHUNKS - 1, |proxy| proxy.hold_after(CLOSE, Point::Answered, "COMMIT")).await;
+        kill_at(CHUNKS - 1, |proxy| proxy.hold_after(DELETE_CHUNKS, Point::Answered, "COMMIT"))
+            .await;
     assert_eq!(sql::number(&direct, "SELECT count(*) FROM events").await, 1);
     for chunk in &chunks()[CHUNKS - 2..] {
         let (status, answer) = server.remote.send("cards/create", chunk).await.unwrap();

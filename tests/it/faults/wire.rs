@@ -1,11 +1,11 @@
-//! Just enough of PostgreSQL's protocol to know which statement is under way.
+//! A parser of the PostgreSQL protocol that finds the current statement.
 
 use std::collections::HashMap;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// One message, as it is on the wire.
+/// A message as sent.
 pub(super) struct Message {
     pub(super) kind: u8,
     pub(super) bytes: Vec<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Message {
 pub(super) const SYNC: u8 = b'S';
 pub(super) const COMPLETE: u8 = b'C';
 pub(super) const READY: u8 = b'Z';
-/// Makes the server send what it has, without ending the transaction.
+/// Makes the server send its output without ending the transaction.
 pub(super) const FLUSH: &[u8] = b"H\0\0\0\x04";
 
 /// The first message of a client has no type.
@@ -31,7 +31,7 @@ pub(super) async fn read_message(from: &mut (impl AsyncRead + Unpin)) -> io::Res
     Ok(Message { kind, bytes: read_rest(from, bytes).await? })
 }
 
-/// The length counts itself, but not the type before it.
+/// The length includes itself, but not the message type.
 async fn read_rest(from: &mut (impl AsyncRead + Unpin), mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let length = u32::from_be_bytes(*bytes.last_chunk().unwrap()) as usize;
     let head = bytes.len();
@@ -40,7 +40,7 @@ async fn read_rest(from: &mut (impl AsyncRead + Unpin), mut bytes: Vec<u8>) -> i
     Ok(bytes)
 }
 
-/// What a client has prepared, and what it has run since its last `BEGIN`.
+/// The prepared statements of a client, and those it has run since its last `BEGIN`.
 #[derive(Default)]
 pub(super) struct Statements {
     prepared: HashMap<Vec<u8>, String>,
@@ -49,8 +49,8 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// Takes note of a message; gives the statement that it runs, if it runs one.
-    pub(super) fn see(&mut self, message: &Message) -> Option<String> {
+    /// Reads a message; returns the statement that it runs, if any.
+    pub(super) fn read(&mut self, message: &Message) -> Option<String> {
         let mut texts = message.bytes[5..].split(|byte| *byte == 0);
         let mut text = || texts.next().unwrap_or_default().to_vec();
         let sql = match message.kind {
@@ -76,7 +76,7 @@ impl Statements {
         Some(sql)
     }
 
-    /// Whether such a statement was run since the last `BEGIN`.
+    /// Whether a statement with this text was run since the last `BEGIN`.
     pub(super) fn has_run(&self, part: &str) -> bool {
         self.transaction.iter().any(|sql| sql.contains(part))
     }

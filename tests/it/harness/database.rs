@@ -17,13 +17,13 @@ use super::{API_KEY, sql};
 
 const TEMPLATE: &str = "template_of_tests";
 
-/// A database of its own.
+/// Creates a migrated database.
 pub(crate) async fn fresh() -> Target {
     let name = create().await;
     server().1.with_database(&name)
 }
 
-/// The address of a database of its own, for another process.
+/// Creates a migrated database and returns its URL, for another process.
 pub(crate) async fn fresh_url() -> String {
     let name = create().await;
     let endpoint = server().0.endpoint();
@@ -31,7 +31,7 @@ pub(crate) async fn fresh_url() -> String {
     format!("postgres://{}@{folder}:{}/{name}", endpoint.user, endpoint.port)
 }
 
-/// A database with nothing in it: an application's.
+/// Creates a database without tables, like an application's.
 pub(crate) async fn empty() -> Target {
     let name = create_from("template1").await;
     server().1.with_database(&name)
@@ -49,7 +49,7 @@ async fn create_from(template: &str) -> String {
     name
 }
 
-/// The URL of a database, for a process of its own.
+/// URL of a database, for another process.
 pub(crate) async fn url(target: &Target) -> String {
     let query = "SELECT format('postgres://%s@localhost:%s/%s?host=%s', current_user,
                                current_setting('port'), current_database(),
@@ -57,7 +57,7 @@ pub(crate) async fn url(target: &Target) -> String {
     sql::texts(target, query).await.remove(0)
 }
 
-/// The settings of the tests' cluster, for whoever wants another one like it.
+/// Settings of the test cluster, for tests that start another one.
 pub(crate) fn settings(data_dir: PathBuf) -> Settings {
     Settings {
         data_dir,
@@ -70,14 +70,14 @@ pub(crate) fn settings(data_dir: PathBuf) -> Settings {
 
 fn server() -> &'static (Cluster, Target) {
     static SERVER: OnceLock<(Cluster, Target)> = OnceLock::new();
-    // The first test to come here does it, outside its own runtime.
+    // The first test starts it, outside of its own runtime.
     SERVER.get_or_init(|| std::thread::spawn(start).join().expect("the tests' PostgreSQL starts"))
 }
 
 fn start() -> (Cluster, Target) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it");
     std::fs::create_dir_all(&folder).expect("a folder for the cluster");
-    // The server's account must be able to get there.
+    // The account of the server needs access.
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("its mode");
     let settings = settings(folder.join("postgres"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -86,10 +86,11 @@ fn start() -> (Cluster, Target) {
         started => started.expect("a cluster"),
     };
     let admin = Target::in_cluster(cluster.endpoint()).with_database("postgres");
-    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'te%' AND NOT datistemplate";
-    if runtime.block_on(sql::number(&admin, left)) > 0 {
-        // An earlier run's databases. Dropping one waits for the disk, and there are hundreds: a
-        // new cluster is quicker.
+    let left_over =
+        "SELECT count(*) FROM pg_database WHERE datname LIKE 'te%' AND NOT datistemplate";
+    if runtime.block_on(sql::number(&admin, left_over)) > 0 {
+        // Databases of an earlier run. Dropping one waits for the disk, and there are hundreds: a
+        // new cluster is faster.
         let data_dir = cluster.data_dir().to_owned();
         cluster.stop();
         std::fs::remove_dir_all(data_dir).expect("an old cluster to remove");
@@ -111,16 +112,19 @@ fn start() -> (Cluster, Target) {
     (cluster, target)
 }
 
-/// Ends the run: hardly any test can do without a database.
-#[expect(clippy::exit, reason = "no test may go on, and leaving them out is no failure")]
+/// Ends the run: hardly any test works without a database.
+#[expect(clippy::exit, reason = "no test can run, and skipping them is not a failure")]
 fn without_postgres(error: &ClusterError) -> ! {
-    skip("every test that needs PostgreSQL", "neither PostgreSQL nor npm, which brings it, found");
-    // Past the capture of what tests print.
+    skip(
+        "every test that needs PostgreSQL",
+        "neither PostgreSQL nor npm, which installs it, found",
+    );
+    // Bypasses the capture of test output.
     drop(writeln!(std::io::stderr(), "\nno test that needs PostgreSQL was run: {error}"));
     std::process::exit(0);
 }
 
-/// Text that the tests themselves wrote.
+/// Marks SQL of a test as safe.
 pub(crate) fn trusted(text: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(text.to_owned())
 }

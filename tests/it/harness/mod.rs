@@ -1,6 +1,6 @@
-//! The suspicious harness: a real gateway on free ports, with a database of its own, a clock that
-//! stands still, and dispatch that works only when it is told to. When it is dropped it fails the
-//! test if a delivery is left that is neither done nor dead.
+//! The test harness: a real gateway on free ports, with a database of its own, a stopped clock, and
+//! dispatch that runs only when a test calls it. Dropping it fails the test if a delivery is left
+//! that is neither done nor dead.
 
 pub(crate) mod database;
 pub(crate) mod programs;
@@ -29,13 +29,13 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-/// When every test begins.
+/// Time at which the clock of every test starts.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
 
-/// A key of the operator listener that may everything. It is in the database of every test.
+/// API key with the scope `admin`. It is in the database of every test.
 pub(crate) const API_KEY: &str = "slp_0123456789abcdef_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// The secrets of the sources in `config.toml` beside this file.
+/// Secrets of the sources in `config.toml` in this directory.
 pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("CARDS_SECRET", "cards-secret-0123456789abcdef"),
     ("CARDS_TOO_SECRET", "cards-too-secret-0123456789abc"),
@@ -48,27 +48,26 @@ pub(crate) const SECRETS: &[(&str, &str)] = &[
     ("RETIRED_SECRET", RETIRED_SECRET),
 ];
 
-/// The master key of every gateway.
 pub(crate) const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// A secret that sources had once.
+/// A secret that no source is configured with any more.
 pub(crate) const RETIRED_SECRET: &str = "retired-secret-0123456789abcd";
 
-/// What a gateway is started with.
+/// Settings of a gateway under test.
 pub(crate) struct Builder {
     config: String,
     target: Option<Target>,
     handler: Option<Arc<dyn Handler>>,
     objects: Place,
     jitter: f64,
-    begin: OffsetDateTime,
-    unfinished: bool,
+    start_at: OffsetDateTime,
+    allow_unfinished: bool,
     running: bool,
     variables: Vec<(String, String)>,
     database_clock: Option<Arc<ManualClock>>,
 }
 
-/// A gateway that answers requests.
+/// A gateway under test.
 pub(crate) struct Gateway {
     config: Config,
     target: Target,
@@ -80,14 +79,14 @@ pub(crate) struct Gateway {
     dispatcher: Dispatcher,
     maintenance: Maintenance,
     notifier: Notifier,
-    counting: StatsFlusher,
+    stats: StatsFlusher,
     admin: Admin,
     shutdown: Shutdown,
     client: reqwest::Client,
-    unfinished: bool,
+    allow_unfinished: bool,
 }
 
-/// What the sender was told.
+/// A response of the gateway.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -97,82 +96,81 @@ pub(crate) struct Answer {
 }
 
 impl Builder {
-    /// Replaces a piece of the configuration's text.
+    /// Replaces a part of the configuration text.
     pub(crate) fn config(mut self, from: &str, to: &str) -> Self {
         assert!(self.config.contains(from), "{from:?} is not in the configuration");
         self.config = self.config.replace(from, to);
         self
     }
 
-    /// Adds to the configuration's text.
+    /// Appends to the configuration text.
     pub(crate) fn more_config(mut self, text: &str) -> Self {
         self.config.push_str(text);
         self
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Uses a database that another gateway uses too.
-    pub(crate) fn beside(mut self, other: &Gateway) -> Self {
+    /// Uses the database of another gateway.
+    pub(crate) fn sharing_database(mut self, other: &Gateway) -> Self {
         self.target = Some(other.target.clone());
         self
     }
 
-    /// Uses this database.
     pub(crate) fn on(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
-    /// Every source has this handler instead of its provider's.
+    /// Replaces the handlers of every source.
     pub(crate) fn handler(mut self, handler: impl Handler) -> Self {
         self.handler = Some(Arc::new(handler));
         self
     }
 
-    /// It works by itself: on deliveries, and on what other gateways announce.
+    /// Starts the background tasks: dispatch, and listening for notifications of other gateways.
     pub(crate) fn running(mut self) -> Self {
         self.running = true;
         self
     }
 
-    /// Objects are kept here, and not only until the test ends.
+    /// Stores objects here instead of in memory.
     pub(crate) fn objects(mut self, place: Place) -> Self {
         self.objects = place;
         self
     }
 
-    /// The test itself says what is left unfinished.
-    pub(crate) fn leaves_work(mut self) -> Self {
-        self.unfinished = true;
+    /// Does not fail on drop if deliveries are left unfinished.
+    pub(crate) fn allow_unfinished(mut self) -> Self {
+        self.allow_unfinished = true;
         self
     }
 
-    /// What the database takes for the time; by default what the gateway does.
+    /// Clock of the database; by default the gateway's.
     pub(crate) fn database_clock(mut self, clock: Arc<ManualClock>) -> Self {
         self.database_clock = Some(clock);
         self
     }
 
-    /// The clock stands at this time, and not at [`START`].
-    pub(crate) fn begin(mut self, at: OffsetDateTime) -> Self {
-        self.begin = at;
+    /// Starts the clock at this time instead of [`START`].
+    pub(crate) fn start_at(mut self, at: OffsetDateTime) -> Self {
+        self.start_at = at;
         self
     }
 
-    /// Why no gateway can be built of this.
-    pub(crate) fn refused(self) -> String {
+    /// The error of a gateway that cannot be built.
+    pub(crate) fn build_error(self) -> String {
         let target = Target::from_url("postgres://nobody@127.0.0.1:1/nothing").expect("a target");
         let built = App::build(
             &load_with(&self.config, &self.variables),
             target,
             &TestOverrides::default(),
         );
-        let Err(error) = built else { panic!("it was built") };
+        let Err(error) = built else { panic!("the gateway was built") };
         format!("{:#}", anyhow::Error::from(error))
     }
 
@@ -183,7 +181,7 @@ impl Builder {
         };
         let mut config = load_with(&self.config, &self.variables);
         config.objects = self.objects;
-        let clock = Arc::new(ManualClock::at(self.begin));
+        let clock = Arc::new(ManualClock::at(self.start_at));
         let (handler, jitter) = (self.handler, self.jitter);
         let database_clock = self.database_clock.unwrap_or_else(|| clock.clone());
         let parts = TestOverrides {
@@ -200,7 +198,7 @@ impl Builder {
         let (store, maintenance) = (app.store().clone(), app.maintenance().clone());
         let objects = app.objects().clone();
         let (admin, notifier) = (app.admin().clone(), app.notifier().clone());
-        let counting = app.counting().clone();
+        let stats = app.counting().clone();
         let dispatcher = app.dispatcher().expect("dispatch is on").clone();
         let shutdown = Shutdown::default();
         if self.running {
@@ -213,7 +211,7 @@ impl Builder {
             .no_proxy()
             .build()
             .expect("a client");
-        let unfinished = self.unfinished;
+        let allow_unfinished = self.allow_unfinished;
         Gateway {
             config,
             target,
@@ -225,17 +223,17 @@ impl Builder {
             dispatcher,
             maintenance,
             notifier,
-            counting,
+            stats,
             admin,
             shutdown,
             client,
-            unfinished,
+            allow_unfinished,
         }
     }
 }
 
 impl Gateway {
-    /// A gateway with everything as usual.
+    /// A gateway with the default settings.
     pub(crate) async fn start() -> Self {
         Self::builder().start().await
     }
@@ -248,21 +246,21 @@ impl Gateway {
             handler: None,
             objects: Place::Memory,
             jitter: 0.5,
-            begin: START,
-            unfinished: false,
+            start_at: START,
+            allow_unfinished: false,
             running: false,
             variables: Vec::new(),
             database_clock: None,
         }
     }
 
-    /// Sends a body as its sender would, signed now.
+    /// Sends a body with a valid signature of the present time.
     pub(crate) async fn send(&self, source: &str, action: Option<&str>, body: &[u8]) -> Answer {
         let headers = self.sign(source, body, &[]);
         self.send_raw(source, action, &headers, body).await
     }
 
-    /// The headers that the sender of `source` would send with `body` now.
+    /// Headers of a valid request of the present time.
     pub(crate) fn sign(
         &self,
         source: &str,
@@ -306,7 +304,7 @@ impl Gateway {
         })
     }
 
-    /// Sends a body with these headers, whatever they prove.
+    /// Sends a body with exactly these headers.
     pub(crate) async fn send_raw(
         &self,
         source: &str,
@@ -321,7 +319,7 @@ impl Gateway {
         self.post(&path, headers, body).await
     }
 
-    /// Posts to any path.
+    /// Posts to a path of the ingest listener.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -335,7 +333,7 @@ impl Gateway {
         Answer::of(request.send().await.expect("an answer")).await
     }
 
-    /// Gets a path of the operator listener, with the token.
+    /// Sends a GET request to the operator listener, with [`API_KEY`].
     pub(crate) async fn operator(&self, path: &str) -> Answer {
         let request = self.client.get(self.operator_url(path)).bearer_auth(API_KEY);
         Answer::of(request.send().await.expect("an answer")).await
@@ -345,7 +343,7 @@ impl Gateway {
         format!("http://{}{path}", self.operator)
     }
 
-    /// Posts a call to a path of the operator listener.
+    /// Sends a POST request to the operator listener, with [`API_KEY`].
     pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let request = self.client.post(self.operator_url(path)).bearer_auth(API_KEY);
         let mut request = request.body(body.to_owned());
@@ -371,7 +369,7 @@ impl Gateway {
         &self.client
     }
 
-    /// The present time, in seconds since 1970.
+    /// The time of the gateway, in seconds since 1970.
     pub(crate) fn clock_seconds(&self) -> i64 {
         self.clock.now().unix_timestamp()
     }
@@ -404,7 +402,6 @@ impl Gateway {
         &self.notifier
     }
 
-    /// The admin core.
     pub(crate) fn admin(&self) -> &Admin {
         &self.admin
     }
@@ -413,7 +410,7 @@ impl Gateway {
         &self.admin.monitoring
     }
 
-    pub(crate) fn desk(&self) -> &DeadLetters {
+    pub(crate) fn dead_letter_service(&self) -> &DeadLetters {
         &self.admin.dead_letters
     }
 
@@ -437,7 +434,7 @@ impl Gateway {
         &self.admin.access
     }
 
-    /// A new key of the operator listener.
+    /// Creates an API key.
     pub(crate) async fn key(&self, name: &str, scopes: &[Scope], tenant: Option<&str>) -> String {
         let new = NewApiKey {
             name: name.to_owned(),
@@ -445,17 +442,17 @@ impl Gateway {
             tenant: tenant.map(str::to_owned),
             expiry: Expiry::default(),
         };
-        let made = self.admin.access.create_key(&Caller::local("harness"), &new).await;
-        made.expect("a key").key.to_string()
+        let created = self.admin.access.create_key(&Caller::local("harness"), &new).await;
+        created.expect("a key").key.to_string()
     }
 
-    /// Claims up to so many deliveries of each of a source's handlers, as a gateway would that is
-    /// about to die.
+    /// Claims up to `most` deliveries of each handler of a source, like a gateway that then
+    /// crashes.
     pub(crate) async fn claim(&self, source: &str, most: i64, lease: Duration) -> Vec<Lease> {
         let now = self.clock.now();
         let mut leases = Vec::new();
         for queue in self.store.queues(&[source.to_owned()]).await.expect("the queues") {
-            let oldest = self.store.look(&[(&queue, None)], now).await.expect("a look");
+            let oldest = self.store.oldest_due(&[(&queue, None)], now).await.expect("a look");
             if let [Some(oldest)] = oldest[..] {
                 let claimed = self.store.claim(&queue, oldest, now, (most, 1000), lease).await;
                 leases.extend(claimed.expect("a claim").leases);
@@ -464,12 +461,12 @@ impl Gateway {
         leases
     }
 
-    /// Works until nothing is due.
+    /// Runs deliveries until none is due.
     pub(crate) async fn run_until_idle(&self) -> usize {
         self.dispatcher.run_until_idle().await.expect("the database is there")
     }
 
-    /// Works until nothing is left, however long the retries take.
+    /// Runs deliveries until none is ready, moving the clock past the retries.
     pub(crate) async fn run_to_the_end(&self) {
         for _ in 0..64 {
             self.run_until_idle().await;
@@ -478,37 +475,34 @@ impl Gateway {
             }
             self.clock.advance(Duration::from_hours(1));
         }
-        panic!("there is still work after 64 hours");
+        panic!("deliveries are still ready after 64 hours");
     }
 
-    /// Tells it to stop in order.
+    /// Starts a graceful shutdown.
     pub(crate) fn stop(&self) {
         self.shutdown.soft().cancel();
     }
 
-    /// Does the housekeeping that is due.
-    pub(crate) async fn tidy(&self) {
+    pub(crate) async fn run_maintenance(&self) {
         self.maintenance.step().await.expect("the database is there");
         self.maintenance.run_provider_maintenance().await;
     }
 
-    /// Looks for what is wrong, and raises alerts.
-    pub(crate) async fn watch(&self) {
+    pub(crate) async fn raise_alarms(&self) {
         self.admin.monitoring.raise_alarms().await.expect("the database is there");
     }
 
-    /// Adds what was counted to the tallies.
-    pub(crate) async fn count_up(&self) {
-        self.counting.step().await;
+    /// Writes the counters to the database.
+    pub(crate) async fn flush_stats(&self) {
+        self.stats.step().await;
     }
 
-    /// Every row of a table.
     pub(crate) async fn rows(&self, table: &str) -> Vec<Value> {
         sql::rows(&self.target, &format!("SELECT * FROM {table}")).await
     }
 
-    /// The audit log without what was only read or asked for: every change, in order.
-    pub(crate) async fn acts(&self) -> Vec<Value> {
+    /// The audit log in order, without reads and denied requests.
+    pub(crate) async fn audited_changes(&self) -> Vec<Value> {
         self.query(
             "SELECT * FROM audit_log
               WHERE action NOT LIKE '% payload' AND action NOT IN ('denied', 'sign-in rejected')
@@ -517,18 +511,16 @@ impl Gateway {
         .await
     }
 
-    /// The rows that a query gives.
     pub(crate) async fn query(&self, query: &str) -> Vec<Value> {
         sql::rows(&self.target, query).await
     }
 
-    /// The number that a query gives.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         sql::number(&self.target, query).await
     }
 
-    /// Every change in the stream so far. Transactions of other tests, in other databases of the
-    /// same server, hold the stream back for as long as they are open: it waits for their end.
+    /// Every change in the stream so far. Open transactions of other tests, in other databases of
+    /// the same server, block the stream, so this waits for their end.
     pub(crate) async fn changes(&self) -> Vec<Change> {
         let next = self.count("SELECT pg_current_xact_id()::text::bigint").await;
         let open = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
@@ -542,7 +534,6 @@ impl Gateway {
         self.store.changes(Position::START, 1000).await.unwrap().changes
     }
 
-    /// Runs a statement.
     pub(crate) async fn execute(&self, statement: &str) -> u64 {
         sql::execute(&self.target, statement).await
     }
@@ -566,7 +557,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.shutdown.soft().cancel();
         self.shutdown.hard().cancel();
-        if self.unfinished || std::thread::panicking() {
+        if self.allow_unfinished || std::thread::panicking() {
             return;
         }
         let target = self.target.clone();
@@ -580,7 +571,10 @@ impl Drop for Gateway {
         });
         let (unfinished, invalid) = left.join().expect("two counts");
         assert_eq!(unfinished, 0, "deliveries are left unfinished");
-        assert_eq!(invalid, 0, "rows break the rules of their tables: see the view `invalid_rows`");
+        assert_eq!(
+            invalid, 0,
+            "rows violate the rules of their tables: see the view `invalid_rows`"
+        );
     }
 }
 
@@ -593,20 +587,18 @@ impl Answer {
         Self { status, headers, text, json }
     }
 
-    /// The `status` of the body.
-    pub(crate) fn what(&self) -> &str {
+    /// The field `status` of the body.
+    pub(crate) fn body_status(&self) -> &str {
         self.json["status"].as_str().unwrap_or_default()
     }
 
-    /// The event's id.
     pub(crate) fn id(&self) -> &str {
         self.json["id"].as_str().unwrap_or_default()
     }
 }
 
-/// A gateway for clients that tell the time themselves: its URL, and what stops it. It works on
-/// no delivery.
-pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
+/// URL of a gateway with the system clock, for clients that sign by it. It runs no deliveries.
+pub(crate) async fn gateway_with_real_clock() -> (String, Shutdown) {
     let config = load(include_str!("config.toml"));
     let app =
         App::build(&config, database::fresh().await, &TestOverrides::default()).expect("a gateway");
@@ -616,7 +608,7 @@ pub(crate) async fn gateway_on_the_wall_clock() -> (String, Shutdown) {
     (url, shutdown)
 }
 
-/// A reason for the audit log.
+/// A reason for the audit log, for calls that need one.
 pub(crate) fn because(reason: &str) -> Reason {
     Reason::new(reason).expect("a reason")
 }

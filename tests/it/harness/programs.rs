@@ -1,18 +1,18 @@
-//! Programs that some tests need and the Rust toolchain does not bring. Where one is missing, its
-//! tests are left out: they say so in a file each, and `tests/left_out.rs` ends the run with one
-//! line about them. In continuous integration a missing program is a failure.
+//! Programs that some tests need beside the Rust toolchain. If one is missing, its tests are
+//! skipped: each writes a file, and `tests/left_out.rs` prints a summary at the end of the run. In
+//! continuous integration a missing program is a failure.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, Once, PoisonError};
 
-/// Two tests that want the same package do not install it into one folder at once.
+/// Prevents concurrent installations of one package.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// Leaves the current test out, because `why`.
+/// Skips the current test.
 ///
 /// # Panics
-/// In continuous integration, where nothing may be left out.
+/// In continuous integration, where no test may be skipped.
 pub(crate) fn skip(what: &str, why: &str) {
     static EARLIER_RUNS: Once = Once::new();
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} did not run: {why}");
@@ -25,10 +25,10 @@ pub(crate) fn skip(what: &str, why: &str) {
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").unwrap_or(what);
     let file = test.replace(|c: char| !c.is_alphanumeric() && c != '_', "-");
-    std::fs::write(folder.join(file), why).expect("a line about the test");
+    std::fs::write(folder.join(file), why).expect("a file about the test");
 }
 
-/// The programs among these that are not installed, as text; `None` where all are.
+/// The programs that are not installed, as text; `None` if all are installed.
 pub(crate) fn missing(programs: &[&str]) -> Option<String> {
     let absent = programs.iter().filter(|program| {
         let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
@@ -38,15 +38,15 @@ pub(crate) fn missing(programs: &[&str]) -> Option<String> {
     (!absent.is_empty()).then(|| format!("{} not found", absent.join(" and ")))
 }
 
-/// Leaves the current test out where one of these programs is not installed.
-pub(crate) fn lacks(what: &str, programs: &[&str]) -> bool {
+/// Skips the current test if one of these programs is not installed.
+pub(crate) fn skip_without(what: &str, programs: &[&str]) -> bool {
     missing(programs).inspect(|missing| skip(what, missing)).is_some()
 }
 
-/// A package for Node, installed once.
+/// Installs a Node package once.
 pub(crate) fn node_package(name: &str, version: &str) -> Result<PathBuf, String> {
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = kept(&format!("node-{name}-{version}"));
+    let _lock = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = cache_folder(&format!("node-{name}-{version}"));
     if !folder.join("done").exists() {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
@@ -57,10 +57,10 @@ pub(crate) fn node_package(name: &str, version: &str) -> Result<PathBuf, String>
     Ok(folder)
 }
 
-/// A Python that has a package, made once.
+/// Creates a Python environment with a package once.
 pub(crate) fn python_package(name: &str, version: &str) -> Result<PathBuf, String> {
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = kept(&format!("python-{name}-{version}"));
+    let _lock = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = cache_folder(&format!("python-{name}-{version}"));
     let python = folder.join("bin/python");
     if !folder.join("done").exists() {
         let mut venv = Command::new("python3");
@@ -75,7 +75,7 @@ pub(crate) fn python_package(name: &str, version: &str) -> Result<PathBuf, Strin
     Ok(python)
 }
 
-fn kept(name: &str) -> PathBuf {
+fn cache_folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("external").join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     folder

@@ -1,6 +1,6 @@
-//! Looking into the database from outside the gateway.
+//! Queries of tests, past the gateway.
 
-#![allow(clippy::disallowed_methods, reason = "tests ask what no query of the gateway asks")]
+#![allow(clippy::disallowed_methods, reason = "tests run queries that the gateway does not have")]
 
 use sealpost::store::Target;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) async fn execute(target: &Target, statement: &str) -> u64 {
     done.rows_affected()
 }
 
-/// Runs any number of statements.
+/// Runs several statements.
 pub(crate) async fn script(target: &Target, statements: &str) {
     let mut connection = connect(target).await;
     let done = sqlx::raw_sql(trusted(statements)).execute(&mut connection).await;
@@ -28,7 +28,7 @@ pub(crate) async fn script(target: &Target, statements: &str) {
     connection.close().await.expect("a clean end");
 }
 
-/// Runs a statement on a connection that goes on.
+/// Runs a statement on an open connection.
 pub(crate) async fn run(connection: &mut PgConnection, statement: &str) {
     let done = sqlx::query(trusted(statement)).execute(connection).await;
     done.unwrap_or_else(|error| panic!("{statement}: {error}"));
@@ -42,7 +42,7 @@ pub(crate) async fn texts(target: &Target, query: &str) -> Vec<String> {
     texts
 }
 
-/// The rows that a query gives, as JSON.
+/// Rows of a query, as JSON.
 pub(crate) async fn rows(target: &Target, query: &str) -> Vec<Value> {
     let wrapped = format!("SELECT to_jsonb(t)::text FROM ({query}) t");
     let texts = texts(target, &wrapped).await;

@@ -1,4 +1,4 @@
-//! Somebody else's service, as an HTTP server on the loopback that a test gives its answers.
+//! An external service: an HTTP server on the loopback whose responses a test defines.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A request as it arrived.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) method: String,
@@ -19,7 +19,6 @@ pub(crate) struct Received {
     pub(crate) body: Vec<u8>,
 }
 
-/// An answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -27,7 +26,7 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
-/// The service; it ends with this value.
+/// The server; it stops when dropped.
 pub(crate) struct Web {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -35,7 +34,6 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// A service that answers every request so.
     pub(crate) async fn start<F, A>(answer: F) -> Self
     where
         F: Fn(Received) -> A + Send + Sync + 'static,
@@ -45,7 +43,7 @@ impl Web {
         Self::on(listener, answer)
     }
 
-    /// As [`Web::start`], on a port that the test knows already.
+    /// As [`Web::start`], on a given listener.
     pub(crate) fn on<F, A>(listener: TcpListener, answer: F) -> Self
     where
         F: Fn(Received) -> A + Send + Sync + 'static,
@@ -53,14 +51,14 @@ impl Web {
     {
         let address = listener.local_addr().expect("its address");
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
-        let (kept, answer) = (Arc::clone(&received), Arc::new(answer));
+        let (requests, answer) = (Arc::clone(&received), Arc::new(answer));
         let task = tokio::task::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
                 tokio::task::spawn(async move {
                     let mut stream = BufReader::new(stream);
                     let Some(request) = read(&mut stream).await else { return };
-                    kept.lock().unwrap().push(request.clone());
+                    requests.lock().unwrap().push(request.clone());
                     write(stream.into_inner(), answer(request).await).await;
                 });
             }
@@ -72,7 +70,7 @@ impl Web {
         format!("http://{}{path}", self.address)
     }
 
-    /// Everything that has arrived so far.
+    /// The requests so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
@@ -137,7 +135,7 @@ async fn write(mut stream: TcpStream, reply: Reply) {
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");
     }
-    // The client may be gone: then it was about that.
+    // The client may have disconnected, which a test may be about.
     let _gone = stream.write_all(format!("{head}\r\n{}", reply.body).as_bytes()).await;
     let _gone = stream.shutdown().await;
 }

@@ -1,5 +1,4 @@
-//! Applications that close connections, and applications that fail whatever they get for the first
-//! time.
+//! Applications that close connections, and applications that fail every first attempt.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,19 +9,19 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::tell;
-use crate::destinations::Own;
+use super::send_script;
+use crate::destinations::OwnHandler;
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::harness::{Builder, Gateway};
 
 fn sending_to(url: &str, more: &str) -> Builder {
-    Gateway::builder().handler(Own::default()).more_config(&format!(
+    Gateway::builder().handler(OwnHandler::default()).more_config(&format!(
         "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n[[destination]]\nname = \"app\"\nurl = \"{url}\"\n\
          secret = {{ env = \"APP_SECRET\" }}\n{more}\n"
     ))
 }
 
-/// Answers the first request of a connection, and closes it when the second one comes.
+/// Responds to the first request of a connection, and closes it at the second.
 async fn answer_once(mut stream: TcpStream, closed: &AtomicUsize) -> Option<()> {
     let mut buffer = Vec::new();
     loop {
@@ -45,31 +44,31 @@ async fn answer_once(mut stream: TcpStream, closed: &AtomicUsize) -> Option<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_is_closed_between_two_requests_is_no_failure() {
+async fn connection_closed_between_requests_is_not_a_failure() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hooks", listener.local_addr().unwrap());
     let closed = Arc::new(AtomicUsize::new(0));
-    let counting = Arc::clone(&closed);
+    let closed_count = Arc::clone(&closed);
     tokio::task::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let closed = Arc::clone(&counting);
+            let closed = Arc::clone(&closed_count);
             tokio::task::spawn(async move { answer_once(stream, &closed).await });
         }
     });
     let gateway = sending_to(&url, "concurrency = 1").start().await;
     for _ in 0..12 {
-        tell(&gateway, "nothing").await;
+        send_script(&gateway, "nothing").await;
         gateway.run_until_idle().await;
     }
-    assert!(closed.load(Ordering::SeqCst) > 0, "connections are kept, and were closed");
+    assert!(closed.load(Ordering::SeqCst) > 0, "a connection was reused after it was closed");
     let results = "SELECT DISTINCT result FROM attempts";
     assert_eq!(gateway.query(results).await, [json!({ "result": "done" })]);
     let failures = "SELECT count(*) FROM destinations";
-    assert_eq!(gateway.count(failures).await, 0, "nothing was counted against it");
+    assert_eq!(gateway.count(failures).await, 0, "no failure was counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_that_fails_whatever_comes_for_the_first_time_is_found_to_answer() {
+async fn application_failing_every_first_attempt_gets_every_event() {
     let known = Mutex::new(HashSet::new());
     let receiver = Receiver::start(move |seen, _| {
         let id = seen.header("webhook-id").unwrap_or_default().to_owned();
@@ -78,7 +77,7 @@ async fn an_application_that_fails_whatever_comes_for_the_first_time_is_found_to
     .await;
     let gateway = sending_to(&receiver.url("/hooks"), "").start().await;
     for _ in 0..30 {
-        tell(&gateway, "nothing").await;
+        send_script(&gateway, "nothing").await;
     }
     let left = "SELECT count(*) FROM deliveries WHERE state <> 'done'";
     let mut minutes = 0;

@@ -1,18 +1,18 @@
-//! A lock on any one table, and handlers that hang.
+//! Table locks, and handlers that hang.
 
 use std::time::Duration;
 
-use super::{Told, tell, until};
+use super::{ScriptedHandler, send_script, until};
 use crate::harness::{Gateway, sql};
 use crate::receive::{card, event};
 
-/// Without these nothing can be handed on, whatever is done.
+/// Tables that every delivery uses.
 const CORE: &[&str] = &["events", "event_keys", "deliveries", "attempts"];
 
-/// The senders, each with the beginning of its own tables' names.
-const SENDERS: &[(&str, &str)] = &[("cards", "docora_"), ("billing", "stripe_"), ("bot", "bot_")];
+/// The sources, each with the prefix of its own tables.
+const SOURCES: &[(&str, &str)] = &[("cards", "docora_"), ("billing", "stripe_"), ("bot", "bot_")];
 
-/// One event of a sender.
+/// Sends an event to a source.
 async fn send(gateway: &Gateway, source: &str) {
     let answer = match source {
         "cards" => gateway.send(source, Some("create"), card().to_string().as_bytes()).await,
@@ -29,7 +29,7 @@ async fn send(gateway: &Gateway, source: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_on_any_table_holds_up_nobody_whom_it_does_not_concern() {
+async fn table_lock_delays_only_the_sources_that_use_the_table() {
     let gateway = Gateway::builder().running().start().await;
     let tables = "SELECT c.relname::text FROM pg_class c
                    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
@@ -46,7 +46,7 @@ async fn a_lock_on_any_table_holds_up_nobody_whom_it_does_not_concern() {
     for table in &tables {
         let is_core = CORE.contains(&table.as_str());
         if is_core {
-            for (source, _) in SENDERS {
+            for (source, _) in SOURCES {
                 send(&gateway, source).await;
             }
         }
@@ -54,38 +54,38 @@ async fn a_lock_on_any_table_holds_up_nobody_whom_it_does_not_concern() {
         sql::run(&mut locker, "BEGIN").await;
         sql::run(&mut locker, &format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await;
         if !is_core {
-            // Those whom it concerns come first, and wait for it.
-            for (source, _) in SENDERS.iter().filter(|(_, own)| table.starts_with(own)) {
+            // Deliveries that use the table come first, and wait for the lock.
+            for (source, _) in SOURCES.iter().filter(|(_, own)| table.starts_with(own)) {
                 for _ in 0..10 {
                     send(&gateway, source).await;
                 }
             }
-            for (source, _) in SENDERS.iter().filter(|(_, own)| !table.starts_with(own)) {
+            for (source, _) in SOURCES.iter().filter(|(_, own)| !table.starts_with(own)) {
                 send(&gateway, source).await;
                 until(async || unfinished(source).await == 0).await;
             }
         }
         sql::run(&mut locker, "ROLLBACK").await;
-        for (source, _) in SENDERS {
+        for (source, _) in SOURCES {
             until(async || {
                 let left = unfinished(source).await;
-                // What was given back is due in a moment, by a clock that stands still.
+                // Released deliveries are due shortly, and the clock is stopped.
                 gateway.clock().advance(Duration::from_secs(1));
                 left == 0
             })
             .await;
         }
-        let harmed = "SELECT count(*) FROM deliveries WHERE state = 'dead' OR attempts <> 1";
-        assert_eq!(gateway.count(harmed).await, 0, "{table}");
+        let affected = "SELECT count(*) FROM deliveries WHERE state = 'dead' OR attempts <> 1";
+        assert_eq!(gateway.count(affected).await, 0, "{table}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handler_that_hangs_leaves_the_others_their_places() {
-    let told = Told::new();
-    let gateway = Gateway::builder().handler(told.clone()).running().start().await;
+async fn hanging_handler_leaves_slots_for_others() {
+    let handler = ScriptedHandler::new();
+    let gateway = Gateway::builder().handler(handler.clone()).running().start().await;
     for _ in 0..40 {
-        tell(&gateway, "hang").await;
+        send_script(&gateway, "hang").await;
     }
     let leased = "SELECT count(*) FROM deliveries WHERE state = 'leased'";
     until(async || gateway.count(leased).await >= 20).await;
@@ -93,7 +93,7 @@ async fn a_handler_that_hangs_leaves_the_others_their_places() {
     assert_eq!(answer.status, 202);
     let done = "SELECT count(*) FROM deliveries WHERE state = 'done' AND source = 'cards'";
     until(async || gateway.count(done).await == 1).await;
-    told.go_on.add_permits(1000);
+    handler.resume.add_permits(1000);
     let left = "SELECT count(*) FROM deliveries WHERE state <> 'done'";
     until(async || gateway.count(left).await == 0).await;
 }

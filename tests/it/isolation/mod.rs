@@ -1,8 +1,8 @@
-//! Trouble in one place stays there: a long lane, a transaction that somebody left open, a lock, a
-//! handler that hangs or an application that closes connections.
+//! Isolation of problems: a long lane, an open transaction, a lock, a hanging handler or an
+//! application that closes connections affects nothing else.
 
-mod burials;
 mod connections;
+mod dead_letter_counts;
 mod locks;
 mod queues;
 mod settlement;
@@ -21,17 +21,17 @@ use crate::harness::Gateway;
 use crate::harness::database::trusted;
 use crate::receive::unique;
 
-/// Does what the event's `does` says, and counts how often it was called for each event.
+/// Runs the step in the field `does` of an event, and counts its calls for each event.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct ScriptedHandler {
     pub(super) calls: Arc<Mutex<HashMap<String, usize>>>,
-    /// Those that are told to hang go on when there is a permit.
-    pub(super) go_on: Arc<Semaphore>,
+    /// Handlers at the step `hang` continue when there is a permit.
+    pub(super) resume: Arc<Semaphore>,
 }
 
-impl Told {
+impl ScriptedHandler {
     pub(super) fn new() -> Self {
-        Self { calls: Arc::default(), go_on: Arc::new(Semaphore::new(0)) }
+        Self { calls: Arc::default(), resume: Arc::new(Semaphore::new(0)) }
     }
 
     pub(super) fn called(&self, event: &str) -> usize {
@@ -40,7 +40,7 @@ impl Told {
 }
 
 #[async_trait]
-impl Handler for Told {
+impl Handler for ScriptedHandler {
     fn name(&self) -> &'static str {
         "told"
     }
@@ -55,7 +55,7 @@ impl Handler for Told {
             *call
         };
         match does.as_str() {
-            "hang" => self.go_on.acquire().await.unwrap().forget(),
+            "hang" => self.resume.acquire().await.unwrap().forget(),
             "ask the database" if call == 1 => {
                 return Err(Failure::transient(StoreError::timed_out()));
             }
@@ -71,7 +71,7 @@ impl Handler for Told {
     }
 }
 
-/// Runs one statement.
+/// An effect of one statement.
 struct Statement(String);
 
 #[async_trait]
@@ -83,20 +83,20 @@ impl Write for Statement {
     }
 }
 
-/// Sends an event to a source of Stripe's kind whose handler does this; gives its id.
-pub(super) async fn tell(gateway: &Gateway, does: &str) -> String {
+/// Sends a Stripe event whose handler runs this step; returns its id.
+pub(super) async fn send_script(gateway: &Gateway, does: &str) -> String {
     let number = unique();
     let event = json!({
         "id": format!("evt_{number}"), "object": "event", "type": "told", "created": 1_763_600_000,
         "livemode": false, "data": { "object": { "id": format!("of_{number}") } }, "does": does,
     });
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
     answer.id().to_owned()
 }
 
-/// State, attempts and last error of the deliveries.
-pub(super) async fn standing(gateway: &Gateway) -> Vec<(String, i64, String)> {
+/// States, attempts and last errors of the deliveries.
+pub(super) async fn delivery_states(gateway: &Gateway) -> Vec<(String, i64, String)> {
     let query = "SELECT state, attempts, last_error FROM deliveries ORDER BY id";
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let row = |row: &Value| {
@@ -105,13 +105,13 @@ pub(super) async fn standing(gateway: &Gateway) -> Vec<(String, i64, String)> {
     gateway.query(query).await.iter().map(row).collect()
 }
 
-/// Looks until it holds; a test that waits for what never comes is stopped by its runner.
-pub(super) async fn until(holds: impl AsyncFn() -> bool) {
+/// Waits for a condition.
+pub(super) async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..3000 {
-        if holds().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    panic!("it did not come to hold within fifteen seconds");
+    panic!("timed out after fifteen seconds");
 }

@@ -1,4 +1,4 @@
-//! What is looked at in order to claim: counted in rows and entries of indexes, not in time.
+//! The cost of claims, in rows and index entries read.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use sealpost::clock::Clock;
 use sealpost::store::Queue;
 use serde_json::json;
 
-use super::{Told, tell, until};
+use super::{ScriptedHandler, send_script, until};
 use crate::harness::{Gateway, because, sql};
 
-/// So many wait.
+/// Deliveries behind the head of the lane.
 const FOLLOWERS: u64 = 100_000;
 
-/// The sessions of gateways on this database, and those of others that are still there.
+/// The sessions of gateways on this database, and the number of other sessions.
 async fn sessions(gateway: &Gateway) -> (Vec<String>, i64) {
     let here = "FROM pg_stat_activity WHERE datname = current_database()
                  AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
     let of_gateways = format!("SELECT pid::text {here} AND application_name LIKE 'sealpost%'");
-    // But for the one that a test leaves open on purpose.
+    // Except one that a test leaves open on purpose.
     let others = format!(
         "SELECT count(*) {here} AND application_name NOT LIKE 'sealpost%'
             AND state IS DISTINCT FROM 'idle in transaction'"
@@ -25,9 +25,9 @@ async fn sessions(gateway: &Gateway) -> (Vec<String>, i64) {
     (sql::texts(gateway.target(), &of_gateways).await, gateway.count(&others).await)
 }
 
-/// How many entries of indexes, and rows without one, were read of the deliveries so far. Sessions
-/// say so when they end, which those of the gateways that are asked about have.
-async fn looked_at(gateway: &Gateway) -> i64 {
+/// Number of index entries and table rows of deliveries that were read so far. Sessions report it
+/// when they end.
+async fn reads(gateway: &Gateway) -> i64 {
     gateway
         .count(
             "SELECT (sum(idx_tup_read) + (SELECT seq_tup_read FROM pg_stat_user_tables
@@ -37,26 +37,31 @@ async fn looked_at(gateway: &Gateway) -> i64 {
         .await
 }
 
-/// What a gateway looks at while it does this; it is another one on the same database.
-async fn while_another<T>(
+/// Runs a step in another gateway on the same database; returns its result and what it read.
+async fn in_another_gateway<T>(
     gateway: &Gateway,
-    told: &Told,
+    handler: &ScriptedHandler,
     does: impl AsyncFnOnce(&Gateway) -> T,
 ) -> (T, i64) {
-    let another =
-        Gateway::builder().handler(told.clone()).beside(gateway).leaves_work().start().await;
+    let another = Gateway::builder()
+        .handler(handler.clone())
+        .sharing_database(gateway)
+        .allow_unfinished()
+        .start()
+        .await;
     another.clock().advance((gateway.clock().now() - another.clock().now()).unsigned_abs());
     until(async || sessions(gateway).await.1 == 0).await;
     let (known, _) = sessions(gateway).await;
-    let before = looked_at(gateway).await;
+    let before = reads(gateway).await;
     let value = does(&another).await;
     another.store().close().await;
-    let gone = async || sessions(gateway).await.0.iter().all(|session| known.contains(session));
-    until(gone).await;
-    (value, looked_at(gateway).await - before)
+    let sessions_closed =
+        async || sessions(gateway).await.0.iter().all(|session| known.contains(session));
+    until(sessions_closed).await;
+    (value, reads(gateway).await - before)
 }
 
-/// Fills a lane behind what is first in it; they are due since then.
+/// Fills a lane behind its head with due deliveries.
 async fn follow(gateway: &Gateway, followers: u64) {
     let insert = format!(
         "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane, lane_blocks, state,
@@ -70,15 +75,15 @@ async fn follow(gateway: &Gateway, followers: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
-    let told = Told::new();
+async fn blocked_backlog_of_100000_is_scanned_once() {
+    let handler = ScriptedHandler::new();
     let gateway = Gateway::builder()
         .config("name = \"billing\"", "name = \"billing\"\ndead_head = \"block\"")
-        .handler(told.clone())
-        .leaves_work()
+        .handler(handler.clone())
+        .allow_unfinished()
         .start()
         .await;
-    let head = tell(&gateway, "nothing").await;
+    let head = send_script(&gateway, "nothing").await;
     follow(&gateway, FOLLOWERS).await;
     gateway
         .execute(
@@ -87,75 +92,79 @@ async fn a_hundred_thousand_that_wait_behind_one_are_looked_at_once() {
               WHERE id = (SELECT min(id) FROM deliveries)",
         )
         .await;
-    // Another source's event is done in the first step, whatever waits here.
+    // An event of another source is done in the first step, despite the backlog.
     let card = crate::receive::card().to_string();
     assert_eq!(gateway.send("cards", Some("create"), card.as_bytes()).await.status, 202);
-    let innocent = "SELECT count(*) FROM deliveries WHERE source = 'cards' AND state = 'done'";
-    let (worked, looked) =
-        while_another(&gateway, &told, async |another| another.dispatcher().step().await).await;
-    assert_eq!((worked.unwrap(), gateway.count(innocent).await), (1, 1));
-    assert!(looked < 30_000, "{looked} for one claim");
-    // All of them are put aside, for a handful of entries each.
-    let (worked, looked) =
-        while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
-    assert_eq!(worked, 0);
-    assert!(looked < 20 * i64::try_from(FOLLOWERS).unwrap(), "{looked} for all of them");
+    let other_source_done =
+        "SELECT count(*) FROM deliveries WHERE source = 'cards' AND state = 'done'";
+    let (ran, read) =
+        in_another_gateway(&gateway, &handler, async |another| another.dispatcher().step().await)
+            .await;
+    assert_eq!((ran.unwrap(), gateway.count(other_source_done).await), (1, 1));
+    assert!(read < 30_000, "{read} for one claim");
+    // All of them are parked, for a few entries each.
+    let (ran, read) =
+        in_another_gateway(&gateway, &handler, async |another| another.run_until_idle().await)
+            .await;
+    assert_eq!(ran, 0);
+    assert!(read < 20 * i64::try_from(FOLLOWERS).unwrap(), "{read} for all of them");
     let parked = "SELECT count(*) FROM deliveries WHERE parked = 'behind'";
     assert_eq!(gateway.count(parked).await, i64::try_from(FOLLOWERS).unwrap());
-    // From then on they cost nothing, however often it is looked: once no snapshot in the server
-    // can see the old rows, such as one of autovacuum, their entries are skipped.
+    // Then they cost nothing: once no snapshot in the server, such as one of autovacuum, sees the
+    // old rows, their index entries are skipped.
     for tries in 1.. {
-        let (worked, looked) = while_another(&gateway, &told, async |another| {
+        let (ran, read) = in_another_gateway(&gateway, &handler, async |another| {
             assert_eq!(another.run_until_idle().await, 0);
             another.run_until_idle().await
         })
         .await;
-        assert_eq!(worked, 0);
-        if looked < 500 {
+        assert_eq!(ran, 0);
+        if read < 500 {
             break;
         }
-        assert!(tries < 30, "{looked} where there is nothing to do");
+        assert!(tries < 30, "{read} without due deliveries");
     }
-    // When the head is resolved, the next is let in, and the one after it when that is done.
+    // Once the head is unblocked, the followers run one after the other.
     let first = gateway.query("SELECT min(id) AS id FROM deliveries").await;
-    let desk = gateway.desk();
-    desk.unblock(
-        &crate::dead_letters::ada(),
-        first[0]["id"].as_i64().unwrap(),
-        &because("it can wait"),
-    )
-    .await
-    .unwrap();
-    let (worked, looked) = while_another(&gateway, &told, async |another| {
-        let mut worked = 0;
+    let service = gateway.dead_letter_service();
+    service
+        .unblock(
+            &crate::dead_letters::ada(),
+            first[0]["id"].as_i64().unwrap(),
+            &because("it can wait"),
+        )
+        .await
+        .unwrap();
+    let (ran, read) = in_another_gateway(&gateway, &handler, async |another| {
+        let mut ran = 0;
         for _ in 0..20 {
-            worked += another.dispatcher().step().await.unwrap();
+            ran += another.dispatcher().step().await.unwrap();
         }
-        worked
+        ran
     })
     .await;
-    assert_eq!((worked, told.called(&head)), (20, 20));
-    assert!(looked < 5_000, "{looked} for twenty");
+    assert_eq!((ran, handler.called(&head)), (20, 20));
+    assert!(read < 5_000, "{read} for twenty");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_was_left_aside_is_found() {
-    let told = Told::new();
-    let gateway = Gateway::builder().handler(told.clone()).start().await;
-    let head = tell(&gateway, "nothing").await;
+async fn parked_head_is_found() {
+    let handler = ScriptedHandler::new();
+    let gateway = Gateway::builder().handler(handler.clone()).start().await;
+    let head = send_script(&gateway, "nothing").await;
     follow(&gateway, 3).await;
-    // As if it was put aside at the moment when the one before it was settled.
+    // As if it were parked just when the one before it was settled.
     gateway.execute("UPDATE deliveries SET parked = 'behind'").await;
     gateway.run_until_idle().await;
-    assert_eq!(told.called(&head), 4);
+    assert_eq!(handler.called(&head), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_done_is_not_read_again_while_a_transaction_is_open() {
+async fn done_deliveries_are_not_rescanned_during_an_open_transaction() {
     const DONE: i64 = 3000;
-    let told = Told::new();
-    let gateway = Gateway::builder().handler(told.clone()).start().await;
-    tell(&gateway, "nothing").await;
+    let handler = ScriptedHandler::new();
+    let gateway = Gateway::builder().handler(handler.clone()).start().await;
+    send_script(&gateway, "nothing").await;
     let mut open = sql::connect(gateway.target()).await;
     sql::run(&mut open, "BEGIN ISOLATION LEVEL REPEATABLE READ").await;
     sql::run(&mut open, "SELECT pg_current_xact_id(), count(*) FROM deliveries").await;
@@ -168,42 +177,43 @@ async fn what_is_done_is_not_read_again_while_a_transaction_is_open() {
                FROM deliveries, generate_series(2, {DONE}) AS n"
         ))
         .await;
-    let (worked, _) =
-        while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
-    assert_eq!(worked, usize::try_from(DONE).unwrap());
+    let (ran, _) =
+        in_another_gateway(&gateway, &handler, async |another| another.run_until_idle().await)
+            .await;
+    assert_eq!(ran, usize::try_from(DONE).unwrap());
     gateway.clock().advance(Duration::from_mins(1));
-    tell(&gateway, "nothing").await;
+    send_script(&gateway, "nothing").await;
     let queue = Queue { source: "billing".to_owned(), handler: "told".to_owned() };
     let now = gateway.clock().now();
-    // From the beginning all that is done is read.
-    let look = async |from: Option<time::OffsetDateTime>| {
-        let (oldest, looked) = while_another(&gateway, &told, async |another| {
-            another.store().look(&[(&queue, from)], now).await.unwrap()
+    // A scan from the start reads all done deliveries.
+    let scan = async |from: Option<time::OffsetDateTime>| {
+        let (oldest, read) = in_another_gateway(&gateway, &handler, async |another| {
+            another.store().oldest_due(&[(&queue, from)], now).await.unwrap()
         })
         .await;
         assert_eq!(oldest, [Some(now)]);
-        looked
+        read
     };
-    assert!(look(None).await >= DONE, "a look from the beginning reads what is done");
-    assert!(look(Some(now - Duration::from_secs(5))).await < 20);
-    // A claim begins where the look has found something.
-    let (claimed, looked) = while_another(&gateway, &told, async |another| {
+    assert!(scan(None).await >= DONE, "a full scan reads done deliveries");
+    assert!(scan(Some(now - Duration::from_secs(5))).await < 20);
+    // A claim starts where the scan found a delivery.
+    let (claimed, read) = in_another_gateway(&gateway, &handler, async |another| {
         let lease = Duration::from_mins(1);
         another.store().claim(&queue, now, now, (10, 100), lease).await.unwrap()
     })
     .await;
     assert_eq!(claimed.leases.len(), 1);
-    assert!(looked < 40, "{looked} for one claim");
+    assert!(read < 40, "{read} for one claim");
     sql::run(&mut open, "ROLLBACK").await;
-    crate::faults::ledger::expire_leases(gateway.target()).await;
+    crate::faults::assertions::expire_leases(gateway.target()).await;
     gateway.run_until_idle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_paused_is_in_nobodys_way() {
-    let told = Told::new();
-    let gateway = Gateway::builder().handler(told.clone()).leaves_work().start().await;
-    tell(&gateway, "nothing").await;
+async fn paused_source_does_not_delay_others() {
+    let handler = ScriptedHandler::new();
+    let gateway = Gateway::builder().handler(handler.clone()).allow_unfinished().start().await;
+    send_script(&gateway, "nothing").await;
     follow(&gateway, 5000).await;
     gateway.execute("UPDATE deliveries SET lane = lane || id").await;
     let pauses = gateway.pauses();
@@ -214,10 +224,11 @@ async fn a_source_that_is_paused_is_in_nobodys_way() {
         .unwrap();
     let card = crate::receive::card().to_string();
     assert_eq!(gateway.send("cards", Some("create"), card.as_bytes()).await.status, 202);
-    let (worked, looked) =
-        while_another(&gateway, &told, async |another| another.run_until_idle().await).await;
-    assert_eq!(worked, 1);
-    assert!(looked < 500, "{looked}");
+    let (ran, read) =
+        in_another_gateway(&gateway, &handler, async |another| another.run_until_idle().await)
+            .await;
+    assert_eq!(ran, 1);
+    assert!(read < 500, "{read}");
     let states = "SELECT DISTINCT state FROM deliveries WHERE source = 'billing'";
     assert_eq!(gateway.query(states).await, [json!({ "state": "ready" })]);
 }

@@ -1,5 +1,4 @@
-//! An event that ends the process on its way to a destination: what was on its way beside it loses
-//! no attempt by that.
+//! An event that crashes the process during delivery: deliveries in flight with it lose no attempt.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -11,31 +10,32 @@ use serde_json::json;
 
 use crate::destinations::receiver::{Receiver, Reply};
 use crate::destinations::{send, sending_to};
-use crate::faults::ledger::expire_leases;
+use crate::faults::assertions::expire_leases;
 use crate::harness::Gateway;
 
 const SOURCE: &str = "billing";
 const TO_APP: &str = "to:app";
 const LEASE: Duration = Duration::from_mins(1);
 
-/// Takes what is due for the destination, and what is to be run alone, as a gateway does that dies
-/// of it: nothing is settled, and the leases run out. Gives how much it took.
-async fn take_and_die(gateway: &Gateway) -> usize {
+/// Claims what is due for the destination, and what is isolated, like a gateway that then crashes:
+/// nothing is settled, and the leases expire. Returns the number of claims.
+async fn claim_and_crash(gateway: &Gateway) -> usize {
     let (store, now) = (gateway.store(), gateway.clock().now());
     let queue = Queue { source: SOURCE.to_owned(), handler: TO_APP.to_owned() };
-    let mut taken = 0;
-    if let [Some(oldest)] = store.look(&[(&queue, None)], now).await.unwrap()[..] {
-        let claimed = store.claim_to(TO_APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
-        taken += claimed.unwrap().leases.len();
+    let mut claimed_count = 0;
+    if let [Some(oldest)] = store.oldest_due(&[(&queue, None)], now).await.unwrap()[..] {
+        let claimed =
+            store.claim_for_destination(TO_APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
+        claimed_count += claimed.unwrap().leases.len();
     }
-    let alone = store.claim_isolated(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
+    let isolated = store.claim_isolated(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
     expire_leases(gateway.target()).await;
-    taken + usize::from(alone.is_some())
+    claimed_count + usize::from(isolated.is_some())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_ends_the_process_takes_no_attempts_of_others_with_it() {
-    // What arrives is refused the first time: of two attempts, one has to be left after the deaths.
+async fn event_that_crashes_the_process_uses_no_attempts_of_others() {
+    // Each first attempt fails: of two attempts, one must remain after the crashes.
     let known = Mutex::new(HashSet::new());
     let receiver = Receiver::start(move |seen, _| {
         let id = seen.header("webhook-id").unwrap().to_owned();
@@ -48,18 +48,18 @@ async fn an_event_that_ends_the_process_takes_no_attempts_of_others_with_it() {
     for number in 0..3 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
-    assert_eq!(take_and_die(&gateway).await, 4);
+    assert_eq!(claim_and_crash(&gateway).await, 4);
     assert_eq!(gateway.dispatcher().recover_expired_leases().await.unwrap(), 0);
-    // Nobody knows yet which of them it was: the next gateway runs one of them alone, beside what
-    // is new, and dies again.
+    // The culprit is unknown yet: the next gateway runs one in isolation, next to the new ones, and
+    // crashes again.
     for number in 3..5 {
         send(&gateway, "invoice.paid", &format!("in_{number}")).await;
     }
-    assert_eq!(take_and_die(&gateway).await, 3);
+    assert_eq!(claim_and_crash(&gateway).await, 3);
     assert_eq!(
         gateway.dispatcher().recover_expired_leases().await.unwrap(),
         1,
-        "it was run alone every time"
+        "it was isolated every time"
     );
 
     gateway.run_to_the_end().await;

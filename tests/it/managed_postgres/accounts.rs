@@ -1,4 +1,4 @@
-//! Which account runs the server, and how it becomes that account's.
+//! The account that runs the server, and its files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -13,7 +13,7 @@ use super::support::{
 };
 
 #[test]
-fn the_server_never_runs_as_root_and_owns_no_more_than_it_must() {
+fn server_never_runs_as_root_and_owns_only_its_files() {
     let folder = Folder::new();
     let cluster = folder.start();
     let owner = |path: &Path| fs::metadata(path).unwrap().uid();
@@ -23,27 +23,27 @@ fn the_server_never_runs_as_root_and_owns_no_more_than_it_must() {
     assert_eq!(owner(&cluster.endpoint().socket_dir), server);
     let ourselves = nix::unistd::geteuid().as_raw();
     assert_eq!(owner(folder.data().parent().unwrap()), ourselves);
-    assert_eq!(owner(&folder.beside("log")), ourselves);
-    assert_eq!(owner(&folder.beside("lock")), ourselves);
+    assert_eq!(owner(&folder.sibling("log")), ourselves);
+    assert_eq!(owner(&folder.sibling("lock")), ourselves);
 }
 
 #[test]
-fn an_ordinary_account_needs_no_root() {
+fn unprivileged_account_works_without_root() {
     let mut folder = Folder::new();
     if is_root() {
-        let nobody = User::from_name("nobody").unwrap().expect("there is no account `nobody`");
+        let nobody = User::from_name("nobody").unwrap().expect("an account `nobody`");
         chown(folder.dir.path(), Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
-        // The build folder may be closed to others.
+        // Other accounts may have no access to the build folder.
         let launcher = folder.dir.path().join("sealpost");
         fs::copy(&folder.settings.launcher, &launcher).unwrap();
         folder.settings.launcher = launcher;
     }
     let gateway = OtherGateway::start_as_nobody(&folder.settings);
-    let endpoint = running(&folder.settings).unwrap().expect("nobody runs it");
+    let endpoint = running(&folder.settings).unwrap().expect("a running cluster");
     write_row(&endpoint);
     gateway.finish();
 
-    // Root takes over what an ordinary account made, as that account.
+    // Root takes over the cluster of an unprivileged account, as that account.
     let cluster = folder.start();
     assert_eq!(read_row(cluster.endpoint()), "still here");
     let owner = fs::metadata(folder.data()).unwrap().uid();
@@ -53,7 +53,7 @@ fn an_ordinary_account_needs_no_root() {
 }
 
 #[test]
-fn root_uses_another_folder_where_the_wanted_one_is_closed_and_stays_there() {
+fn root_falls_back_to_another_folder_and_keeps_it() {
     if !is_root() {
         println!("skipped: only root changes the account that runs the server");
         return;
@@ -77,7 +77,7 @@ fn root_uses_another_folder_where_the_wanted_one_is_closed_and_stays_there() {
 }
 
 #[test]
-fn a_cluster_that_became_unreachable_is_not_replaced_by_an_empty_one() {
+fn unreachable_cluster_is_not_replaced_by_an_empty_one() {
     if !is_root() {
         println!("skipped: only root changes the account that runs the server");
         return;
@@ -85,17 +85,17 @@ fn a_cluster_that_became_unreachable_is_not_replaced_by_an_empty_one() {
     let folder = Folder::new();
     folder.start().stop();
     fs::set_permissions(folder.dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let refusal = Cluster::start(&folder.settings).unwrap_err();
-    assert!(matches!(refusal, ClusterError::Unreachable { .. }), "{refusal}");
+    let error = Cluster::start(&folder.settings).unwrap_err();
+    assert!(matches!(error, ClusterError::Unreachable { .. }), "{error}");
 
     fs::set_permissions(folder.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     chown(folder.data(), Some(0), Some(0)).unwrap();
-    let refusal = Cluster::start(&folder.settings).unwrap_err();
-    assert!(matches!(refusal, ClusterError::WrongOwner { owner: 0, .. }), "{refusal}");
+    let error = Cluster::start(&folder.settings).unwrap_err();
+    assert!(matches!(error, ClusterError::WrongOwner { owner: 0, .. }), "{error}");
 }
 
 #[test]
-fn the_hidden_command_becomes_the_program_unless_its_parent_is_another() {
+fn hidden_command_executes_only_for_its_parent() {
     let output = hidden_command(None).args(["sh", "-c", "echo $PPID"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), std::process::id().to_string());
 
@@ -111,26 +111,26 @@ fn the_hidden_command_becomes_the_program_unless_its_parent_is_another() {
 }
 
 #[test]
-fn the_hidden_command_gives_up_every_group_with_the_account() {
+fn hidden_command_drops_all_groups() {
     if !is_root() {
         println!("skipped: only root can give up an account");
         return;
     }
     let script = "id -u; id -G; grep -E '^(Uid|Gid)' /proc/self/status";
     let output = hidden_command(Some("4711:4712".into())).args(["sh", "-c", script]).output();
-    let said = String::from_utf8(output.unwrap().stdout).unwrap();
-    let numbers: Vec<_> = said.split_whitespace().collect();
-    assert_eq!(numbers[..2], ["4711", "4712"], "{said}");
-    assert_eq!(numbers[2..7], ["Uid:", "4711", "4711", "4711", "4711"], "{said}");
-    assert_eq!(numbers[7..], ["Gid:", "4712", "4712", "4712", "4712"], "{said}");
+    let stdout = String::from_utf8(output.unwrap().stdout).unwrap();
+    let numbers: Vec<_> = stdout.split_whitespace().collect();
+    assert_eq!(numbers[..2], ["4711", "4712"], "{stdout}");
+    assert_eq!(numbers[2..7], ["Uid:", "4711", "4711", "4711", "4711"], "{stdout}");
+    assert_eq!(numbers[7..], ["Gid:", "4712", "4712", "4712", "4712"], "{stdout}");
 }
 
 #[test]
-fn the_server_outlives_the_thread_that_asked_for_it_and_has_a_process_group_of_its_own() {
+fn server_outlives_its_thread_in_its_own_process_group() {
     let folder = Folder::new();
     let cluster = std::thread::scope(|scope| scope.spawn(|| folder.start()).join().unwrap());
     assert_eq!(ask(cluster.endpoint(), "select 'answers'"), "answers");
-    let log = fs::read_to_string(folder.beside("log")).unwrap();
+    let log = fs::read_to_string(folder.sibling("log")).unwrap();
     assert!(!log.contains("shutdown request"), "{log}");
 
     let server = server_pid(folder.data());

@@ -1,16 +1,16 @@
-//! The managed local cluster, against the `PostgreSQL` of this machine.
+//! The managed local cluster, with the `PostgreSQL` of this machine.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::unwrap_used, reason = "test helpers fail like tests")]
 
 mod accounts;
-mod life;
-mod owners;
+mod lifecycle;
+mod ownership;
 mod programs;
 mod support;
 
-/// What `OtherGateway` runs in a process of its own. Does nothing when started otherwise.
+/// The process of `OtherGateway`. Does nothing when started otherwise.
 #[test]
 #[ignore = "a process that other tests start"]
-fn a_gateway_that_other_tests_start() {
-    support::be_other_gateway();
+fn other_gateway_process() {
+    support::run_other_gateway();
 }

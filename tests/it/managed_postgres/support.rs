@@ -1,4 +1,4 @@
-//! Folders, processes and questions for the tests of the managed cluster.
+//! Helpers for the tests of the managed cluster.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const LAUNCHER: &str = env!("CARGO_BIN_EXE_sealpost");
 
-/// A folder that every account may pass through, and settings for a cluster in it.
+/// A folder that every account may access, and settings for a cluster in it.
 pub(super) struct Folder {
     pub(super) dir: TempDir,
     pub(super) settings: Settings,
@@ -38,8 +38,8 @@ impl Folder {
         &self.settings.data_dir
     }
 
-    /// What stands next to the data directory and is named after it.
-    pub(super) fn beside(&self, extension: &str) -> PathBuf {
+    /// The path of the data directory with this extension.
+    pub(super) fn sibling(&self, extension: &str) -> PathBuf {
         self.data().with_extension(extension)
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// Runs one statement over a connection of its own, and gives back its only value.
+/// Runs a statement on a new connection, and returns its only value.
 pub(super) fn ask(endpoint: &Endpoint, sql: &'static str) -> String {
     let options = PgConnectOptions::new_without_pgpass()
         .socket(&endpoint.socket_dir)
@@ -73,7 +73,7 @@ pub(super) fn ask(endpoint: &Endpoint, sql: &'static str) -> String {
     })
 }
 
-/// Commits something that must outlive what the test does next.
+/// Commits a row that must survive the rest of the test.
 pub(super) fn write_row(endpoint: &Endpoint) {
     ask(endpoint, "create table kept as select 'still here' as word");
 }
@@ -82,7 +82,7 @@ pub(super) fn read_row(endpoint: &Endpoint) -> String {
     ask(endpoint, "select word from kept")
 }
 
-/// The postmaster that runs on that data directory.
+/// The postmaster of a data directory.
 pub(super) fn server_pid(data: &Path) -> Pid {
     let content = fs::read_to_string(data.join("postmaster.pid")).unwrap();
     Pid::from_raw(content.lines().next().unwrap().parse().unwrap())
@@ -93,18 +93,18 @@ pub(super) fn is_alive(pid: Pid) -> bool {
     status.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
-pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// A child that is killed when the test is done with it.
-pub(super) struct Stranger(pub(super) Child);
+/// A child process that is killed on drop.
+pub(super) struct ForeignProcess(pub(super) Child);
 
-impl Stranger {
+impl ForeignProcess {
     pub(super) fn start(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::null()).spawn().unwrap())
     }
@@ -114,20 +114,24 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for ForeignProcess {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 }
 
-/// A server on the cluster that no gateway of ours knows of.
-pub(super) fn server_by_hand(data: &Path, socket_dir: &Path, options: &[&str]) -> Stranger {
+/// A server that no gateway started.
+pub(super) fn start_foreign_server(
+    data: &Path,
+    socket_dir: &Path,
+    options: &[&str],
+) -> ForeignProcess {
     let owner = fs::metadata(data).unwrap();
     std::os::unix::fs::chown(socket_dir, Some(owner.uid()), Some(owner.gid())).unwrap();
     let mut folders = installed(variable("PATH").as_deref()).into_iter();
     let postgres = folders.find_map(|dir| fs::canonicalize(dir.join("postgres")).ok()).unwrap();
-    let server = Stranger::start(
+    let server = ForeignProcess::start(
         hidden_command(account_of(data))
             .arg(postgres)
             .args(["-c", "listen_addresses=", "-D"])
@@ -139,19 +143,19 @@ pub(super) fn server_by_hand(data: &Path, socket_dir: &Path, options: &[&str]) -
             .stderr(Stdio::null())
             .current_dir("/"),
     );
-    wait_until("the server by hand is ready", || {
+    wait_until("the foreign server is ready", || {
         fs::read_to_string(data.join("postmaster.pid")).is_ok_and(|pid| pid.contains("ready"))
     });
     server
 }
 
-/// The account to change to, to be the one that runs the server on that data directory.
+/// The account that runs the server of a data directory, for [`hidden_command`].
 pub(super) fn account_of(data: &Path) -> Option<String> {
     let owner = fs::metadata(data).unwrap();
     is_root().then(|| format!("{}:{}", owner.uid(), owner.gid()))
 }
 
-/// The program's hidden last step, as started by this process.
+/// The hidden command that starts the server, with this process as its parent.
 pub(super) fn hidden_command(account: Option<String>) -> Command {
     let mut command = Command::new(LAUNCHER);
     command
@@ -161,7 +165,7 @@ pub(super) fn hidden_command(account: Option<String>) -> Command {
     command
 }
 
-/// A gateway in a process of its own, which can be killed.
+/// A gateway in another process, which can be killed.
 pub(super) struct OtherGateway(pub(super) Child);
 
 const DATA_DIR: &str = "SEALPOST_TEST_DATA_DIR";
@@ -170,11 +174,11 @@ const ACCOUNT: &str = "SEALPOST_TEST_ACCOUNT";
 const READY: &str = "the other gateway is ready";
 
 impl OtherGateway {
-    /// This test program again, which then runs [`be_other_gateway`] and nothing else.
+    /// This test program, which runs only [`run_other_gateway`].
     fn command(settings: &Settings) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "managed_postgres::a_gateway_that_other_tests_start"])
+            .args(["--exact", "managed_postgres::other_gateway_process"])
             .args(["--ignored", "--nocapture"])
             .env(DATA_DIR, &settings.data_dir)
             .env(OTHER_LAUNCHER, &settings.launcher)
@@ -183,7 +187,7 @@ impl OtherGateway {
         command
     }
 
-    /// Does not wait for anything.
+    /// Starts without waiting.
     pub(super) fn begin(settings: &Settings) -> Self {
         Self(Self::command(settings).spawn().unwrap())
     }
@@ -192,7 +196,7 @@ impl OtherGateway {
         Self::begin(settings).until_ready()
     }
 
-    /// One that runs under an ordinary account, whoever runs the tests.
+    /// Starts under an unprivileged account.
     pub(super) fn start_as_nobody(settings: &Settings) -> Self {
         let mut command = Self::command(settings);
         if is_root() {
@@ -203,11 +207,11 @@ impl OtherGateway {
 
     fn until_ready(mut self) -> Self {
         let mut output = BufReader::new(self.0.stdout.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(READY) {
-            assert_ne!(output.read_line(&mut said).unwrap(), 0, "the gateway ended: {said}");
+        let mut stdout = String::new();
+        while !stdout.contains(READY) {
+            assert_ne!(output.read_line(&mut stdout).unwrap(), 0, "the gateway ended: {stdout}");
         }
-        // Left open: a closed pipe would kill it when it says more.
+        // Stays open: a closed pipe would kill it at its next output.
         self.0.stdout = Some(output.into_inner());
         self
     }
@@ -221,16 +225,16 @@ impl OtherGateway {
         self.0.wait().unwrap();
     }
 
-    /// Lets it stop in order.
+    /// Stops it gracefully.
     pub(super) fn finish(mut self) {
         drop(self.0.stdin.take());
         assert!(self.0.wait().unwrap().success());
     }
 }
 
-/// The other side of [`OtherGateway`].
+/// Runs in the process of [`OtherGateway`].
 #[expect(clippy::print_stdout, reason = "the parent waits for this line")]
-pub(super) fn be_other_gateway() {
+pub(super) fn run_other_gateway() {
     let Some(data_dir) = variable(DATA_DIR) else { return };
     if let Some(name) = variable(ACCOUNT) {
         let user = User::from_name(name.to_str().unwrap()).unwrap().unwrap();
@@ -249,7 +253,7 @@ fn become_user(uid: Uid, gid: Gid) {
     setuid(uid).unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test is told by its parent what to be")]
+#[expect(clippy::disallowed_methods, reason = "the parent process passes variables")]
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }

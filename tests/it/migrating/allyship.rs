@@ -1,5 +1,5 @@
-//! What the page for `AllyShip` says: its destination, its route and its function make an
-//! integration due when something has changed, and once.
+//! The page for `AllyShip`: its destination, route and function schedule an integration once per
+//! change.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating/allyship
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
 const SOURCE: &str = "repositories";
 
-/// The roles and grants that every project of Supabase has, and the table of integrations.
+/// The roles and grants of every Supabase project, and the table of integrations.
 const BEFORE: &str = r#"
     DO $$ BEGIN
         CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
-        NULL; -- Roles are the server's: another test was quicker.
+        NULL; -- Roles are global to the server: another test was faster.
     END $$;
     GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
     ALTER DEFAULT PRIVILEGES IN SCHEMA public
@@ -45,7 +45,7 @@ const BEFORE: &str = r#"
         ('slack', 'slack', '{"owner":"owner"}', 'active', now() + interval '1 day');
 "#;
 
-/// `AllyShip`: its route and its database.
+/// The route and the database of `AllyShip`.
 struct AllyShip {
     route: Application,
     database: Target,
@@ -61,22 +61,22 @@ impl AllyShip {
         Some(Self { route, database })
     }
 
-    /// The gateway sends, and the route's call of the database is carried out or refused.
-    async fn called(&mut self, gateway: &Gateway, refused: bool) -> Value {
+    /// Runs deliveries, and executes or fails the database call of the route.
+    async fn run_call(&mut self, gateway: &Gateway, fails: bool) -> Value {
         let serve = async {
-            let call = self.route.says().await;
+            let call = self.route.read_line().await;
             assert_eq!(call["name"], "repository_changed");
-            let error = if refused { json!({ "message": "away" }) } else { Value::Null };
-            if !refused {
+            let error = if fails { json!({ "message": "away" }) } else { Value::Null };
+            if !fails {
                 self.call(&call["args"]).await;
             }
-            self.route.tell(&json!({ "error": error })).await;
+            self.route.write_line(&json!({ "error": error })).await;
             call["args"].clone()
         };
         tokio::join!(gateway.run_until_idle(), serve).1
     }
 
-    /// As the client with the service role calls the function.
+    /// Calls the function with the service role.
     async fn call(&self, args: &Value) {
         let args = args.as_object().unwrap().iter();
         let args: Vec<String> =
@@ -87,16 +87,16 @@ impl AllyShip {
         sql::run(&mut connection, &call).await;
     }
 
-    /// The integrations that are due.
+    /// The names of the due integrations.
     async fn due(&self) -> Vec<String> {
         let due = "SELECT name FROM integrations WHERE next_check_at <= now() ORDER BY name";
         sql::texts(&self.database, due).await
     }
 
-    /// They were scanned.
-    async fn scanned(&self) {
-        let scanned = "UPDATE integrations SET next_check_at = now() + interval '1 day'";
-        sql::execute(&self.database, scanned).await;
+    /// Marks all integrations as scanned.
+    async fn mark_scanned(&self) {
+        let update = "UPDATE integrations SET next_check_at = now() + interval '1 day'";
+        sql::execute(&self.database, update).await;
     }
 
     async fn seen(&self) -> i64 {
@@ -111,45 +111,45 @@ async fn gateway(allyship: &AllyShip) -> Gateway {
         .replace("https://allyship.example.com", &allyship.route.url(""))
         .replace("ALLYSHIP_WEBHOOK_SECRET", "APP_SECRET")
         .replace("DOCORA_AUTH_KEY", "CARDS_SECRET");
-    // The library tells the time by the machine's clock.
-    let builder = Gateway::builder().begin(SystemClock.now());
+    // The library uses the system clock.
+    let builder = Gateway::builder().start_at(SystemClock.now());
     builder.more_config(&format!("{page}{LOOPBACK}")).start().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_makes_the_integrations_of_its_repository_due_and_once() {
+async fn change_schedules_integrations_of_its_repository_once() {
     let Some(mut allyship) = AllyShip::start().await else { return };
     let gateway = gateway(&allyship).await;
     let due = ["changed", "never checked"];
     let created = payload(REPOSITORY, &text_file("a.md", "A"), 0);
     let answer = send(&gateway, SOURCE, "/hooks/repositories/create", &created).await;
 
-    // It is away at first: what could not be done comes again.
+    // The first call fails, and is retried.
     let expected = json!({ "id": answer.id(), "owner": "owner", "name": "cards" });
-    assert_eq!(allyship.called(&gateway, true).await, expected);
+    assert_eq!(allyship.run_call(&gateway, true).await, expected);
     assert_eq!((allyship.due().await, allyship.seen().await), (vec![], 0));
     gateway.clock().advance(Duration::from_secs(60));
-    assert_eq!(allyship.called(&gateway, false).await, expected);
+    assert_eq!(allyship.run_call(&gateway, false).await, expected);
     assert_eq!((allyship.due().await, allyship.seen().await), (due.map(str::to_owned).into(), 1));
 
-    // The same event, sent again by hand, counts no second time.
-    allyship.scanned().await;
+    // A replay of the event does not count again.
+    allyship.mark_scanned().await;
     replay(&gateway).await;
-    assert_eq!(allyship.called(&gateway, false).await, expected);
+    assert_eq!(allyship.run_call(&gateway, false).await, expected);
     assert_eq!((allyship.due().await, allyship.seen().await), (vec![], 1));
 
     for (action, file, minute) in [
         ("update", text_file("a.md", "B"), 1),
         ("delete", json!({ "path": "a.md", "sha": sha("") }), 2),
     ] {
-        allyship.scanned().await;
+        allyship.mark_scanned().await;
         let body = payload(REPOSITORY, &file, minute);
         send(&gateway, SOURCE, &format!("/hooks/repositories/{action}"), &body).await;
-        allyship.called(&gateway, false).await;
+        allyship.run_call(&gateway, false).await;
         assert_eq!(allyship.due().await, due, "{action}");
     }
 
-    // That a repository cannot be read is no change of it.
+    // A failed sync is not a change of the repository.
     let failed = json!({
         "event": "sync_failed", "repository": created["repository"],
         "error": { "type": "git_failure", "message": "not found" },
@@ -163,18 +163,21 @@ async fn a_change_makes_the_integrations_of_its_repository_due_and_once() {
     assert_eq!(gateway.dead_letters().await, []);
 }
 
-/// Sends the only delivery to the application once more.
+/// Replays the only delivery to the application.
 async fn replay(gateway: &Gateway) {
     let done = "SELECT id FROM deliveries WHERE handler = 'to:allyship' AND state = 'done'";
     let id = gateway.query(done).await[0]["id"].as_i64().unwrap();
     let caller = Caller::local("ada");
-    let batch =
-        gateway.desk().act(&caller, Action::Replay, id, &because("once more"), true).await.unwrap();
+    let batch = gateway
+        .dead_letter_service()
+        .act(&caller, Action::Replay, id, &because("once more"), true)
+        .await
+        .unwrap();
     assert_eq!(batch.created.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_route_and_the_function_serve_nobody_else() {
+async fn route_and_function_reject_unauthorized_callers() {
     let Some(allyship) = AllyShip::start().await else { return };
     let now = SystemClock.now().unix_timestamp().to_string();
     for signature in [None, Some("v1,MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")] {
@@ -188,16 +191,16 @@ async fn the_route_and_the_function_serve_nobody_else() {
     }
     let database = &allyship.database;
     sql::execute(database, "INSERT INTO sealpost_seen (id) VALUES ('1')").await;
-    for (role, may) in [("anon", 0), ("authenticated", 0), ("service_role", 1)] {
+    for (role, allowed) in [("anon", 0), ("authenticated", 0), ("service_role", 1)] {
         let function = format!(
             "SELECT has_function_privilege('{role}', 'repository_changed(text, text, text)',
                                            'EXECUTE')::int::bigint"
         );
-        assert_eq!(sql::number(database, &function).await, may, "{role}");
+        assert_eq!(sql::number(database, &function).await, allowed, "{role}");
         let mut connection = sql::connect(database).await;
         sql::run(&mut connection, &format!("SET ROLE {role}")).await;
         let sees =
-            format!("DO $$ BEGIN ASSERT (SELECT count(*) FROM sealpost_seen) = {may}; END $$");
+            format!("DO $$ BEGIN ASSERT (SELECT count(*) FROM sealpost_seen) = {allowed}; END $$");
         sql::run(&mut connection, &sees).await;
     }
 }

@@ -1,4 +1,4 @@
-//! An application: a program of Node or Python with the vendor's library, as a real HTTP server.
+//! An application: a Node or Python program with the vendor library, as an HTTP server.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,12 +9,12 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::harness::programs::{missing, node_package, python_package, skip};
 
-/// Of `standardwebhooks` at npm.
+/// Version of `standardwebhooks` on npm.
 const FOR_NODE: &str = "1.1.1";
-/// Of `standardwebhooks` in the Python Package Index.
+/// Version of `standardwebhooks` on `PyPI`.
 const FOR_PYTHON: &str = "1.1.0";
 
-/// The program; it ends with this.
+/// The program; it stops when dropped.
 pub(super) struct Application {
     _child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -23,31 +23,31 @@ pub(super) struct Application {
 }
 
 impl Application {
-    /// In Node, with these packages besides; `None` where they cannot be had.
+    /// Starts a Node script with these packages; `None` if they cannot be installed.
     pub(super) async fn node(
         script: &str,
         packages: &'static [(&str, &str)],
         arguments: &[&str],
     ) -> Option<Self> {
         let all = packages.iter().chain(&[("standardwebhooks", FOR_NODE)]);
-        let bring = move || -> Result<Vec<PathBuf>, String> {
+        let install = move || -> Result<Vec<PathBuf>, String> {
             missing(&["node", "npm"]).map_or(Ok(()), Err)?;
             let folders = all.map(|(name, version)| node_package(name, version));
             folders.map(|folder| Ok(folder?.join("node_modules"))).collect()
         };
-        let folders = brought("the Node receiver", bring).await?;
+        let folders = installed("the Node receiver", install).await?;
         let mut command = Command::new("node");
         command.env("NODE_PATH", std::env::join_paths(folders).unwrap());
         Some(Self::start(command, script, arguments).await)
     }
 
-    /// In Python; `None` where the package cannot be had.
+    /// Starts a Python script; `None` if its package cannot be installed.
     pub(super) async fn python(script: &str) -> Option<Self> {
-        let bring = || {
+        let install = || {
             missing(&["python3"]).map_or(Ok(()), Err)?;
             python_package("standardwebhooks", FOR_PYTHON)
         };
-        let python = brought("the Python receiver", bring).await?;
+        let python = installed("the Python receiver", install).await?;
         Some(Self::start(Command::new(python), script, &[]).await)
     }
 
@@ -65,7 +65,7 @@ impl Application {
             .unwrap();
         let input = child.stdin.take().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = lines.next_line().await.unwrap().expect("the application says its port");
+        let port = lines.next_line().await.unwrap().expect("the application prints its port");
         Self { _child: child, lines, input, port: port.parse().unwrap() }
     }
 
@@ -73,24 +73,24 @@ impl Application {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// What it says next.
-    pub(super) async fn says(&mut self) -> Value {
-        let line = self.lines.next_line().await.unwrap().expect("the application is there");
+    /// Reads the next line of output.
+    pub(super) async fn read_line(&mut self) -> Value {
+        let line = self.lines.next_line().await.unwrap().expect("the application runs");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Tells it something.
-    pub(super) async fn tell(&mut self, what: &Value) {
+    /// Writes a line of input.
+    pub(super) async fn write_line(&mut self, what: &Value) {
         self.input.write_all(format!("{what}\n").as_bytes()).await.unwrap();
     }
 }
 
-async fn brought<T: Send + 'static>(
+async fn installed<T: Send + 'static>(
     what: &str,
-    bring: impl FnOnce() -> Result<T, String> + Send + 'static,
+    install: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Option<T> {
-    match tokio::task::spawn_blocking(bring).await.unwrap() {
-        Ok(brought) => Some(brought),
+    match tokio::task::spawn_blocking(install).await.unwrap() {
+        Ok(installed) => Some(installed),
         Err(why) => {
             skip(what, &why);
             None

@@ -1,6 +1,5 @@
-//! What the page for Helix says: a schema of Sealpost's own in Helix's database, repositories that
-//! are registered, Docora's traffic at the old path, and Helix's tables filled by the page's
-//! statements.
+//! The page for Helix: a schema for Sealpost in the database of Helix, registered repositories,
+//! Docora events at the old path, and statements that fill the tables of Helix.
 
 use sealpost::admin::Scope;
 use sealpost::clock::{Clock, SystemClock};
@@ -18,7 +17,7 @@ const PRIVATE: &str = "repo_000000000000000000000002";
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const PATH: &str = "/functions/v1/docora-webhook";
 
-/// Helix's tables as far as the page's statements go.
+/// The tables of Helix that the statements use.
 const TABLES: &str = "
     CREATE TABLE lumio_repositories (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL,
@@ -35,7 +34,7 @@ const TABLES: &str = "
     CREATE UNIQUE INDEX ON lumio_cards (repository_id, file_path);
 ";
 
-/// Helix's database, as Sealpost's role and as the owner of Helix's tables reach it.
+/// The database of Helix, as the role of Sealpost and as the owner of the tables.
 struct Helix {
     sealpost_url: String,
     sealpost: Target,
@@ -47,7 +46,7 @@ impl Helix {
         let database = database::empty().await;
         let number = unique();
         let [role, owner] = ["sealpost", "owner"].map(|name| format!("{name}_of_helix_{number}"));
-        // The page's names; but the tests' server has a role of that name already.
+        // The names of the page, except that the test server already has such a role.
         let create = blocks(HELIX, "sql")[0]
             .replace("ROLE sealpost", &format!("ROLE {role}"))
             .replace("AUTHORIZATION sealpost", &format!("AUTHORIZATION {role}"));
@@ -68,7 +67,7 @@ impl Helix {
         assert_eq!(run.code, 0, "{}", run.all());
         let elsewhere = "SELECT count(*) FROM pg_tables
             WHERE schemaname = 'public' AND tablename NOT LIKE 'lumio_%'";
-        assert_eq!(sql::number(&database, elsewhere).await, 0, "everything is in its schema");
+        assert_eq!(sql::number(&database, elsewhere).await, 0, "all tables are in the schema");
         let grants = format!(
             "GRANT USAGE ON SCHEMA sealpost TO {owner};
              DO $$ DECLARE t text; BEGIN
@@ -81,7 +80,7 @@ impl Helix {
         helix
     }
 
-    /// The program with the page's configuration; Docora's interface is at `api`.
+    /// The program with the configuration of the page, and the Docora API at `api`.
     fn program(&self, api: &str) -> Program {
         let mut program = Program::new(&sources(api));
         program.set("DATABASE_URL", &self.sealpost_url);
@@ -91,11 +90,11 @@ impl Helix {
     }
 
     async fn gateway(&self) -> Gateway {
-        let builder = Gateway::builder().begin(SystemClock.now()).on(self.sealpost.clone());
+        let builder = Gateway::builder().start_at(SystemClock.now()).on(self.sealpost.clone());
         builder.more_config(&sources("https://docora.example.com")).start().await
     }
 
-    /// Registers what the page registers, and writes down the ids that it lists.
+    /// Registers the repositories of the page, and stores the listed ids.
     async fn register(&self) -> Vec<String> {
         let docora = Web::start(|request| async move {
             let url = request.json()["github_url"].as_str().unwrap().to_owned();
@@ -116,15 +115,15 @@ impl Helix {
         program.file("token.txt", "ghp_0123456789abcdef\n");
         let lines = blocks(HELIX, "sh").into_iter().flat_map(str::lines);
         let commands = lines.filter_map(|line| line.strip_prefix("sealpost docora "));
-        let mut said = String::new();
+        let mut stdout = String::new();
         for command in commands {
             let arguments: Vec<&str> = ["docora"].into_iter().chain(command.split(' ')).collect();
             let run = program.run(&arguments);
             assert_eq!(run.code, 0, "{command}: {}", run.all());
-            said = run.stdout;
+            stdout = run.stdout;
         }
         let mut ids = Vec::new();
-        for listed in said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        for listed in stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
             let id = listed["repository_id"].as_str().unwrap().to_owned();
             let owned = format!(
                 "INSERT INTO lumio_repositories (user_id, docora_repository_id)
@@ -137,9 +136,9 @@ impl Helix {
         ids
     }
 
-    /// Runs the page's statement that begins so; gives how many rows it wrote.
-    async fn run(&self, beginning: &str) -> u64 {
-        sql::execute(&self.owner, statement(beginning)).await
+    /// Runs the statement of the page with this prefix; returns the number of rows.
+    async fn run(&self, prefix: &str) -> u64 {
+        sql::execute(&self.owner, statement(prefix)).await
     }
 
     async fn card(&self, path: &str) -> Value {
@@ -154,12 +153,12 @@ impl Helix {
     }
 }
 
-fn statement(beginning: &str) -> &'static str {
-    let found = blocks(HELIX, "sql").into_iter().find(|sql| sql.starts_with(beginning));
-    found.expect("the page has it").trim().trim_end_matches(';')
+fn statement(prefix: &str) -> &'static str {
+    let found = blocks(HELIX, "sql").into_iter().find(|sql| sql.starts_with(prefix));
+    found.expect("a statement of the page").trim().trim_end_matches(';')
 }
 
-/// The page's configuration; Docora's interface is at `api`.
+/// The configuration of the page, with the Docora API at `api`.
 fn sources(api: &str) -> String {
     let page = configuration(HELIX);
     assert!(page.contains("https://api.docora.toto-castaldi.com"));
@@ -172,17 +171,23 @@ fn sources(api: &str) -> String {
     format!("{page}{LOOPBACK}")
 }
 
-async fn tell(gateway: &Gateway, action: &str, repository_id: &str, file: &Value, minute: u32) {
+async fn send_file(
+    gateway: &Gateway,
+    action: &str,
+    repository_id: &str,
+    file: &Value,
+    minute: u32,
+) {
     let body = payload(repository_id, file, minute);
     send(gateway, "helix", &format!("{PATH}/{action}"), &body).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn helix_takes_its_cards_and_their_counts_with_the_statements_of_the_page() {
+async fn helix_statements_read_cards_and_counts() {
     let helix = Helix::start().await;
     let gateway = helix.gateway().await;
     assert_eq!(helix.register().await, [CARDS, PRIVATE]);
-    assert_eq!(helix.run("UPDATE lumio_repositories").await, 0, "nothing has come yet");
+    assert_eq!(helix.run("UPDATE lumio_repositories").await, 0, "no event yet");
 
     let squat = "---\ntitle: Squat\ntags: [legs]\n---\nDown, and up: $m g h$\n";
     for (repository, path, content) in [
@@ -191,11 +196,11 @@ async fn helix_takes_its_cards_and_their_counts_with_the_statements_of_the_page(
         (CARDS, "README.md", "# Cards"),
         (PRIVATE, "cards/secret.md", "Mine"),
     ] {
-        tell(&gateway, "create", repository, &text_file(path, content), 0).await;
+        send_file(&gateway, "create", repository, &text_file(path, content), 0).await;
     }
     gateway.run_until_idle().await;
     assert_eq!(helix.run("INSERT INTO lumio_cards").await, 3);
-    assert_eq!(helix.run("INSERT INTO lumio_cards").await, 0, "only what differs is written");
+    assert_eq!(helix.run("INSERT INTO lumio_cards").await, 0, "only changes are written");
     let card = helix.card("cards/squat.md").await;
     assert_eq!(card["frontmatter"], json!({ "title": "Squat", "tags": ["legs"] }));
     assert_eq!((&card["title"], &card["raw_content"]), (&json!("Squat"), &json!(squat)));
@@ -208,10 +213,10 @@ async fn helix_takes_its_cards_and_their_counts_with_the_statements_of_the_page(
     assert_eq!(state, (&json!("synced"), &json!(2)));
     assert_eq!(card["user_id"], repository["user_id"]);
 
-    // What changes and what goes; a card keeps its id.
-    tell(&gateway, "update", CARDS, &text_file("cards/squat.md", "# Squat"), 1).await;
-    let gone = json!({ "path": "cards/deadlift.md", "sha": sha("") });
-    tell(&gateway, "delete", CARDS, &gone, 1).await;
+    // An edit and a deletion; a card keeps its id.
+    send_file(&gateway, "update", CARDS, &text_file("cards/squat.md", "# Squat"), 1).await;
+    let deleted = json!({ "path": "cards/deadlift.md", "sha": sha("") });
+    send_file(&gateway, "delete", CARDS, &deleted, 1).await;
     gateway.run_until_idle().await;
     assert_eq!(helix.run("INSERT INTO lumio_cards").await, 2);
     let changed = helix.card("cards/squat.md").await;
@@ -222,14 +227,14 @@ async fn helix_takes_its_cards_and_their_counts_with_the_statements_of_the_page(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn helix_finds_a_cards_images_what_went_wrong_and_when_to_look() {
+async fn helix_statements_read_images_and_sync_errors() {
     let helix = Helix::start().await;
     let gateway = helix.gateway().await;
     helix.register().await;
     let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"30\"/>";
     let card = "![Front](../img/squat.svg) ![](gone.png)";
-    tell(&gateway, "create", CARDS, &text_file("cards/squat.md", card), 0).await;
-    tell(&gateway, "create", CARDS, &text_file("img/squat.svg", svg), 0).await;
+    send_file(&gateway, "create", CARDS, &text_file("cards/squat.md", card), 0).await;
+    send_file(&gateway, "create", CARDS, &text_file("img/squat.svg", svg), 0).await;
     gateway.run_until_idle().await;
     helix.run("UPDATE lumio_repositories").await;
     let images = statement("SELECT i.reference")

@@ -1,5 +1,5 @@
-//! Applications that verify what reaches them with the libraries of Standard Webhooks: what was
-//! sent is taken, and taken again when it is retried; with a byte changed it is not.
+//! Applications that verify deliveries with the libraries of Standard Webhooks: they accept events
+//! and retries, and reject them with one byte changed.
 
 use std::time::Duration;
 
@@ -13,44 +13,43 @@ use super::{LOOPBACK, payload, sha, text_file};
 use crate::harness::Gateway;
 
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
-/// Longer than the first retry waits, and well within what the libraries let pass.
+/// Longer than the first backoff, and within the tolerance of the libraries.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Base64 characters in a chunk, as Docora cuts.
+/// Base64 characters in a chunk of Docora.
 const SLICE: usize = 524_288;
 
-/// What was sent.
+/// A sent event.
 struct Sent {
-    /// The event's.
     id: String,
     source: &'static str,
     kind: &'static str,
-    /// SHA-256 of the body; `None` where it was not sent in one piece.
+    /// SHA-256 of the body; `None` if it was sent in chunks.
     body: Option<String>,
     /// SHA-256 of the file in it.
     file: Option<String>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_in_node_takes_every_event_and_its_retry_and_nothing_altered() {
+async fn node_application_verifies_events_and_rejects_altered_ones() {
     let Some(application) = Application::node("receive.cjs", &[], &[]).await else { return };
-    judge(application).await;
+    assert_verified(application).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_application_in_python_takes_every_event_and_its_retry_and_nothing_altered() {
+async fn python_application_verifies_events_and_rejects_altered_ones() {
     let Some(application) = Application::python("receive.py").await else { return };
-    judge(application).await;
+    assert_verified(application).await;
 }
 
-async fn judge(mut application: Application) {
+async fn assert_verified(mut application: Application) {
     let destination = format!(
         "{LOOPBACK}\n[[destination]]\nname = \"app\"\nurl = \"{}\"\n\
          sources = [\"cards\", \"billing\", \"bot\"]\nsecret = {{ env = \"APP_SECRET\" }}\n",
         application.url("/hooks")
     );
-    // The libraries tell the time by the machine's clock.
+    // The libraries use the system clock.
     let now = SystemClock.now();
-    let gateway = Gateway::builder().begin(now).more_config(&destination).start().await;
+    let gateway = Gateway::builder().start_at(now).more_config(&destination).start().await;
     let mut sent = vec![text(&gateway).await, chunked(&gateway).await];
     sent.extend([stripe(&gateway).await, bot(&gateway).await]);
 
@@ -58,16 +57,16 @@ async fn judge(mut application: Application) {
     for _ in 0..2 {
         gateway.run_until_idle().await;
         for _ in &sent {
-            reports.push(application.says().await);
+            reports.push(application.read_line().await);
         }
         gateway.clock().advance(PAUSE);
     }
     let signed = now.unix_timestamp();
-    let again = signed + i64::try_from(PAUSE.as_secs()).unwrap();
+    let retried = signed + i64::try_from(PAUSE.as_secs()).unwrap();
     for Sent { id, source, kind, body, file } in &sent {
         let own: Vec<&Value> = reports.iter().filter(|report| report["id"] == **id).collect();
         assert_eq!(own.len(), 2, "{source} {kind}: {reports:?}");
-        for (report, signed) in own.into_iter().zip([signed, again]) {
+        for (report, signed) in own.into_iter().zip([signed, retried]) {
             assert_eq!((&report["accepted"], &report["taken"]), (&json!(true), &json!([])));
             assert_eq!(report["timestamp"], signed, "{report}");
             let about = (report["source"].as_str(), report["type"].as_str());
@@ -76,7 +75,7 @@ async fn judge(mut application: Application) {
             assert_eq!(report["file"].as_str(), file.as_deref(), "{report}");
         }
     }
-    // And each source's own handler did its part.
+    // The handlers of the sources ran too.
     for (table, rows) in
         [("docora_cards", 1), ("docora_files", 2), ("stripe_payments", 1), ("bot_events", 1)]
     {
@@ -93,7 +92,7 @@ async fn post(gateway: &Gateway, source: &str, action: Option<&str>, body: &str)
 
 async fn text(gateway: &Gateway) -> Sent {
     let content = "---\ntitle: Squat è\n---\n\"Body\" 🏋️ \\ </x> \u{2028}\n";
-    // With blanks, as no encoder of ours would write it.
+    // With whitespace, which no encoder here writes.
     let body = payload(REPOSITORY, &text_file("squat.md", content), 0);
     let body = serde_json::to_string_pretty(&body).unwrap();
     let id = post(gateway, "cards", Some("create"), &body).await;

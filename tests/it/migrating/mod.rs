@@ -1,7 +1,6 @@
-//! What the pages in `docs/migrating` say is done as it stands there: the program checks their
-//! configuration and knows their commands, their statements run after the traffic of such an
-//! application, their route receives what the gateway sends. The statements of the pages about
-//! Stripe and Apify are tested with these.
+//! The pages in `docs/migrating`: their configuration passes `check`, their commands exist, their
+//! statements run on the data of such an application, and their route receives deliveries. The
+//! pages of Stripe and Apify are tested with those providers.
 
 mod allyship;
 mod application;
@@ -29,16 +28,16 @@ const PAGES: [&str; 4] = [
 
 const APP_ID: &str = "app_aaaaaaaaaaaaaaaaaaaaaaaa";
 const LOOPBACK: &str = "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n";
-/// Good for whatever asks for a secret.
+/// A valid secret.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// The blocks of a page in this language.
+/// The code blocks of a page in a language.
 fn blocks(page: &'static str, language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     page.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// The page's configuration, with what it leaves open filled in.
+/// The configuration of a page, with its placeholders filled in.
 fn configuration(page: &'static str) -> String {
     let text = blocks(page, "toml").concat();
     text.replace("app_…", APP_ID).replace("region     = \"…\"", "region = \"eu-central-1\"")
@@ -48,7 +47,7 @@ fn sha(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// A payload of Docora's, built in this minute.
+/// A payload of Docora, built in this minute.
 fn payload(repository_id: &str, file: &Value, minute: u32) -> Value {
     json!({
         "repository": {
@@ -60,31 +59,31 @@ fn payload(repository_id: &str, file: &Value, minute: u32) -> Value {
     })
 }
 
-/// A text file as Docora sends it.
+/// A text file in the format of Docora.
 fn text_file(path: &str, content: &str) -> Value {
     json!({ "path": path, "sha": sha(content), "size": content.len(), "content": content })
 }
 
-/// Sends as Docora does, to `path`.
+/// Sends a Docora payload to `path`.
 async fn send(gateway: &Gateway, source: &str, path: &str, body: &Value) -> Answer {
     let body = body.to_string();
     let headers = gateway.sign(source, body.as_bytes(), &[]);
     let answer = gateway.post(path, &headers, body.as_bytes()).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
     answer
 }
 
 #[test]
-fn the_configuration_of_every_page_passes_the_check() {
+fn configuration_on_every_page_passes_check() {
     for page in PAGES {
         let text = configuration(page);
         let mut program = Program::new(&text);
         let names: Vec<&str> =
             text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        let different: BTreeSet<&str> = names.iter().copied().collect();
-        let shares = different.len() < names.len();
-        for (name, letter) in different.iter().zip('A'..) {
-            // Each has a value of its own, as `check` advises.
+        let distinct: BTreeSet<&str> = names.iter().copied().collect();
+        let shares = distinct.len() < names.len();
+        for (name, letter) in distinct.iter().zip('A'..) {
+            // Distinct values, as `check` advises.
             program.set(name, &SECRET.replacen("_M", &format!("_{letter}"), 1));
         }
         let run = program.run(&["check"]);
@@ -96,9 +95,9 @@ fn the_configuration_of_every_page_passes_the_check() {
             let mut rows = run.stdout.lines().map(|line| line.split_whitespace().next());
             assert!(rows.any(|first| first == Some(name.as_str())), "{name}: {}", run.stdout);
         }
-        // The pages leave it to their reader whom to tell; nothing else is to be said of them.
+        // The pages configure no alert channel; no other warning is expected.
         let warnings = run.stdout.lines().filter(|line| line.contains("warning"));
-        // Where a page gives two sources one secret, that is said, and meant.
+        // If a page gives two sources one secret on purpose, that warning is expected too.
         let warnings: Vec<&str> =
             warnings.filter(|line| !(shares && line.contains("is also the secret of"))).collect();
         let expected = "warning: no alert channel is configured ([alerts] discord): alerts are \
@@ -108,7 +107,7 @@ fn the_configuration_of_every_page_passes_the_check() {
 }
 
 #[test]
-fn every_command_of_every_page_is_one() {
+fn every_command_on_every_page_exists() {
     for page in PAGES {
         let lines = blocks(page, "sh").into_iter().flat_map(str::lines);
         let typed = lines.filter(|line| line.starts_with("sealpost ")).map(|line| (line, true));
@@ -119,7 +118,7 @@ fn every_command_of_every_page_is_one() {
         for (command, whole) in commands {
             let words = command.split('#').next().unwrap().split_whitespace();
             let Err(error) = sealpost::cli::Cli::try_parse_from(words) else { continue };
-            // A sentence may name a command without all that it asks for.
+            // A sentence may name a command without its required arguments.
             let named = !whole && error.kind() == ErrorKind::MissingRequiredArgument;
             assert!(named, "{command}: {error}");
         }

@@ -1,4 +1,4 @@
-//! Everything is counted once, wherever it ends, by source and span of time.
+//! Every request and delivery outcome is counted once, by source and time bucket.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{event, gateway, secret, send};
 use crate::dead_letters;
 use crate::harness::Gateway;
 
-/// What was counted in the spans of this length: source, what, detail, count.
+/// Counts in buckets of this length: source, what, detail, count.
 async fn counted(gateway: &Gateway, minutes: i32) -> Vec<String> {
     let rows = gateway
         .query(&format!(
@@ -24,19 +24,19 @@ async fn counted(gateway: &Gateway, minutes: i32) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_request_and_every_end_of_a_delivery_is_counted_under_its_source() {
+async fn requests_and_delivery_outcomes_are_counted_by_source() {
     let gateway = gateway().await;
     for id in ["evt_1", "evt_2", "evt_ignored", "evt_dies"] {
         send(&gateway, id).await;
     }
-    assert_eq!(gateway.send("billing", None, &event("evt_1")).await.what(), "duplicate");
-    assert_eq!(gateway.send("billing", None, b"{}").await.what(), "quarantined");
+    assert_eq!(gateway.send("billing", None, &event("evt_1")).await.body_status(), "duplicate");
+    assert_eq!(gateway.send("billing", None, b"{}").await.body_status(), "quarantined");
     assert_eq!(gateway.send_raw("billing", None, &[], b"{}").await.status, 401);
     assert_eq!(gateway.send_raw("nobody", None, &[], b"{}").await.status, 401);
     assert_eq!(gateway.post("/nowhere", &[], b"{}").await.status, 404);
     gateway.run_until_idle().await;
     assert!(gateway.rows("counters").await.is_empty(), "nothing is written before the flush");
-    gateway.count_up().await;
+    gateway.flush_stats().await;
 
     let expected = [
         "billing accepted 4",
@@ -50,71 +50,74 @@ async fn every_request_and_every_end_of_a_delivery_is_counted_under_its_source()
         "refused unknown_source 1",
     ];
     for minutes in [5, 60] {
-        assert_eq!(counted(&gateway, minutes).await, expected, "in spans of {minutes} minutes");
+        assert_eq!(counted(&gateway, minutes).await, expected, "in buckets of {minutes} minutes");
     }
     let acknowledged =
         "SELECT sum(count)::bigint FROM counters WHERE what = 'acknowledged' AND minutes = 5";
-    assert_eq!(gateway.count(acknowledged).await, 6, "every 2xx, and nothing else");
+    assert_eq!(gateway.count(acknowledged).await, 6, "only 2xx responses");
 
-    gateway.count_up().await;
-    assert_eq!(counted(&gateway, 5).await, expected, "nothing is added twice");
+    gateway.flush_stats().await;
+    assert_eq!(counted(&gateway, 5).await, expected, "nothing is counted twice");
 }
 
 #[tokio::test]
-async fn a_replay_is_counted_in_the_transaction_that_makes_it() {
+async fn replay_is_counted_in_its_own_transaction() {
     let gateway = gateway().await;
     send(&gateway, "evt_dies").await;
     gateway.run_until_idle().await;
     let all = dead_letters::open();
-    dead_letters::replay(gateway.desk(), &all).await;
+    dead_letters::replay(gateway.dead_letter_service(), &all).await;
     gateway.run_until_idle().await;
     assert_eq!(counted(&gateway, 5).await, ["billing replayed 1"]);
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     let expected = ["billing accepted 1", "billing dead 2", "billing replayed 1"];
     assert_eq!(counted(&gateway, 5).await, expected);
 }
 
 #[tokio::test]
-async fn spans_begin_anew_and_old_ones_are_forgotten() {
+async fn counter_buckets_rotate_and_expire() {
     let gateway = gateway().await;
     send(&gateway, "evt_1").await;
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.clock().advance(Duration::from_mins(5));
     send(&gateway, "evt_2").await;
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.run_until_idle().await;
-    let spans = |minutes| {
+    let buckets = |minutes| {
         format!("SELECT count(*) FROM counters WHERE what = 'accepted' AND minutes = {minutes}")
     };
-    assert_eq!(gateway.count(&spans(5)).await, 2);
-    assert_eq!(gateway.count(&spans(60)).await, 1);
+    assert_eq!(gateway.count(&buckets(5)).await, 2);
+    assert_eq!(gateway.count(&buckets(60)).await, 1);
 
     gateway.clock().advance(Duration::from_hours(4 * 24));
-    gateway.tidy().await;
-    assert_eq!(gateway.count(&spans(5)).await, 0, "kept for days");
-    assert_eq!(gateway.count(&spans(60)).await, 1, "kept for weeks");
+    gateway.run_maintenance().await;
+    assert_eq!(gateway.count(&buckets(5)).await, 0, "kept for days");
+    assert_eq!(gateway.count(&buckets(60)).await, 1, "kept for weeks");
     gateway.clock().advance(Duration::from_hours(40 * 24));
-    gateway.tidy().await;
-    assert_eq!(gateway.count(&spans(60)).await, 0);
+    gateway.run_maintenance().await;
+    assert_eq!(gateway.count(&buckets(60)).await, 0);
 }
 
 #[tokio::test]
-async fn the_use_of_every_secret_is_known() {
+async fn secret_usage_is_recorded() {
     let gateway = gateway().await;
     let old = secret("BILLING_SECRET_OLD");
     let now = || gateway.clock().now().unix_timestamp();
     for (id, secret) in [("evt_1", &old), ("evt_2", &secret("BILLING_SECRET"))] {
         let body = event(id);
         let headers = gateway.sign_with("billing", &body, &[], now(), secret);
-        assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.what(), "accepted");
+        assert_eq!(
+            gateway.send_raw("billing", None, &headers, &body).await.body_status(),
+            "accepted"
+        );
     }
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.clock().advance(Duration::from_mins(1));
     send(&gateway, "evt_3").await;
-    let stranger = sealpost::verify::Secret::new("a-secret-that-nobody-has").unwrap();
-    let headers = gateway.sign_with("billing", b"{}", &[], now(), &stranger);
+    let unknown_secret = sealpost::verify::Secret::new("a-secret-that-nobody-has").unwrap();
+    let headers = gateway.sign_with("billing", b"{}", &[], now(), &unknown_secret);
     assert_eq!(gateway.send_raw("billing", None, &headers, b"{}").await.status, 401);
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.run_until_idle().await;
 
     let rows = gateway
@@ -133,12 +136,12 @@ async fn the_use_of_every_secret_is_known() {
 }
 
 #[tokio::test]
-async fn what_two_gateways_count_is_added_together() {
+async fn counts_of_two_gateways_are_summed() {
     let left = gateway().await;
-    let right = Gateway::builder().handler(super::Obedient).beside(&left).start().await;
+    let right = Gateway::builder().handler(super::Obedient).sharing_database(&left).start().await;
     send(&left, "evt_1").await;
     send(&right, "evt_2").await;
     left.run_until_idle().await;
-    tokio::join!(left.count_up(), right.count_up());
+    tokio::join!(left.flush_stats(), right.flush_stats());
     assert_eq!(counted(&left, 5).await, ["billing accepted 2", "billing handled 2"]);
 }

@@ -1,4 +1,4 @@
-//! Everything about one event, its body in slices, and payloads in chunks.
+//! Details of an event, slices of its body, and chunk transfers.
 
 use std::time::Duration;
 
@@ -27,23 +27,23 @@ async fn show(gateway: &Gateway, event: &str) -> EventDetail {
     gateway.monitoring().event(&all(), id(event)).await.expect("an event")
 }
 
-fn moments(detail: &EventDetail) -> Vec<&str> {
-    detail.timeline.iter().map(|moment| moment.what.as_str()).collect()
+fn timeline_entries(detail: &EventDetail) -> Vec<&str> {
+    detail.timeline.iter().map(|entry| entry.what.as_str()).collect()
 }
 
 #[tokio::test]
-async fn an_event_shows_why_it_was_let_in_and_all_that_became_of_it() {
+async fn event_detail_shows_proof_and_timeline() {
     let gateway = gateway().await;
     let first = send(&gateway, "evt_1").await;
     gateway.clock().advance(Duration::from_secs(1));
     let dead = send(&gateway, "evt_dies").await;
     gateway.clock().advance(Duration::from_secs(1));
-    assert_eq!(gateway.send("billing", None, &event("evt_dies")).await.what(), "duplicate");
+    assert_eq!(gateway.send("billing", None, &event("evt_dies")).await.body_status(), "duplicate");
     let answer = gateway.send("billing", None, &event_of("acct_b", "evt_other_lane")).await;
-    assert_eq!(answer.what(), "accepted");
+    assert_eq!(answer.body_status(), "accepted");
     gateway.clock().advance(Duration::from_secs(1));
     gateway.run_until_idle().await;
-    dead_letters::replay(gateway.desk(), &dead_letters::open()).await;
+    dead_letters::replay(gateway.dead_letter_service(), &dead_letters::open()).await;
     gateway.clock().advance(Duration::from_secs(1));
     gateway.run_until_idle().await;
 
@@ -61,31 +61,37 @@ async fn an_event_shows_why_it_was_let_in_and_all_that_became_of_it() {
     );
     assert_eq!(detail.deliveries.len(), 2);
     assert_eq!(detail.attempts.len(), 2);
-    assert_eq!(moments(&detail), ["received", "received again", "dead", "replayed", "dead"]);
+    assert_eq!(
+        timeline_entries(&detail),
+        ["received", "received again", "dead", "replayed", "dead"]
+    );
     let related: Vec<String> =
         detail.related.events.iter().map(|event| event.id.to_string()).collect();
-    assert_eq!(related, [&*first], "of the same lane");
+    assert_eq!(related, [&*first], "events of the same lane");
     assert_eq!(detail.older, Some(id(&first)));
     assert_eq!(detail.newer, Some(id(answer.id())));
     assert!(detail.transfer.is_none());
-    let payload = detail.payload.expect("what came beside the body");
+    let payload = detail.payload.expect("headers and claims");
     assert!(payload.claims.is_none() && payload.envelope.is_none());
 
     let quarantined = gateway.send("billing", None, b"{}").await;
-    assert_eq!(moments(&show(&gateway, quarantined.id()).await), ["received", "quarantined"]);
+    assert_eq!(
+        timeline_entries(&show(&gateway, quarantined.id()).await),
+        ["received", "quarantined"]
+    );
 }
 
 #[tokio::test]
-async fn who_may_not_see_payloads_sees_neither_them_nor_the_texts_of_errors() {
+async fn payloads_and_errors_are_hidden_without_the_payload_scope() {
     let gateway = gateway().await;
     let dead = send(&gateway, "evt_dies").await;
     gateway.run_until_idle().await;
     let reader = of(None, &[Scope::EventsRead]);
     let detail = gateway.monitoring().event(&reader, id(&dead)).await.unwrap();
     assert!(detail.payload.is_none());
-    let whole = format!("{detail:?}");
-    assert!(!whole.contains("told to die"), "{whole}");
-    assert!(detail.related.lanes.is_empty() && detail.deliveries[0].lane.is_none(), "{whole}");
+    let text = format!("{detail:?}");
+    assert!(!text.contains("told to die"), "{text}");
+    assert!(detail.related.lanes.is_empty() && detail.deliveries[0].lane.is_none(), "{text}");
     assert!(!show(&gateway, &dead).await.related.lanes.is_empty());
     assert!(format!("{:?}", show(&gateway, &dead).await).contains("told to die"));
     let denied = gateway.monitoring().body(&reader, id(&dead), 0, 10).await.unwrap_err();
@@ -95,7 +101,7 @@ async fn who_may_not_see_payloads_sees_neither_them_nor_the_texts_of_errors() {
 }
 
 #[tokio::test]
-async fn what_is_another_tenants_is_not_there() {
+async fn events_of_other_tenants_are_not_found() {
     let gateway = gateway().await;
     let event = send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
@@ -123,7 +129,7 @@ async fn a_body_is_read_in_slices_and_whole() {
         .await;
     let event =
         gateway.query("SELECT id::text FROM events").await[0]["id"].as_str().unwrap().to_owned();
-    // Larger than a slice.
+    // Larger than one slice.
     let large = "UPDATE events SET body = decode(repeat('0123456789abcdef', 300000), 'hex')";
     gateway.execute(large).await;
     let expected = b"\x01\x23\x45\x67\x89\xab\xcd\xef".repeat(300_000);
@@ -142,7 +148,7 @@ async fn a_body_is_read_in_slices_and_whole() {
 }
 
 #[tokio::test]
-async fn an_open_transfer_shows_which_chunks_are_there_and_how_long_it_waits() {
+async fn open_transfer_shows_received_chunks_and_time_left() {
     let gateway = Gateway::start().await;
     let transfer = Transfer::of(4);
     transfer.send(&gateway, 0).await;
@@ -166,17 +172,17 @@ async fn an_open_transfer_shows_which_chunks_are_there_and_how_long_it_waits() {
     assert!(matches!(error, AdminError::NotFound(_)));
 
     gateway.clock().advance(Duration::from_mins(15));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     let transfers = monitoring.transfers(&all(), None, 10).await.unwrap();
     assert!(transfers.open.is_empty());
     assert_eq!(transfers.closed[0].state, TransferState::Expired);
     let detail = show(&gateway, answer.id()).await;
-    let came_by = detail.transfer.expect("the transfer that it came by");
-    assert_eq!((came_by.have, came_by.time_left()), (2, None));
+    let transfer = detail.transfer.expect("the transfer of the event");
+    assert_eq!((transfer.have, transfer.time_left()), (2, None));
 }
 
 #[tokio::test]
-async fn open_transfers_come_in_pages() {
+async fn open_transfers_are_paginated() {
     let gateway = Gateway::start().await;
     for _ in 0..3 {
         Transfer::of(2).send(&gateway, 0).await;

@@ -1,4 +1,4 @@
-//! What operators see of what came in and what became of it.
+//! Monitoring: counters, overview, search, event details, sources.
 
 mod counters;
 mod detail;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, SECRETS};
 
-/// Does what the id of the event says: dies, passes it over, or is done with it.
+/// Fails, ignores or handles an event by its id.
 #[derive(Clone, Default)]
 struct Obedient;
 
@@ -39,7 +39,7 @@ async fn gateway() -> Gateway {
     Gateway::builder().handler(Obedient).start().await
 }
 
-/// An event of an account: those of one account stand in one lane.
+/// An event of an account; all events of one account are in one lane.
 pub(crate) fn event_of(account: &str, id: &str) -> Vec<u8> {
     let event = json!({
         "id": id, "object": "event", "type": "account.updated", "created": 1_763_600_000,
@@ -52,15 +52,15 @@ fn event(id: &str) -> Vec<u8> {
     event_of("acct_a", id)
 }
 
-/// Sends an event that is new; gives its id here.
+/// Sends a new event; returns its id in the gateway.
 async fn send(gateway: &Gateway, id: &str) -> String {
     let answer = gateway.send("billing", None, &event(id)).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     answer.id().to_owned()
 }
 
-/// The secret of the test configuration in this variable.
+/// The secret of the test configuration in a variable.
 fn secret(variable: &str) -> sealpost::verify::Secret {
     let (_, secret) = SECRETS.iter().find(|(name, _)| *name == variable).expect("a secret");
-    sealpost::verify::Secret::new(*secret).expect("a good one")
+    sealpost::verify::Secret::new(*secret).expect("a valid secret")
 }

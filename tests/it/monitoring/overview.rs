@@ -1,4 +1,4 @@
-//! Is anything wrong? And who is told.
+//! The overview, its alarms, and their alerts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::chunks::Transfer;
 use crate::harness::{Gateway, because};
 
 async fn overview(gateway: &Gateway) -> Overview {
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.monitoring().overview(&Caller::local("ada")).await.expect("an overview")
 }
 
@@ -20,16 +20,16 @@ fn row<'a>(overview: &'a Overview, name: &str) -> &'a SourceRow {
     overview.sources.iter().find(|row| row.name == name).expect("a row")
 }
 
-/// What is wrong. That the clock of a test stands still is not.
-fn wrong(overview: &Overview) -> Vec<(AlarmKind, &str)> {
-    // What waits for the transactions of other tests seems old, as the clock is moved.
+/// The alarms by kind and source, except those caused by the stopped clock of the tests.
+fn alarms(overview: &Overview) -> Vec<(AlarmKind, &str)> {
+    // Moving the clock makes transactions of other tests seem old.
     let not_ours = [AlarmKind::Clock, AlarmKind::Transaction];
     let alarms = overview.alarms.iter().filter(|alarm| !not_ours.contains(&alarm.kind));
     alarms.map(|alarm| (alarm.kind, alarm.source.as_deref().unwrap_or_default())).collect()
 }
 
-/// What people are told: kind, source, whether it is over.
-async fn told(gateway: &Gateway) -> Vec<String> {
+/// The alerts: source, kind, and `over` for a resolution.
+async fn alerts(gateway: &Gateway) -> Vec<String> {
     let rows = gateway
         .query(
             "SELECT concat_ws(' ', source, kind, CASE WHEN resolution THEN 'over' END) AS line
@@ -40,7 +40,7 @@ async fn told(gateway: &Gateway) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_source_has_a_row_that_says_what_came_and_what_became_of_it() {
+async fn overview_has_a_row_of_counts_per_source() {
     let gateway = gateway().await;
     for id in ["evt_1", "evt_2", "evt_dies"] {
         send(&gateway, id).await;
@@ -75,31 +75,31 @@ async fn every_source_has_a_row_that_says_what_came_and_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn somebody_of_one_tenant_sees_its_sources_and_who_may_not_look_sees_none() {
+async fn overview_is_limited_to_tenant_and_scope() {
     let gateway = gateway().await;
     let of = |tenant: Option<&str>, scope| {
         Caller::new("bo", tenant.map(str::to_owned), [scope].into_iter().collect::<Scopes>())
     };
-    let theirs =
+    let limited =
         gateway.monitoring().overview(&of(Some("other"), Scope::EventsRead)).await.unwrap();
-    let names: Vec<&str> = theirs.sources.iter().map(|row| row.name.as_str()).collect();
+    let names: Vec<&str> = limited.sources.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["cards-too"]);
-    assert!(theirs.elsewhere.is_none());
+    assert!(limited.elsewhere.is_none());
     let denied = gateway.monitoring().overview(&of(None, Scope::PayloadRead)).await.unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::EventsRead));
 }
 
 #[tokio::test]
-async fn most_requests_refused_is_told_once_and_so_is_that_it_is_over() {
+async fn high_rejection_rate_and_its_resolution_alert_once() {
     let gateway = gateway().await;
     for _ in 0..20 {
         gateway.send_raw("billing", None, &[], b"{}").await;
     }
-    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Refusals, "billing")]);
+    assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::Refusals, "billing")]);
     for _ in 0..3 {
-        gateway.watch().await;
+        gateway.raise_alarms().await;
     }
-    assert_eq!(told(&gateway).await, ["billing refusals"]);
+    assert_eq!(alerts(&gateway).await, ["billing refusals"]);
     assert_eq!(
         gateway.count("SELECT count FROM alerts WHERE kind = 'refusals'").await,
         1,
@@ -107,64 +107,64 @@ async fn most_requests_refused_is_told_once_and_so_is_that_it_is_over() {
     );
 
     gateway.clock().advance(Duration::from_hours(2));
-    assert_eq!(wrong(&overview(&gateway).await), []);
-    gateway.watch().await;
-    gateway.watch().await;
-    assert_eq!(told(&gateway).await, ["billing refusals", "billing refusals over"]);
+    assert_eq!(alarms(&overview(&gateway).await), []);
+    gateway.raise_alarms().await;
+    gateway.raise_alarms().await;
+    assert_eq!(alerts(&gateway).await, ["billing refusals", "billing refusals over"]);
 }
 
 #[tokio::test]
-async fn what_is_due_and_not_worked_on_is_stuck_and_what_waits_its_turn_is_not() {
+async fn overdue_head_is_stuck_but_the_rest_of_its_lane_is_not() {
     let gateway = gateway().await;
     for (account, id) in [("acct_a", "evt_1"), ("acct_a", "evt_2"), ("acct_b", "evt_3")] {
         let answer = gateway.send("billing", None, &event_of(account, id)).await;
-        assert_eq!(answer.what(), "accepted");
+        assert_eq!(answer.body_status(), "accepted");
     }
     gateway.clock().advance(Duration::from_secs(40));
-    assert_eq!(wrong(&overview(&gateway).await), []);
+    assert_eq!(alarms(&overview(&gateway).await), []);
     gateway.clock().advance(Duration::from_secs(20));
     let seen = overview(&gateway).await;
-    assert_eq!(wrong(&seen), [(AlarmKind::Stuck, "billing")]);
+    assert_eq!(alarms(&seen), [(AlarmKind::Stuck, "billing")]);
     let alarm = seen.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck).unwrap();
     assert!(alarm.text.starts_with("2 deliveries of billing"), "heads only: {}", alarm.text);
     assert_eq!(alarm.link, Link::Events { source: "billing".into(), state: DeliveryState::Ready });
     assert_eq!(alarm.severity, Severity::Warning);
     assert_eq!(row(&seen, "billing").waiting_seconds, Some(60.0));
     gateway.clock().advance(Duration::from_mins(4));
-    let worse = overview(&gateway).await;
-    let stuck = worse.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck);
+    let later = overview(&gateway).await;
+    let stuck = later.alarms.iter().find(|alarm| alarm.kind == AlarmKind::Stuck);
     assert_eq!(stuck.map(|alarm| alarm.severity), Some(Severity::Critical));
-    gateway.watch().await;
+    gateway.raise_alarms().await;
     gateway.run_until_idle().await;
-    gateway.watch().await;
-    assert_eq!(told(&gateway).await, ["billing stuck", "billing stuck over"]);
+    gateway.raise_alarms().await;
+    assert_eq!(alerts(&gateway).await, ["billing stuck", "billing stuck over"]);
     assert_eq!(row(&overview(&gateway).await, "billing").waiting_seconds, None);
 }
 
 #[tokio::test]
-async fn what_waits_for_a_destination_that_is_held_back_is_not_stuck() {
+async fn delivery_to_a_paused_destination_is_not_stuck() {
     let gateway = Gateway::builder()
         .more_config(
             "[[destination]]\nname = \"shop\"\nurl = \"https://shop.example/in\"\n\
              sources = [\"billing\"]\nsecret = { env = \"APP_SECRET\" }\n",
         )
-        .leaves_work()
+        .allow_unfinished()
         .start()
         .await;
     send(&gateway, "evt_1").await;
     gateway.execute("DELETE FROM deliveries WHERE handler NOT LIKE 'to:%'").await;
     gateway.clock().advance(Duration::from_mins(6));
-    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
+    assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
     gateway
         .execute("INSERT INTO destinations (handler, paused_at) VALUES ('to:shop', now())")
         .await;
     let seen = overview(&gateway).await;
-    assert_eq!(wrong(&seen), [(AlarmKind::Paused, "")], "it is not stuck: it is paused");
-    assert_eq!(row(&seen, "billing").waiting_seconds, Some(360.0), "it does wait");
+    assert_eq!(alarms(&seen), [(AlarmKind::Paused, "")], "it is paused, not stuck");
+    assert_eq!(row(&seen, "billing").waiting_seconds, Some(360.0), "its waiting time is shown");
 }
 
 #[tokio::test]
-async fn what_is_paused_is_not_stuck_nor_what_was_resumed_a_moment_ago() {
+async fn paused_or_just_resumed_source_is_not_stuck() {
     let gateway = gateway().await;
     let ada = Caller::local("ada");
     for (target, name) in [(PauseTarget::Source, "billing"), (PauseTarget::Handler, "obedient")] {
@@ -172,21 +172,21 @@ async fn what_is_paused_is_not_stuck_nor_what_was_resumed_a_moment_ago() {
         send(&gateway, &format!("evt_{name}")).await;
         gateway.clock().advance(Duration::from_mins(6));
         let source = if target == PauseTarget::Source { name } else { "" };
-        assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Paused, source)], "{name}");
+        assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::Paused, source)], "{name}");
         gateway.pauses().resume(&ada, target, name, &because("they are done")).await.unwrap();
-        assert_eq!(wrong(&overview(&gateway).await), [], "{name}");
+        assert_eq!(alarms(&overview(&gateway).await), [], "{name}");
     }
     gateway.clock().advance(Duration::from_mins(6));
-    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
+    assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
     gateway.run_until_idle().await;
 }
 
 #[tokio::test]
-async fn a_source_that_falls_silent_is_missed() {
+async fn inactive_source_raises_an_alarm() {
     let gateway = gateway().await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway
         .execute(
             "INSERT INTO counters (minutes, bucket, source, what, count)
@@ -196,32 +196,32 @@ async fn a_source_that_falls_silent_is_missed() {
         )
         .await;
     gateway.clock().advance(Duration::from_mins(19));
-    assert_eq!(wrong(&overview(&gateway).await), []);
+    assert_eq!(alarms(&overview(&gateway).await), []);
     gateway.clock().advance(Duration::from_mins(2));
     let seen = overview(&gateway).await;
-    assert_eq!(wrong(&seen), [(AlarmKind::Silence, "billing")]);
-    gateway.watch().await;
+    assert_eq!(alarms(&seen), [(AlarmKind::Silence, "billing")]);
+    gateway.raise_alarms().await;
     let answer = gateway.send("billing", None, &event("evt_2")).await;
-    assert_eq!(answer.what(), "accepted");
+    assert_eq!(answer.body_status(), "accepted");
     gateway.run_until_idle().await;
-    gateway.count_up().await;
-    gateway.watch().await;
-    assert_eq!(told(&gateway).await, ["billing silence", "billing silence over"]);
+    gateway.flush_stats().await;
+    gateway.raise_alarms().await;
+    assert_eq!(alerts(&gateway).await, ["billing silence", "billing silence over"]);
 }
 
 #[tokio::test]
-async fn a_transfer_that_is_not_whole_is_seen_before_and_after_it_is_given_up() {
+async fn incomplete_transfer_raises_alarms_before_and_after_expiry() {
     let gateway = Gateway::start().await;
     Transfer::of(3).send(&gateway, 0).await;
-    assert_eq!(wrong(&overview(&gateway).await), []);
+    assert_eq!(alarms(&overview(&gateway).await), []);
     gateway.clock().advance(Duration::from_mins(8));
-    assert_eq!(wrong(&overview(&gateway).await), [(AlarmKind::TransfersLate, "cards")]);
+    assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::TransfersLate, "cards")]);
     gateway.clock().advance(Duration::from_mins(8));
-    gateway.tidy().await;
-    gateway.watch().await;
+    gateway.run_maintenance().await;
+    gateway.raise_alarms().await;
     assert_eq!(
-        wrong(&overview(&gateway).await),
+        alarms(&overview(&gateway).await),
         [(AlarmKind::DeadLetters, "cards"), (AlarmKind::TransfersExpired, "cards")]
     );
-    assert_eq!(told(&gateway).await, ["cards transfers_expired"]);
+    assert_eq!(alerts(&gateway).await, ["cards transfers_expired"]);
 }

@@ -1,5 +1,4 @@
-//! Events are found by what is known of them, newest first, page by page, and a page says how far
-//! it has looked back.
+//! Search for events: filters, pagination from the newest, and bounded scans.
 
 use std::time::Duration;
 
@@ -22,21 +21,21 @@ async fn found(gateway: &Gateway, search: &Search) -> Vec<String> {
     find(gateway, search).await.events.iter().map(|event| event.id.to_string()).collect()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "every use wants it wrapped")]
+#[expect(clippy::unnecessary_wraps, reason = "every use needs an option")]
 fn text(word: &str) -> Option<String> {
     Some(word.to_owned())
 }
 
 #[tokio::test]
-async fn every_filter_finds_what_it_names_and_nothing_else() {
+async fn filters_find_only_matching_events() {
     let gateway = gateway().await;
     let done = send(&gateway, "evt_done").await;
     gateway.clock().advance(Duration::from_secs(10));
     let middle = gateway.clock().now();
     let dead = send(&gateway, "evt_dies").await;
     let answer = gateway.send("billing", None, br#"{"no":"event"}"#).await;
-    assert_eq!(answer.what(), "quarantined");
-    let odd = answer.id().to_owned();
+    assert_eq!(answer.body_status(), "quarantined");
+    let quarantined = answer.id().to_owned();
     gateway.run_until_idle().await;
 
     let nothing: Vec<String> = Vec::new();
@@ -46,23 +45,29 @@ async fn every_filter_finds_what_it_names_and_nothing_else() {
         search
     };
     for (search, mut expected) in [
-        (Search::default(), vec![done.clone(), dead.clone(), odd.clone()]),
-        (of(|s| s.source = text("billing")), vec![done.clone(), dead.clone(), odd.clone()]),
+        (Search::default(), vec![done.clone(), dead.clone(), quarantined.clone()]),
+        (of(|s| s.source = text("billing")), vec![done.clone(), dead.clone(), quarantined.clone()]),
         (of(|s| s.source = text("cards")), nothing.clone()),
-        (of(|s| s.provider = text("stripe")), vec![done.clone(), dead.clone(), odd.clone()]),
+        (
+            of(|s| s.provider = text("stripe")),
+            vec![done.clone(), dead.clone(), quarantined.clone()],
+        ),
         (of(|s| s.event_type = text("account.updated")), vec![done.clone(), dead.clone()]),
         (of(|s| s.event_type = text("account.*")), vec![done.clone(), dead.clone()]),
         (of(|s| s.event_type = text("account")), nothing.clone()),
         (of(|s| s.event_type = text("%")), nothing.clone()),
         (of(|s| s.state = Some(DeliveryState::Done)), vec![done.clone()]),
-        (of(|s| s.state = Some(DeliveryState::Dead)), vec![dead.clone(), odd.clone()]),
+        (of(|s| s.state = Some(DeliveryState::Dead)), vec![dead.clone(), quarantined.clone()]),
         (of(|s| s.state = Some(DeliveryState::Ready)), nothing.clone()),
         (of(|s| s.strength = Some(sealpost::verify::Strength::Vouched)), nothing.clone()),
         (of(|s| s.text = text("evt_dies")), vec![dead.clone()]),
         (of(|s| s.text = text("EVT_DIES")), nothing.clone()),
         (of(|s| s.key = text("evt_done")), vec![done.clone()]),
         (of(|s| s.key = text("evt")), nothing.clone()),
-        (Search { from: Some(middle), ..Search::default() }, vec![dead.clone(), odd.clone()]),
+        (
+            Search { from: Some(middle), ..Search::default() },
+            vec![dead.clone(), quarantined.clone()],
+        ),
         (Search { to: Some(middle), ..Search::default() }, vec![done.clone()]),
         (Search { id: Some(done.clone()), ..Search::default() }, vec![done.clone()]),
         (Search { id: text(&done[..13]), ..Search::default() }, vec![done.clone()]),
@@ -81,11 +86,11 @@ async fn every_filter_finds_what_it_names_and_nothing_else() {
     assert_eq!(row.size_bytes, event("evt_dies").len() as u64);
     let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(br#"{"no":"event"}"#));
     let by_body = Search { key: Some(digest), ..Search::default() };
-    assert_eq!(found(&gateway, &by_body).await, [odd]);
+    assert_eq!(found(&gateway, &by_body).await, [quarantined]);
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_without_a_gap_and_the_last_one_says_so() {
+async fn pagination_has_no_gaps_and_marks_the_last_page() {
     let gateway = gateway().await;
     let mut sent = Vec::new();
     for number in 0..7 {
@@ -108,24 +113,24 @@ async fn pages_follow_each_other_without_a_gap_and_the_last_one_says_so() {
     assert!(before.is_none());
 }
 
-/// Events that are only there to be looked through.
-async fn many(gateway: &Gateway, count: u32) {
+/// Inserts events that only have to be scanned.
+async fn insert_events(gateway: &Gateway, count: u32) {
     let bulk = format!(
         "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                              received_at, key, headers, body)
          SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7000800000000000'
                  || lpad(to_hex(n), 4, '0'))::uuid,
-                'default', 'billing', 'stripe', 'dull', 'signed', false, 'x', now(),
-                sha256(n::text::bytea), '{{}}', 'dull'
+                'default', 'billing', 'stripe', 'common', 'signed', false, 'x', now(),
+                sha256(n::text::bytea), '{{}}', 'common'
            FROM generate_series(1, {count}) n"
     );
     gateway.execute(&bulk).await;
 }
 
 #[tokio::test]
-async fn a_page_that_finds_too_little_says_how_far_it_has_looked_and_where_to_go_on() {
+async fn bounded_search_returns_its_range_and_a_cursor() {
     let gateway = gateway().await;
-    many(&gateway, 50_010).await;
+    insert_events(&gateway, 50_010).await;
     gateway
         .execute(
             "UPDATE events SET event_type = 'rare'
@@ -135,20 +140,20 @@ async fn a_page_that_finds_too_little_says_how_far_it_has_looked_and_where_to_go
     let rare = Search { event_type: text("rare"), ..Search::default() };
     let page = find(&gateway, &rare).await;
     assert!(page.events.is_empty() && !page.complete);
-    let next = page.next.expect("where to go on");
-    assert_eq!(page.looked_back_to, Some(next.made_at()));
+    let next = page.next.expect("a cursor");
+    assert_eq!(page.looked_back_to, Some(next.assigned_at()));
     let page = gateway.monitoring().events(&all(), &rare, Some(next), 100).await.unwrap();
     assert_eq!(page.events.len(), 1);
     assert!(page.complete && page.next.is_none());
 
-    let absent = Search { text: text("bright"), ..Search::default() };
+    let absent = Search { text: text("absent"), ..Search::default() };
     let page = find(&gateway, &absent).await;
-    assert!(page.events.is_empty() && !page.complete, "bodies are looked through in smaller steps");
-    assert!(page.next.expect("where to go on") > next);
+    assert!(page.events.is_empty() && !page.complete, "bodies are scanned in smaller steps");
+    assert!(page.next.expect("a cursor") > next);
 }
 
 #[tokio::test]
-async fn somebody_of_one_tenant_finds_its_events_only_and_texts_need_their_scope() {
+async fn search_is_limited_to_tenant_and_text_needs_payload_scope() {
     let gateway = gateway().await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
@@ -173,13 +178,13 @@ async fn somebody_of_one_tenant_finds_its_events_only_and_texts_need_their_scope
 }
 
 #[tokio::test]
-async fn there_are_facets_to_choose_from() {
+async fn facets_count_types_and_sources() {
     let gateway = gateway().await;
     send(&gateway, "evt_1").await;
     let answer = gateway.send("billing", None, &event_of("acct_b", "evt_2")).await;
-    assert_eq!(answer.what(), "accepted");
+    assert_eq!(answer.body_status(), "accepted");
     gateway.run_until_idle().await;
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     let facets = gateway.monitoring().facets(&all()).await.unwrap();
     assert_eq!(facets.event_types, [("account.updated".to_owned(), 2)]);
     assert_eq!(facets.sample, 2);

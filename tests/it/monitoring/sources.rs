@@ -1,4 +1,4 @@
-//! How sources are set up, which secrets they use, and what keeps a new one out.
+//! Source details: setup state, use of secrets, settings.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{event, gateway, secret, send};
 use crate::harness::{Gateway, SECRETS};
 
 async fn source(gateway: &Gateway, name: &str) -> Source {
-    gateway.count_up().await;
+    gateway.flush_stats().await;
     gateway.monitoring().source(&Caller::local("ada"), name).await.expect("a source")
 }
 
@@ -21,7 +21,7 @@ fn of<'a>(view: &'a Source, secret: &sealpost::verify::Secret) -> &'a SourceSecr
 }
 
 #[tokio::test]
-async fn a_new_source_says_what_keeps_it_from_its_first_event() {
+async fn new_source_shows_its_setup_state() {
     let gateway = gateway().await;
     let view = source(&gateway, "billing").await;
     assert_eq!((view.setup, view.last_event_at), (SourceSetup::Waiting, None));
@@ -49,20 +49,20 @@ async fn a_new_source_says_what_keeps_it_from_its_first_event() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_replaced_for_a_week_can_be_removed_and_the_next_one_cannot() {
+async fn secret_unused_for_a_week_is_removable() {
     let gateway = gateway().await;
     let (new, old) = (secret("BILLING_SECRET"), secret("BILLING_SECRET_OLD"));
     let body = event("evt_1");
     let now = gateway.clock().now().unix_timestamp();
     let headers = gateway.sign_with("billing", &body, &[], now, &old);
-    assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.what(), "accepted");
+    assert_eq!(gateway.send_raw("billing", None, &headers, &body).await.body_status(), "accepted");
     let view = source(&gateway, "billing").await;
     assert_eq!((of(&view, &old).requests, of(&view, &old).place), (1, Some(2)));
     assert_eq!((of(&view, &new).requests, of(&view, &new).last_at), (0, None));
 
     gateway.clock().advance(Duration::from_hours(8 * 24));
     let view = source(&gateway, "billing").await;
-    assert!(!view.secrets.iter().any(|secret| secret.removable), "no other was used since");
+    assert!(!view.secrets.iter().any(|secret| secret.removable), "no other secret was used since");
     send(&gateway, "evt_2").await;
     gateway.run_until_idle().await;
     let view = source(&gateway, "billing").await;
@@ -70,7 +70,7 @@ async fn a_secret_that_was_replaced_for_a_week_can_be_removed_and_the_next_one_c
 }
 
 #[tokio::test]
-async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
+async fn settings_require_admin_and_contain_no_secret() {
     let gateway = gateway().await;
     let admin = Caller::local("ada");
     let settings = gateway.monitoring().settings(&admin).unwrap();
@@ -85,15 +85,18 @@ async fn settings_are_for_who_may_do_everything_and_hold_no_secret() {
         value("source.billing.secrets.1"),
         format!("variable BILLING_SECRET ({fingerprint})")
     );
-    let whole = format!("{settings:?}");
+    let text = format!("{settings:?}");
     for (_, secret) in SECRETS {
-        assert!(!whole.contains(secret), "a secret stands in the settings");
+        assert!(!text.contains(secret), "the settings contain a secret");
     }
     let scopes = Scopes::all().iter().filter(|scope| *scope != Scope::Admin);
     let caller = Caller::new("bo", None, scopes.collect::<Scopes>());
     let denied = gateway.monitoring().settings(&caller).unwrap_err();
     assert_eq!(denied.missing(), Some(Scope::Admin));
-    let theirs = Caller::new("cy", Some("default".into()), Scopes::all());
-    let refused = gateway.monitoring().settings(&theirs);
-    assert!(matches!(refused, Err(AdminError::AllTenants)), "they hold others' sources");
+    let tenant_caller = Caller::new("cy", Some("default".into()), Scopes::all());
+    let refused = gateway.monitoring().settings(&tenant_caller);
+    assert!(
+        matches!(refused, Err(AdminError::AllTenants)),
+        "the settings contain sources of other tenants"
+    );
 }

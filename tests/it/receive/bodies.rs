@@ -1,15 +1,15 @@
-//! Bodies of every kind, well signed: what is authentic is kept, whatever it says.
+//! Signed bodies of every kind: authentic requests are stored, valid or quarantined.
 
 use serde_json::{Value, json};
 
 use super::raw::{Wire, head};
-use super::{Bench, DeliveryOutcome, event, file_event, unique, with};
+use super::{Bench, RequestOutcome, event, file_event, unique, with};
 use crate::harness::{Answer, Gateway};
 
-const ENCODED: DeliveryOutcome = DeliveryOutcome::Refused(415, "content_encoding");
+const ENCODED: RequestOutcome = RequestOutcome::Refused(415, "content_encoding");
 const MIB: usize = 1024 * 1024;
 
-/// A good event of exactly this many bytes.
+/// A valid event of exactly this many bytes.
 fn event_of(bytes: usize) -> Vec<u8> {
     let mut event = event();
     event["padding"] = json!("");
@@ -18,7 +18,7 @@ fn event_of(bytes: usize) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-/// A good event with text put in front of its closing brace.
+/// A valid event with text before its closing brace.
 fn event_with(text: &str) -> Vec<u8> {
     let event = event().to_string();
     format!("{},{text}}}", &event[..event.len() - 1]).into_bytes()
@@ -39,35 +39,40 @@ async fn chunked(gateway: &Gateway, source: &str, body: &[u8]) -> Answer {
 }
 
 #[tokio::test]
-async fn a_body_is_taken_up_to_its_limit_and_not_beyond() {
+async fn body_is_accepted_up_to_its_limit() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let most = event_of(2 * MIB);
-    let sent = gateway.send("billing", None, &most);
-    bench.check("the limit", "stripe", DeliveryOutcome::Accepted, sent).await;
-    let most = event_of(2 * MIB);
+    let largest = event_of(2 * MIB);
+    let sent = gateway.send("billing", None, &largest);
+    bench.check("the limit", "stripe", RequestOutcome::Accepted, sent).await;
+    let largest = event_of(2 * MIB);
     bench
-        .check("in chunks", "stripe", DeliveryOutcome::Accepted, chunked(gateway, "billing", &most))
+        .check(
+            "in chunks",
+            "stripe",
+            RequestOutcome::Accepted,
+            chunked(gateway, "billing", &largest),
+        )
         .await;
-    // Beyond it the content is not kept, and the sender goes on all the same.
-    let more = event_of(2 * MIB + 1);
-    let sent = gateway.send("billing", None, &more);
-    bench.check("one more", "stripe", DeliveryOutcome::Quarantined("too_large"), sent).await;
-    let more = event_of(2 * MIB + 1);
-    let sent = chunked(gateway, "billing", &more);
+    // Beyond the limit the content is not stored, but the sender need not retry.
+    let too_large = event_of(2 * MIB + 1);
+    let sent = gateway.send("billing", None, &too_large);
+    bench.check("one more", "stripe", RequestOutcome::Quarantined("too_large"), sent).await;
+    let too_large = event_of(2 * MIB + 1);
+    let sent = chunked(gateway, "billing", &too_large);
     bench
-        .check("one more, in chunks", "stripe", DeliveryOutcome::Quarantined("too_large"), sent)
+        .check("one more, in chunks", "stripe", RequestOutcome::Quarantined("too_large"), sent)
         .await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn an_encoded_body_is_refused_and_nobody_says_why() {
+async fn encoded_body_is_rejected() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
     let signed = gateway.sign("billing", &body, &[]);
-    // An empty gzip stream of one stored block is enough to look like one.
+    // An empty gzip stream.
     let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00";
     for (encoding, bytes) in [
         ("gzip", &gzip[..]),
@@ -79,18 +84,18 @@ async fn an_encoded_body_is_refused_and_nobody_says_why() {
     ] {
         let headers = with(&signed, "content-encoding", encoding);
         let sent = gateway.send_raw("billing", None, &headers, bytes);
-        // The source is not looked for yet.
+        // Rejected before the source lookup.
         let answer = bench.check(encoding, "none", ENCODED, sent).await;
         assert!(!answer.text.contains("stream") && !answer.text.contains("header"));
     }
     let headers = with(&signed, "content-encoding", "Identity");
     let sent = gateway.send_raw("billing", None, &headers, &body);
-    bench.check("identity", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("identity", "stripe", RequestOutcome::Accepted, sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
+async fn unreadable_body_is_quarantined_unchanged() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let text = event().to_string();
@@ -136,7 +141,7 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
     ];
     for (what, reason, body) in cases {
         let sent = gateway.send("billing", None, &body);
-        let answer = bench.check(what, "stripe", DeliveryOutcome::Quarantined(reason), sent).await;
+        let answer = bench.check(what, "stripe", RequestOutcome::Quarantined(reason), sent).await;
         let query = format!(
             "SELECT count(*) FROM events WHERE id = '{}' AND encode(body, 'hex') = '{}'",
             answer.id(),
@@ -146,21 +151,24 @@ async fn what_cannot_be_read_is_kept_byte_for_byte_with_its_reason() {
             assert_eq!(gateway.count(&query).await, 1, "{what}: the exact bytes");
         }
         let again = gateway.send("billing", None, &body);
-        bench.check(what, "stripe", DeliveryOutcome::Duplicate, again).await;
+        bench.check(what, "stripe", RequestOutcome::Duplicate, again).await;
     }
     let sent = gateway.send("billing", None, &huge);
-    bench.check("numbers nobody asked for", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("numbers in unused fields", "stripe", RequestOutcome::Accepted, sent).await;
     let query = "SELECT max(octet_length(body))::bigint FROM events";
     assert!(gateway.count(query).await < 2 * 1024 * 1024, "stored as sent");
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn what_is_odd_but_no_harm_is_accepted() {
+async fn unusual_but_valid_bodies_are_accepted() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     for (what, body) in [
-        ("keys that other languages mind", event_with(r#""__proto__":{"a":1},"constructor":null"#)),
+        (
+            "keys that matter in other languages",
+            event_with(r#""__proto__":{"a":1},"constructor":null"#),
+        ),
         (
             "nothing, very deep",
             event_with(&format!("\"d\":{}{}", "[".repeat(100_000), "]".repeat(100_000))),
@@ -170,7 +178,7 @@ async fn what_is_odd_but_no_harm_is_accepted() {
         ("an unknown key twice", event_with(r#""a":1,"a":2"#)),
     ] {
         let sent = gateway.send("billing", None, &body);
-        bench.check(what, "stripe", DeliveryOutcome::Accepted, sent).await;
+        bench.check(what, "stripe", RequestOutcome::Accepted, sent).await;
     }
     for content_type in [None, Some("text/html"), Some("application/octet-stream"), Some("é")] {
         let body = event().to_string().into_bytes();
@@ -178,14 +186,14 @@ async fn what_is_odd_but_no_harm_is_accepted() {
         headers.extend(content_type.map(|value| ("content-type".to_owned(), value.to_owned())));
         let sent = gateway.send_raw("billing", None, &headers, &body);
         let what = content_type.unwrap_or("no type");
-        let answer = bench.check(what, "stripe", DeliveryOutcome::Accepted, sent).await;
+        let answer = bench.check(what, "stripe", RequestOutcome::Accepted, sent).await;
         assert_eq!(answer.headers["content-type"], "application/json");
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_field_of_any_length_can_be_a_key_and_bytes_decide() {
+async fn dedup_key_has_any_length_and_compares_bytes() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let with_id = |id: &str| {
@@ -194,45 +202,45 @@ async fn a_field_of_any_length_can_be_a_key_and_bytes_decide() {
         event.to_string().into_bytes()
     };
     let long = "x".repeat(MIB);
-    for (what, fate, id) in [
-        ("1 MiB", DeliveryOutcome::Accepted, long.as_str()),
-        ("1 MiB again", DeliveryOutcome::Differs, long.as_str()),
-        ("composed", DeliveryOutcome::Accepted, "evt_\u{e9}"),
-        ("decomposed", DeliveryOutcome::Accepted, "evt_e\u{301}"),
-        ("a NUL", DeliveryOutcome::Accepted, "evt_\0"),
-        ("a quote", DeliveryOutcome::Accepted, "'; DROP TABLE events; --"),
+    for (what, outcome, id) in [
+        ("1 MiB", RequestOutcome::Accepted, long.as_str()),
+        ("1 MiB again", RequestOutcome::Differs, long.as_str()),
+        ("composed", RequestOutcome::Accepted, "evt_\u{e9}"),
+        ("decomposed", RequestOutcome::Accepted, "evt_e\u{301}"),
+        ("a NUL", RequestOutcome::Accepted, "evt_\0"),
+        ("a quote", RequestOutcome::Accepted, "'; DROP TABLE events; --"),
     ] {
         let body = with_id(id);
-        bench.check(what, "stripe", fate, gateway.send("billing", None, &body)).await;
+        bench.check(what, "stripe", outcome, gateway.send("billing", None, &body)).await;
     }
     for (what, id) in [("an empty id", json!("")), ("no id", Value::Null)] {
         let mut event = event();
         event["id"] = id;
         let body = event.to_string().into_bytes();
         bench
-            .check(what, "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+            .check(what, "stripe", RequestOutcome::Accepted, gateway.send("billing", None, &body))
             .await;
         bench
-            .check(what, "stripe", DeliveryOutcome::Duplicate, gateway.send("billing", None, &body))
+            .check(what, "stripe", RequestOutcome::Duplicate, gateway.send("billing", None, &body))
             .await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_field_of_another_type_is_kept_aside_whichever_it_is() {
+async fn field_of_a_wrong_type_is_quarantined() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let wrong =
         [json!("boom"), Value::Null, json!(7), json!([]), json!({}), json!(true), json!(-1)];
-    let mut kept = 0;
+    let mut quarantined = 0;
     for pointer in ["/repository", "/file", "/commit_sha", "/timestamp"]
         .into_iter()
         .chain(["/repository/repository_id", "/repository/github_url", "/repository/owner"])
         .chain(["/repository/name", "/file/path", "/file/sha", "/file/size", "/file/content"])
     {
         for value in &wrong {
-            let right = match pointer {
+            let valid = match pointer {
                 "/repository/github_url"
                 | "/repository/owner"
                 | "/repository/name"
@@ -245,25 +253,30 @@ async fn a_field_of_another_type_is_kept_aside_whichever_it_is() {
             *body.pointer_mut(pointer).unwrap() = value.clone();
             let what = format!("{pointer} = {value}");
             let answer = gateway.send("cards", Some("create"), body.to_string().as_bytes()).await;
-            let expected = if right { "accepted" } else { "quarantined" };
-            assert_eq!((answer.status, answer.what()), (202, expected), "{what}: {}", answer.text);
-            kept += i64::from(!right);
+            let expected = if valid { "accepted" } else { "quarantined" };
+            assert_eq!(
+                (answer.status, answer.body_status()),
+                (202, expected),
+                "{what}: {}",
+                answer.text
+            );
+            quarantined += i64::from(!valid);
         }
     }
     let reasons =
         gateway.query("SELECT DISTINCT death_reason FROM deliveries WHERE state = 'dead'").await;
-    assert_eq!(gateway.dead_letters().await.len(), usize::try_from(kept).unwrap());
+    assert_eq!(gateway.dead_letters().await.len(), usize::try_from(quarantined).unwrap());
     let known = ["schema", "action_mismatch"];
     assert!(
         reasons.iter().all(|row| known.contains(&row["death_reason"].as_str().unwrap())),
         "{reasons:?}"
     );
-    bench.still_takes_good_events("wrong types", "docora").await;
+    bench.assert_other_source_works("wrong types", "docora").await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_path_that_leads_elsewhere_is_kept_aside() {
+async fn unsafe_file_path_is_quarantined() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let deep = vec!["a"; 500].join("/");
@@ -294,7 +307,7 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
         let body = file_event(path, "# A card").to_string().into_bytes();
         let what = path.chars().take(20).collect::<String>();
         let sent = gateway.send("cards", Some("create"), &body);
-        bench.check(&what, "docora", DeliveryOutcome::Quarantined("path_invalid"), sent).await;
+        bench.check(&what, "docora", RequestOutcome::Quarantined("path_invalid"), sent).await;
     }
     for path in [
         "CON",
@@ -309,13 +322,13 @@ async fn a_path_that_leads_elsewhere_is_kept_aside() {
     ] {
         let body = file_event(path, "# A card").to_string().into_bytes();
         let sent = gateway.send("cards", Some("create"), &body);
-        bench.check(path, "docora", DeliveryOutcome::Accepted, sent).await;
+        bench.check(path, "docora", RequestOutcome::Accepted, sent).await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn the_action_in_the_path_must_be_that_of_the_body() {
+async fn action_in_the_path_must_match_the_body() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let create = || file_event(&format!("cards/{}.md", unique()), "# A card");
@@ -332,35 +345,35 @@ async fn the_action_in_the_path_must_be_that_of_the_body() {
             "retry_count": 4, "timestamp": "2026-11-20T11:59:00.000Z",
         })
     };
-    let mismatch = DeliveryOutcome::Quarantined("action_mismatch");
-    for (action, body, fate) in [
-        ("create", create(), DeliveryOutcome::Accepted),
-        ("update", create(), DeliveryOutcome::Accepted),
+    let mismatch = RequestOutcome::Quarantined("action_mismatch");
+    for (action, body, outcome) in [
+        ("create", create(), RequestOutcome::Accepted),
+        ("update", create(), RequestOutcome::Accepted),
         ("delete", create(), mismatch),
         ("sync_failed", create(), mismatch),
         ("create", deleted(), mismatch),
         ("update", deleted(), mismatch),
-        ("delete", deleted(), DeliveryOutcome::Accepted),
+        ("delete", deleted(), RequestOutcome::Accepted),
         ("create", failed(), mismatch),
         ("delete", failed(), mismatch),
-        ("sync_failed", failed(), DeliveryOutcome::Accepted),
+        ("sync_failed", failed(), RequestOutcome::Accepted),
     ] {
         let body = body.to_string();
         let what = format!("{action} {body}");
         let sent = gateway.send("cards", Some(action), body.as_bytes());
-        bench.check(&what, "docora", fate, sent).await;
+        bench.check(&what, "docora", outcome, sent).await;
     }
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_file_of_25_mib_comes_in_one_piece_and_through_its_handler() {
+async fn text_file_of_25_mib_is_accepted_and_handled() {
     let gateway = Gateway::start().await;
     let content = "line of text\n".repeat(25 * MIB / 13);
     let body = file_event("data/large.json", &content).to_string().into_bytes();
     assert!(body.len() > 25 * MIB);
     let answer = gateway.send("cards", Some("create"), &body).await;
-    assert_eq!((answer.status, answer.what()), (202, "accepted"), "{}", answer.text);
+    assert_eq!((answer.status, answer.body_status()), (202, "accepted"), "{}", answer.text);
     gateway.run_until_idle().await;
     let files = gateway.rows("docora_files").await;
     assert_eq!(files[0]["size"], content.len());
@@ -368,7 +381,7 @@ async fn a_text_file_of_25_mib_comes_in_one_piece_and_through_its_handler() {
     let fence = "---\n".repeat(10 * MIB / 4);
     let body = file_event("cards/fence.md", &fence).to_string().into_bytes();
     let answer = gateway.send("cards", Some("create"), &body).await;
-    assert_eq!(answer.what(), "accepted", "10 MiB of fences");
+    assert_eq!(answer.body_status(), "accepted", "10 MiB of fences");
     gateway.run_until_idle().await;
     assert_eq!(gateway.rows("docora_files").await.len(), 2);
     assert_eq!(gateway.dead_letters().await, []);

@@ -1,9 +1,9 @@
-//! Requests that are framed wrongly, too slowly, or on purpose in two ways at once.
+//! Malformed, ambiguous or slow request framing.
 
 use std::time::{Duration, Instant};
 
 use super::raw::{RawAnswer, Wire, exchange, head, request};
-use super::{Bench, DeliveryOutcome, event, value};
+use super::{Bench, RequestOutcome, event, value};
 use crate::harness::{Answer, Gateway};
 
 const PATH: &str = "/hooks/billing";
@@ -12,7 +12,7 @@ fn post(lines: &str, body: &str) -> Vec<u8> {
     format!("POST {PATH} HTTP/1.1\r\nHost: gateway\r\n{lines}\r\n{body}").into_bytes()
 }
 
-/// A signed event, and the bytes of the request that brings it.
+/// The bytes of a request with a signed event.
 fn signed(gateway: &Gateway) -> Vec<u8> {
     let body = event().to_string().into_bytes();
     request(PATH, &gateway.sign("billing", &body, &[]), &body)
@@ -23,7 +23,7 @@ fn as_answer(raw: Option<RawAnswer>) -> Answer {
 }
 
 #[tokio::test]
-async fn a_request_whose_framing_can_be_read_in_two_ways_is_refused_and_ends_the_connection() {
+async fn ambiguous_framing_is_rejected_and_closes_the_connection() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let smuggled = String::from_utf8(signed(gateway)).unwrap();
@@ -70,13 +70,13 @@ async fn a_request_whose_framing_can_be_read_in_two_ways_is_refused_and_ends_the
         assert_eq!(statuses, [400], "{what}");
         assert_eq!(gateway.rows("events").await, before, "{what}");
         assert_eq!(gateway.rows("event_keys").await.len(), before.len(), "{what}");
-        bench.still_takes_good_events(what, "stripe").await;
+        bench.assert_other_source_works(what, "stripe").await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn chunks_that_are_written_wrongly_are_refused() {
+async fn malformed_chunked_encoding_is_rejected() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string();
@@ -96,18 +96,18 @@ async fn chunks_that_are_written_wrongly_are_refused() {
         assert!(matches!(statuses[..], [400 | 413]), "{what}: {statuses:?}");
         assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0, "{what}");
     }
-    // What stands after the size is passed over, unread and unkept.
+    // Chunk extensions are ignored.
     let good = format!("{size:x};{}\r\n{body}\r\n0\r\n\r\n", "x".repeat(65_536));
     let mut bytes = head(PATH, &headers, "Transfer-Encoding: chunked");
     bytes.extend_from_slice(good.as_bytes());
     let mut wire = Wire::open(gateway.address()).await;
     wire.write(&bytes).await;
-    assert_eq!(wire.answer().await.unwrap().status, 202, "well written chunks are taken");
+    assert_eq!(wire.answer().await.unwrap().status, 202, "well-formed chunks are accepted");
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn an_odd_but_clear_request_is_treated_as_any_other() {
+async fn unusual_but_unambiguous_requests_are_processed() {
     let bench = Bench::start().await;
     let address = bench.gateway.address();
     let exchanged = |bytes: Vec<u8>| async move {
@@ -116,8 +116,8 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         as_answer(wire.answer().await)
     };
     let bare = format!("POST {PATH} HTTP/1.1\nHost: x\nContent-Length: 2\n\n{{}}").into_bytes();
-    let missing = DeliveryOutcome::Unauthorized("sig_missing");
-    for (what, fate, kind, bytes) in [
+    let missing = RequestOutcome::Unauthorized("sig_missing");
+    for (what, outcome, kind, bytes) in [
         ("bare line feeds", missing, "stripe", bare),
         (
             "an unknown expectation",
@@ -142,7 +142,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         ),
         (
             "a WebSocket",
-            DeliveryOutcome::Refused(405, "method"),
+            RequestOutcome::Refused(405, "method"),
             "none",
             format!(
                 "GET {PATH} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -151,7 +151,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
             .into_bytes(),
         ),
     ] {
-        bench.check(what, kind, fate, exchanged(bytes)).await;
+        bench.check(what, kind, outcome, exchanged(bytes)).await;
     }
     let body = event().to_string().into_bytes();
     let headers = bench.gateway.sign("billing", &body, &[]);
@@ -165,7 +165,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
         let mut headers = bench.gateway.sign("billing", &body, &[]);
         headers.push((name.to_owned(), text.to_owned()));
         let sent = exchanged(request(PATH, &headers, &body));
-        let answer = bench.check(name, "stripe", DeliveryOutcome::Accepted, sent).await;
+        let answer = bench.check(name, "stripe", RequestOutcome::Accepted, sent).await;
         assert!(!answer.text.contains("attacker"), "{}", answer.text);
     }
     let continued =
@@ -179,7 +179,7 @@ async fn an_odd_but_clear_request_is_treated_as_any_other() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn oversized_head_is_rejected() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -213,12 +213,12 @@ async fn a_head_that_is_too_large_is_refused() {
     let mut wire = Wire::open(gateway.address()).await;
     wire.write(&sized(&lines(90))).await;
     wire.write(&body).await;
-    assert_eq!(wire.answer().await.unwrap().status, 202, "90 more lines are no harm");
+    assert_eq!(wire.answer().await.unwrap().status, 202, "90 more lines are accepted");
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn fifty_requests_in_one_breath_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let bodies: Vec<String> = (0..50).map(|_| event().to_string()).collect();
@@ -231,22 +231,22 @@ async fn fifty_requests_in_one_breath_are_answered_in_their_order() {
     wire.write(&bytes).await;
     for body in &bodies {
         let answer = as_answer(wire.answer().await);
-        assert_eq!((answer.status, answer.what()), (202, "accepted"));
+        assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
         let query = format!(
             "SELECT count(*) FROM events WHERE id = '{}' AND body = convert_to('{body}', 'UTF8')",
             answer.id()
         );
-        assert_eq!(gateway.count(&query).await, 1, "the answer belongs to its request");
+        assert_eq!(gateway.count(&query).await, 1, "the response matches its request");
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_arrive_is_given_up_after_five_seconds() {
+async fn incomplete_head_times_out_after_five_seconds() {
     let bench = Bench::start().await;
     let address = bench.gateway.address();
     let timed = |pieces: Vec<&'static str>| async move {
-        let began = Instant::now();
+        let started = Instant::now();
         let mut wire = Wire::open(address).await;
         for piece in pieces {
             if !wire.try_write(piece.as_bytes()).await {
@@ -255,7 +255,7 @@ async fn a_head_that_does_not_arrive_is_given_up_after_five_seconds() {
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
         let answer = wire.answer().await;
-        (answer.map(|answer| answer.status), began.elapsed())
+        (answer.map(|answer| answer.status), started.elapsed())
     };
     let dribble =
         vec!["POST /hooks/billing HTTP/1.1\r\n", "Host: x\r\n", "X-A: 1\r\n", "X-B: 2\r\n"];
@@ -264,12 +264,12 @@ async fn a_head_that_does_not_arrive_is_given_up_after_five_seconds() {
         assert_eq!(status, Some(408), "{what}");
         assert!(took < Duration::from_secs(12), "{what}: {took:?}");
     }
-    bench.still_takes_good_events("silence", "stripe").await;
+    bench.assert_other_source_works("silence", "stripe").await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up_at_the_deadline_for_the_whole() {
+async fn incomplete_body_times_out_at_the_body_deadline() {
     let aliases = "aliases = [\"/api/stripe/webhook\"]";
     let builder = Gateway::builder().config(aliases, &format!("{aliases}\nbody_deadline = \"1s\""));
     let bench = Bench::with(builder).await;
@@ -280,35 +280,35 @@ async fn a_body_that_does_not_arrive_is_given_up_at_the_deadline_for_the_whole()
     let stall = |line: &'static str, body: &'static str| {
         let bytes = [head(PATH, &headers, line), body.as_bytes().to_vec()].concat();
         async move {
-            let began = Instant::now();
+            let started = Instant::now();
             let mut wire = Wire::open(address).await;
             wire.write(&bytes).await;
             let answer = as_answer(wire.answer().await);
-            let took = began.elapsed();
+            let took = started.elapsed();
             assert!((900..6_000).contains(&took.as_millis()), "{took:?}");
             answer
         }
     };
-    let fate = DeliveryOutcome::Refused(408, "body_timeout");
-    bench.check("a stalled body", "stripe", fate, stall("Content-Length: 100", "abc")).await;
+    let outcome = RequestOutcome::Refused(408, "body_timeout");
+    bench.check("a stalled body", "stripe", outcome, stall("Content-Length: 100", "abc")).await;
     let endless = stall("Transfer-Encoding: chunked", "ffffffffffffffff\r\nabc");
-    bench.check("a chunk without end", "stripe", fate, endless).await;
+    bench.check("a chunk without end", "stripe", outcome, endless).await;
     let bytes = head(PATH, &headers, "Content-Length: 2000000");
     let drip = async {
-        let began = Instant::now();
+        let started = Instant::now();
         let mut wire = Wire::open(address).await;
         wire.write(&bytes).await;
-        while began.elapsed() < Duration::from_millis(2_500) && wire.try_write(b"x").await {
+        while started.elapsed() < Duration::from_millis(2_500) && wire.try_write(b"x").await {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         as_answer(wire.answer().await)
     };
-    bench.check("a dripping body", "stripe", fate, drip).await;
+    bench.check("a dripping body", "stripe", outcome, drip).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_length_beyond_the_limit_is_refused_before_the_body_is_sent() {
+async fn oversized_content_length_is_rejected_before_the_body() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let headers = gateway.sign("billing", b"abc", &[]);
@@ -321,8 +321,8 @@ async fn a_length_beyond_the_limit_is_refused_before_the_body_is_sent() {
             assert!(wire.answer().await.is_none(), "the connection ends");
             answer
         };
-        let fate = DeliveryOutcome::Refused(413, "too_large");
-        let answer = bench.check(length, "stripe", fate, sent).await;
+        let outcome = RequestOutcome::Refused(413, "too_large");
+        let answer = bench.check(length, "stripe", outcome, sent).await;
         assert_eq!(answer.json["limit_bytes"], 536_870_912);
     }
     bench.finish().await;

@@ -1,27 +1,27 @@
-//! How old, and how new, a signature may be.
+//! The allowed age of a signature.
 
 use std::time::Duration;
 
 use sealpost::clock::Clock;
 
 use super::signatures::secret;
-use super::{Bench, DeliveryOutcome, card, event, with};
+use super::{Bench, RequestOutcome, card, event, with};
 
-const STALE: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_stale");
-const FUTURE: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_future");
-const MALFORMED: DeliveryOutcome = DeliveryOutcome::Unauthorized("ts_malformed");
+const STALE: RequestOutcome = RequestOutcome::Unauthorized("ts_stale");
+const FUTURE: RequestOutcome = RequestOutcome::Unauthorized("ts_future");
+const MALFORMED: RequestOutcome = RequestOutcome::Unauthorized("ts_malformed");
 
 #[tokio::test]
-async fn a_signature_is_fresh_for_five_minutes_either_way() {
+async fn signature_is_valid_for_five_minutes_either_way() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let now = gateway.clock().now().unix_timestamp();
-    for (offset, fate) in [
-        (0, DeliveryOutcome::Accepted),
-        (-299, DeliveryOutcome::Accepted),
-        (-300, DeliveryOutcome::Accepted),
-        (299, DeliveryOutcome::Accepted),
-        (300, DeliveryOutcome::Accepted),
+    for (offset, outcome) in [
+        (0, RequestOutcome::Accepted),
+        (-299, RequestOutcome::Accepted),
+        (-300, RequestOutcome::Accepted),
+        (299, RequestOutcome::Accepted),
+        (300, RequestOutcome::Accepted),
         (-301, STALE),
         (-86_400, STALE),
         (301, FUTURE),
@@ -34,14 +34,14 @@ async fn a_signature_is_fresh_for_five_minutes_either_way() {
         ] {
             let headers = gateway.sign_at(source, body.as_bytes(), &[], now + offset);
             let sent = gateway.send_raw(source, action, &headers, body.as_bytes());
-            bench.check(&format!("{source} {offset}"), kind, fate, sent).await;
+            bench.check(&format!("{source} {offset}"), kind, outcome, sent).await;
         }
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_time_is_plain_digits_even_when_its_signature_is_right() {
+async fn signed_timestamp_must_be_plain_digits() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let now = gateway.clock().now().unix_timestamp();
@@ -50,7 +50,7 @@ async fn a_time_is_plain_digits_even_when_its_signature_is_right() {
     let (plus, point, colon) = (format!("+{now}"), format!("{now}.0"), format!("{now}:5"));
     let grouped = "1_764_000_000";
     let millis = format!("{now}000");
-    for (what, fate, text) in [
+    for (what, outcome, text) in [
         ("a sign", MALFORMED, plus.as_str()),
         ("a zero before", MALFORMED, &padded),
         ("a point", MALFORMED, &point),
@@ -76,13 +76,13 @@ async fn a_time_is_plain_digits_even_when_its_signature_is_right() {
         let headers = with(&signed, "x-docora-timestamp", text);
         let headers = with(&headers, "x-docora-signature", format!("sha256={mac}"));
         let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
-        bench.check(what, "docora", fate, sent).await;
+        bench.check(what, "docora", outcome, sent).await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_time_that_is_not_the_signed_one_is_a_mismatch() {
+async fn changed_timestamp_is_a_mismatch() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let now = gateway.clock().now().unix_timestamp();
@@ -90,19 +90,19 @@ async fn a_time_that_is_not_the_signed_one_is_a_mismatch() {
     let signed = gateway.sign_at("cards", &body, &[], now - 1_000);
     let headers = with(&signed, "x-docora-timestamp", now.to_string());
     let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
-    bench.check("refreshed", "docora", DeliveryOutcome::Unauthorized("sig_mismatch"), sent).await;
+    bench.check("refreshed", "docora", RequestOutcome::Unauthorized("sig_mismatch"), sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn only_the_time_of_signing_counts_and_not_that_of_the_event() {
+async fn only_the_signing_time_counts_toward_freshness() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let mut old = event();
     old["created"] = (gateway.clock().now().unix_timestamp() - 3 * 86_400).into();
     let body = old.to_string().into_bytes();
     bench
-        .check("old", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .check("old", "stripe", RequestOutcome::Accepted, gateway.send("billing", None, &body))
         .await;
     bench.finish().await;
 }
@@ -114,9 +114,9 @@ async fn a_captured_request_is_a_duplicate_and_later_stale() {
     let body = event().to_string().into_bytes();
     let headers = gateway.sign("billing", &body, &[]);
     let send = || gateway.send_raw("billing", None, &headers, &body);
-    bench.check("first", "stripe", DeliveryOutcome::Accepted, send()).await;
+    bench.check("first", "stripe", RequestOutcome::Accepted, send()).await;
     gateway.clock().advance(Duration::from_mins(5));
-    bench.check("again", "stripe", DeliveryOutcome::Duplicate, send()).await;
+    bench.check("again", "stripe", RequestOutcome::Duplicate, send()).await;
     gateway.clock().advance(Duration::from_secs(1));
     bench.check("too late", "stripe", STALE, send()).await;
     bench.finish().await;

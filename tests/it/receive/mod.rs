@@ -1,12 +1,12 @@
-//! Everything that a sender can do, honest or not: what it is told, and what is left of it.
+//! Requests of senders, valid or not: their responses, and the rows they leave.
 //!
-//! A [`Bench`] sends one request after the other. After each it looks at every table, at the
-//! counter of the request's outcome, and whether another source still takes a good event.
+//! A [`Bench`] sends requests one by one. After each it checks every table, the counter of the
+//! outcome, and that another source still accepts a valid event.
 
-mod alike;
 mod bodies;
 mod framing;
 mod freshness;
+mod invalid_proofs;
 pub(crate) mod process;
 pub(crate) mod raw;
 mod replay;
@@ -24,31 +24,31 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Builder, Gateway};
 
-/// A gateway, and what every refusal has in common.
+/// A gateway, and the body of its 401 responses.
 pub(crate) struct Bench {
     pub(crate) gateway: Gateway,
-    /// The body of every failure of authentication.
+    /// The body of every 401.
     pub(crate) unauthorized: String,
 }
 
-/// What becomes of a request.
+/// The expected outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeliveryOutcome {
-    /// 202, one event, one delivery.
+pub(crate) enum RequestOutcome {
+    /// 202, with an event and a delivery.
     Accepted,
-    /// 200, and nothing new.
+    /// 200, without new rows.
     Duplicate,
-    /// 200, and nothing new: its id was seen, with another body.
+    /// 200, without new rows: a known id with another body.
     Differs,
-    /// 202, one event, one dead letter with this reason.
+    /// 202, with an event and a dead letter with this reason.
     Quarantined(&'static str),
-    /// 401, for this reason, and no row.
+    /// 401 for this reason, without rows.
     Unauthorized(&'static str),
-    /// This status, for this reason, and no row.
+    /// This status for this reason, without rows.
     Refused(u16, &'static str),
 }
 
-/// How many rows there are.
+/// Numbers of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rows {
     events: i64,
@@ -60,13 +60,13 @@ struct Rows {
     chunks: i64,
 }
 
-/// Takes every event and does nothing about it: here only its arrival counts.
-pub(crate) struct TakeAll;
+/// Ignores every event: these tests are only about ingest.
+pub(crate) struct IgnoreAll;
 
 #[async_trait]
-impl Handler for TakeAll {
+impl Handler for IgnoreAll {
     fn name(&self) -> &'static str {
-        "take-all"
+        "ignore-all"
     }
 
     async fn handle(&self, _: &StoredEvent, _: Attempt) -> Result<Effects, Failure> {
@@ -80,81 +80,85 @@ impl Bench {
     }
 
     pub(crate) async fn with(builder: Builder) -> Self {
-        let gateway = builder.handler(TakeAll).start().await;
+        let gateway = builder.handler(IgnoreAll).start().await;
         let unauthorized = gateway.send_raw("nobody", None, &[], b"{}").await;
         assert_eq!(unauthorized.status, 401);
         Self { gateway, unauthorized: unauthorized.text }
     }
 
-    /// Sends something of a kind of source by `send`, and checks what becomes of it.
+    /// Sends a request to a source of a provider, and checks its outcome.
     pub(crate) async fn check(
         &self,
         what: &str,
         kind: &str,
-        fate: DeliveryOutcome,
+        expected_outcome: RequestOutcome,
         send: impl Future<Output = Answer>,
     ) -> Answer {
-        let (outcome, reason) = match fate {
-            DeliveryOutcome::Accepted => ("accepted", ""),
-            DeliveryOutcome::Duplicate => ("duplicate", "seen_before"),
-            DeliveryOutcome::Differs => ("duplicate", "seen_with_another_body"),
-            DeliveryOutcome::Quarantined(reason) => ("quarantined", reason),
-            DeliveryOutcome::Unauthorized(reason) | DeliveryOutcome::Refused(_, reason) => {
+        let (outcome, reason) = match expected_outcome {
+            RequestOutcome::Accepted => ("accepted", ""),
+            RequestOutcome::Duplicate => ("duplicate", "seen_before"),
+            RequestOutcome::Differs => ("duplicate", "seen_with_another_body"),
+            RequestOutcome::Quarantined(reason) => ("quarantined", reason),
+            RequestOutcome::Unauthorized(reason) | RequestOutcome::Refused(_, reason) => {
                 ("rejected", reason)
             }
         };
-        let counted = self.counter(kind, outcome, reason).await;
+        let count_before = self.counter(kind, outcome, reason).await;
         let before = self.rows().await;
         let answer = send.await;
         let after = self.rows().await;
         let mut expected = before;
-        let told = match fate {
-            DeliveryOutcome::Accepted => {
+        let response = match expected_outcome {
+            RequestOutcome::Accepted => {
                 (expected.events, expected.keys) = (before.events + 1, before.keys + 1);
                 (expected.seen, expected.deliveries) = (before.seen + 1, before.deliveries + 1);
                 (202, "accepted")
             }
-            DeliveryOutcome::Duplicate | DeliveryOutcome::Differs => {
+            RequestOutcome::Duplicate | RequestOutcome::Differs => {
                 expected.seen += 1;
                 (200, "duplicate")
             }
-            DeliveryOutcome::Quarantined(_) => {
+            RequestOutcome::Quarantined(_) => {
                 (expected.events, expected.keys) = (before.events + 1, before.keys + 1);
                 (expected.seen, expected.deliveries) = (before.seen + 1, before.deliveries + 1);
                 expected.dead += 1;
                 (202, "quarantined")
             }
-            DeliveryOutcome::Unauthorized(_) => {
-                assert_eq!(answer.text, self.unauthorized, "{what}: every 401 has the same bytes");
+            RequestOutcome::Unauthorized(_) => {
+                assert_eq!(answer.text, self.unauthorized, "{what}: every 401 has the same body");
                 (401, "")
             }
-            DeliveryOutcome::Refused(status, _) => (status, ""),
+            RequestOutcome::Refused(status, _) => (status, ""),
         };
-        assert_eq!((answer.status, answer.what()), told, "{what}: {}", answer.text);
+        assert_eq!((answer.status, answer.body_status()), response, "{what}: {}", answer.text);
         assert_eq!(after, expected, "{what}");
-        if let DeliveryOutcome::Quarantined(reason) = fate {
+        if let RequestOutcome::Quarantined(reason) = expected_outcome {
             let query = "SELECT death_reason, event_id FROM deliveries ORDER BY id DESC LIMIT 1";
             let dead = self.gateway.query(query).await.remove(0);
             assert_eq!(dead["death_reason"], reason, "{what}");
             assert_eq!(dead["event_id"], answer.id(), "{what}");
         }
-        let counts = self.counter(kind, outcome, reason).await;
-        assert!(counts > counted, "{what}: {kind}, {outcome}, {reason:?} is not counted");
-        self.still_takes_good_events(what, kind).await;
+        let count_after = self.counter(kind, outcome, reason).await;
+        assert!(count_after > count_before, "{what}: {kind}, {outcome}, {reason:?} is not counted");
+        self.assert_other_source_works(what, kind).await;
         answer
     }
 
-    /// Whatever happened at sources of `kind`, another source takes a good event.
-    pub(crate) async fn still_takes_good_events(&self, what: &str, kind: &str) {
+    /// Asserts that a source of another provider than `kind` accepts a valid event.
+    pub(crate) async fn assert_other_source_works(&self, what: &str, kind: &str) {
         let (source, action, body) = match kind {
             "stripe" => ("cards-too", Some("create"), card()),
             _ => ("billing", None, event()),
         };
         let answer = self.gateway.send(source, action, body.to_string().as_bytes()).await;
-        assert_eq!((answer.status, answer.what()), (202, "accepted"), "after {what}: {source}");
+        assert_eq!(
+            (answer.status, answer.body_status()),
+            (202, "accepted"),
+            "after {what}: {source}"
+        );
     }
 
-    /// Works off what was accepted, and nothing of it dies.
+    /// Runs the deliveries, and asserts that none dies.
     pub(crate) async fn finish(self) {
         let dead = self.gateway.dead_letters().await;
         self.gateway.run_until_idle().await;
@@ -182,7 +186,7 @@ impl Bench {
         }
     }
 
-    /// The process counts for all tests at once, so it can only be seen to rise.
+    /// The counters are shared by all tests of the process, so they only show increases.
     async fn counter(&self, kind: &str, outcome: &str, reason: &str) -> u64 {
         let page = self.gateway.operator("/metrics").await.text;
         let labels = [
@@ -194,18 +198,18 @@ impl Bench {
             .lines()
             .filter(|line| line.starts_with("sealpost_ingest_total{"))
             .filter(|line| labels.iter().all(|label| line.contains(label)));
-        // One for each source of this kind.
+        // One line for each source of the provider.
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 }
 
-/// A number that nobody else has.
+/// A number that is used once.
 pub(crate) fn unique() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// A good event of Stripe's, with an id of its own.
+/// A valid event of Stripe with a new id.
 pub(crate) fn event() -> Value {
     let number = unique();
     json!({
@@ -215,12 +219,12 @@ pub(crate) fn event() -> Value {
     })
 }
 
-/// A good event of Docora's: a file with a path of its own.
+/// A valid event of Docora: a file with a new path.
 pub(crate) fn card() -> Value {
     file_event(&format!("cards/{}.md", unique()), "# A card")
 }
 
-/// A text file that Docora sends.
+/// A text file in the format of Docora.
 pub(crate) fn file_event(path: &str, content: &str) -> Value {
     use sha2::{Digest, Sha256};
     json!({
@@ -243,7 +247,7 @@ pub(crate) fn value<'h>(headers: &'h [(String, String)], name: &str) -> &'h str 
     &found.unwrap_or_else(|| panic!("no {name} in {headers:?}")).1
 }
 
-/// The same headers with another value of one of them.
+/// The headers with another value for one of them.
 pub(crate) fn with(
     headers: &[(String, String)],
     name: &str,

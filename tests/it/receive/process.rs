@@ -1,5 +1,4 @@
-//! The real program in a process of its own, for what can only be seen from outside: its log, its
-//! metrics, its memory.
+//! The program in another process, for tests of its log, metrics and memory.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 use crate::harness::{API_KEY, SECRETS, database};
 
-/// A gateway in a process of its own. It is killed when this is dropped.
+/// A gateway in another process, which is killed on drop.
 pub(crate) struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -27,12 +26,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts one with the tests' configuration and a database of its own.
+    /// Starts a gateway with the test configuration and a new database.
     pub(crate) async fn start() -> Self {
         Self::start_as(Command::new(env!("CARGO_BIN_EXE_sealpost"))).await
     }
 
-    /// The same, with so many files that it may have open.
+    /// As [`Process::start`], with a limit of open files.
     pub(crate) async fn start_with_files(limit: u32) -> Self {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""));
@@ -50,7 +49,7 @@ impl Process {
             .arg("--config")
             .arg(&path)
             .arg("serve")
-            // What it writes beside its data is its own.
+            // It writes files to its working directory.
             .current_dir(folder.path())
             .env("DATABASE_URL", database::fresh_url().await)
             .envs(SECRETS.iter().copied())
@@ -60,10 +59,10 @@ impl Process {
             .spawn()
             .expect("a process");
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let (stderr, kept) = (child.stderr.take().expect("its log"), Arc::clone(&lines));
+        let (stderr, log_lines) = (child.stderr.take().expect("its log"), Arc::clone(&lines));
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
+                log_lines.lock().unwrap().push(line);
             }
         });
         let mut process = Self {
@@ -81,22 +80,22 @@ impl Process {
         process
     }
 
-    /// The log so far, line by line.
+    /// The log lines so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
 
-    /// Where it was started.
+    /// Its working directory.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Waits for a line of the log.
-    pub(crate) async fn wait_for(&self, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    /// Waits for a log line.
+    pub(crate) async fn wait_for(&self, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..600 {
             let lines = self.log();
             let values = lines.iter().filter_map(|line| serde_json::from_str(line).ok());
-            if let Some(found) = values.into_iter().find(&is) {
+            if let Some(found) = values.into_iter().find(&matches) {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -104,7 +103,7 @@ impl Process {
         panic!("{what}: no such line in {:#?}", self.log());
     }
 
-    /// The headers with which a source's sender would send this body now.
+    /// Headers of a valid request of the present time.
     pub(crate) fn sign(&self, source: &str, body: &[u8]) -> Vec<(String, String)> {
         let mut sources = self.config.sources.iter();
         let source = sources.find(|config| config.entry.name == source).expect("a source");
@@ -119,7 +118,7 @@ impl Process {
         })
     }
 
-    /// Posts to a path; gives status and body.
+    /// Posts to a path; returns status and body.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -134,7 +133,7 @@ impl Process {
         (response.status().as_u16(), response.text().await.expect("a body"))
     }
 
-    /// The counters of requests, by their labels.
+    /// The request counters by their labels.
     pub(crate) async fn counters(&self) -> HashMap<String, u64> {
         let page = self.client.get(format!("{}/metrics", self.operator));
         let page = page.bearer_auth(API_KEY).send().await.expect("a page");
@@ -148,8 +147,8 @@ impl Process {
             .collect()
     }
 
-    /// The most memory that it ever held, in KiB.
-    pub(crate) fn most_memory(&self) -> u64 {
+    /// Peak memory in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("its memory");

@@ -1,4 +1,4 @@
-//! Bytes written by hand, for what no client would send.
+//! Raw requests that no client would send.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Answer, Gateway};
 
-/// The longest wait for anything.
+/// Timeout of reads.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One answer, as it stands on the wire.
+/// A raw response.
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
     pub(crate) status: u16,
@@ -22,14 +22,13 @@ pub(crate) struct RawAnswer {
 }
 
 impl RawAnswer {
-    /// As a client would give it, without its headers.
+    /// The parsed response, without its headers.
     pub(crate) fn parsed(self) -> Answer {
         let json = serde_json::from_str(&self.body).unwrap_or_default();
         Answer { status: self.status, headers: HeaderMap::default(), text: self.body, json }
     }
 }
 
-/// A connection.
 pub(crate) struct Wire {
     stream: TcpStream,
     read: Vec<u8>,
@@ -42,15 +41,15 @@ impl Wire {
     }
 
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.expect("to be heard");
+        self.stream.write_all(bytes).await.expect("a write");
     }
 
-    /// As [`Wire::write`], to somebody who may have hung up.
+    /// As [`Wire::write`], for connections that may be closed.
     pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// The next answer; `None` when the connection ends without one.
+    /// The next response; `None` if the connection ends without one.
     pub(crate) async fn answer(&mut self) -> Option<RawAnswer> {
         loop {
             if let Some(answer) = self.take() {
@@ -64,7 +63,7 @@ impl Wire {
         }
     }
 
-    /// Every answer up to the end of the connection.
+    /// All responses up to the end of the connection.
     pub(crate) async fn answers(&mut self) -> Vec<RawAnswer> {
         let mut answers = Vec::new();
         while let Some(answer) = self.answer().await {
@@ -91,14 +90,14 @@ impl Wire {
     }
 }
 
-/// A request to `path`, with its length.
+/// A request to `path` with a content length.
 pub(crate) fn request(path: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
     let mut bytes = head(path, headers, &format!("Content-Length: {}", body.len()));
     bytes.extend_from_slice(body);
     bytes
 }
 
-/// The head of a request to `path`, with one more line.
+/// The head of a request to `path` with an additional line.
 pub(crate) fn head(path: &str, headers: &[(String, String)], line: &str) -> Vec<u8> {
     let mut text = format!("POST {path} HTTP/1.1\r\nHost: gateway\r\n{line}\r\n");
     for (name, value) in headers {
@@ -108,7 +107,7 @@ pub(crate) fn head(path: &str, headers: &[(String, String)], line: &str) -> Vec<
     text.into_bytes()
 }
 
-/// Everything that a gateway answers to these bytes.
+/// Sends bytes and returns all responses.
 pub(crate) async fn exchange(gateway: &Gateway, bytes: &[u8]) -> Vec<RawAnswer> {
     let mut wire = Wire::open(gateway.address()).await;
     wire.write(bytes).await;

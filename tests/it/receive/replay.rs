@@ -1,4 +1,4 @@
-//! The same thing again: recognised by what was signed, per tenant and source.
+//! Deduplication by signed content, per tenant and source.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use sealpost::verify::EventKey;
 use serde_json::json;
 
 use super::raw::{Wire, request};
-use super::{Bench, DeliveryOutcome, card, event, value, with};
+use super::{Bench, RequestOutcome, card, event, value, with};
 use crate::harness::{Gateway, sql};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_identical_requests_at_once_one_is_the_event() {
-    let gateway = Gateway::builder().leaves_work().start().await;
+async fn fifty_identical_concurrent_requests_are_one_event() {
+    let gateway = Gateway::builder().allow_unfinished().start().await;
     for (source, path, body) in [
         ("billing", "/hooks/billing", event().to_string()),
         ("cards", "/hooks/cards/create", card().to_string()),
@@ -28,17 +28,17 @@ async fn of_fifty_identical_requests_at_once_one_is_the_event() {
         for _ in 0..50 {
             wires.push(Wire::open(gateway.address()).await);
         }
-        let asked = wires.into_iter().map(|mut wire| {
+        let requests = wires.into_iter().map(|mut wire| {
             let bytes = bytes.clone();
             async move {
                 wire.write(&bytes).await;
                 wire.answer().await.expect("an answer")
             }
         });
-        let answers = futures_util::future::join_all(asked).await;
+        let answers = futures_util::future::join_all(requests).await;
         let fresh = answers.iter().filter(|answer| answer.status == 202).count();
-        let seen = answers.iter().filter(|answer| answer.status == 200).count();
-        assert_eq!((fresh, seen), (1, 49), "{source}");
+        let duplicates = answers.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!((fresh, duplicates), (1, 49), "{source}");
         let ids: HashSet<String> = answers
             .iter()
             .map(|answer| {
@@ -46,7 +46,7 @@ async fn of_fifty_identical_requests_at_once_one_is_the_event() {
                 json["id"].as_str().unwrap().to_owned()
             })
             .collect();
-        assert_eq!(ids.len(), 1, "{source}: everyone is told the same event");
+        assert_eq!(ids.len(), 1, "{source}: all responses have the same event id");
         let query = format!("SELECT count(*) FROM events WHERE source = '{source}'");
         assert_eq!(gateway.count(&query).await, 1);
         let query = format!("SELECT count(*) FROM deliveries WHERE source = '{source}'");
@@ -56,8 +56,8 @@ async fn of_fifty_identical_requests_at_once_one_is_the_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_another_gateway_commits_while_the_group_waits_for_it_is_a_repetition() {
-    let gateway = Gateway::builder().leaves_work().start().await;
+async fn key_committed_by_another_gateway_meanwhile_is_a_duplicate() {
+    let gateway = Gateway::builder().allow_unfinished().start().await;
     let taken = event();
     let body = taken.to_string();
     let id = EventKey::Signed(taken["id"].as_str().unwrap().into());
@@ -79,21 +79,24 @@ async fn a_key_that_another_gateway_commits_while_the_group_waits_for_it_is_a_re
         }
         sql::run(&mut other, "COMMIT").await;
     });
-    assert_eq!((answer.what(), answer.id()), ("duplicate", first));
+    assert_eq!((answer.body_status(), answer.id()), ("duplicate", first));
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
     assert_eq!(gateway.count("SELECT seen_count::bigint FROM event_keys").await, 2);
-    // After a repetition, and after what is new again, by either statement.
+    // Later requests are still recognised, after duplicates and after new events.
     let new = [event().to_string(), event().to_string(), event().to_string()];
     for (number, expected) in [(0, "accepted"), (1, "accepted"), (1, "duplicate"), (2, "accepted")]
     {
-        assert_eq!(gateway.send("billing", None, new[number].as_bytes()).await.what(), expected);
+        assert_eq!(
+            gateway.send("billing", None, new[number].as_bytes()).await.body_status(),
+            expected
+        );
     }
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 3);
     assert_eq!(gateway.count("SELECT count(*) FROM deliveries").await, 3);
 }
 
 #[tokio::test]
-async fn what_is_not_signed_takes_no_name_away() {
+async fn forged_request_does_not_claim_the_dedup_key() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -102,18 +105,18 @@ async fn what_is_not_signed_takes_no_name_away() {
         let (time, _) = value(&signed, "stripe-signature").split_once(',').unwrap();
         format!("{time},v1={}", "0".repeat(64))
     });
-    let mismatch = DeliveryOutcome::Unauthorized("sig_mismatch");
+    let mismatch = RequestOutcome::Unauthorized("sig_mismatch");
     let sent = gateway.send_raw("billing", None, &forged, &body);
     bench.check("forged", "stripe", mismatch, sent).await;
     let sent = gateway.send_raw("billing", None, &signed, &body);
-    bench.check("the real one", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("the real one", "stripe", RequestOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("billing", None, &forged, &body);
     bench.check("forged again", "stripe", mismatch, sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn the_same_id_at_another_source_or_tenant_is_another_event() {
+async fn same_id_at_another_source_or_tenant_is_a_new_event() {
     let more = "\n[[source]]\nname = \"billing-too\"\nprovider = \"stripe\"\n\
                 secrets = [{ env = \"BILLING_SECRET\" }]\noptions = { livemode = false }\n\
                 [[source]]\nname = \"billing-there\"\nprovider = \"stripe\"\ntenant = \"other\"\n\
@@ -123,9 +126,9 @@ async fn the_same_id_at_another_source_or_tenant_is_another_event() {
     let body = event().to_string().into_bytes();
     for source in ["billing", "billing-too", "billing-there"] {
         let signed = gateway.sign(source, &body, &[]);
-        for fate in [DeliveryOutcome::Accepted, DeliveryOutcome::Duplicate] {
+        for outcome in [RequestOutcome::Accepted, RequestOutcome::Duplicate] {
             let sent = gateway.send_raw(source, None, &signed, &body);
-            bench.check(source, "stripe", fate, sent).await;
+            bench.check(source, "stripe", outcome, sent).await;
         }
     }
     let tenants =
@@ -135,42 +138,42 @@ async fn the_same_id_at_another_source_or_tenant_is_another_event() {
 }
 
 #[tokio::test]
-async fn a_new_time_and_signature_make_no_new_event_and_other_bytes_do_not_either_under_one_id() {
+async fn resigned_or_changed_body_with_a_known_id_is_a_duplicate() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let now = gateway.clock().now().unix_timestamp();
     let mut first = event();
     let bytes = first.to_string();
-    for (what, fate, at) in [
-        ("first", DeliveryOutcome::Accepted, now),
-        ("sent again", DeliveryOutcome::Duplicate, now + 30),
+    for (what, outcome, at) in [
+        ("first", RequestOutcome::Accepted, now),
+        ("sent again", RequestOutcome::Duplicate, now + 30),
     ] {
         let headers = gateway.sign_at("billing", bytes.as_bytes(), &[], at);
         let sent = gateway.send_raw("billing", None, &headers, bytes.as_bytes());
-        bench.check(what, "stripe", fate, sent).await;
+        bench.check(what, "stripe", outcome, sent).await;
     }
     first["pending_webhooks"] = json!(3);
     let bytes = first.to_string();
     let sent = gateway.send("billing", None, bytes.as_bytes());
-    bench.check("the same id", "stripe", DeliveryOutcome::Differs, sent).await;
+    bench.check("the same id", "stripe", RequestOutcome::Differs, sent).await;
 
     let body = card().to_string().into_bytes();
-    for (what, action, fate) in [
-        ("create", "create", DeliveryOutcome::Accepted),
-        ("the same as an update", "update", DeliveryOutcome::Duplicate),
-        ("the same as a deletion", "delete", DeliveryOutcome::Quarantined("action_mismatch")),
+    for (what, action, outcome) in [
+        ("create", "create", RequestOutcome::Accepted),
+        ("the same as an update", "update", RequestOutcome::Duplicate),
+        ("the same as a deletion", "delete", RequestOutcome::Quarantined("action_mismatch")),
     ] {
         let headers = gateway.sign_at("cards", &body, &[], now + 60);
         let sent = gateway.send_raw("cards", Some(action), &headers, &body);
-        bench.check(what, "docora", fate, sent).await;
+        bench.check(what, "docora", outcome, sent).await;
     }
     bench.finish().await;
 }
 
-struct Stubborn(Arc<AtomicUsize>);
+struct AlwaysFails(Arc<AtomicUsize>);
 
 #[async_trait]
-impl Handler for Stubborn {
+impl Handler for AlwaysFails {
     fn name(&self) -> &'static str {
         "stubborn"
     }
@@ -182,15 +185,15 @@ impl Handler for Stubborn {
 }
 
 #[tokio::test]
-async fn what_is_dead_stays_dead_when_it_arrives_again() {
+async fn duplicate_of_a_dead_letter_does_not_rerun_it() {
     let calls = Arc::new(AtomicUsize::new(0));
-    let gateway = Gateway::builder().handler(Stubborn(Arc::clone(&calls))).start().await;
+    let gateway = Gateway::builder().handler(AlwaysFails(Arc::clone(&calls))).start().await;
     let body = event().to_string().into_bytes();
     let first = gateway.send("billing", None, &body).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.dead_letters().await.len(), 1);
     let again = gateway.send("billing", None, &body).await;
-    assert_eq!((again.status, again.what(), again.id()), (200, "duplicate", first.id()));
+    assert_eq!((again.status, again.body_status(), again.id()), (200, "duplicate", first.id()));
     gateway.run_until_idle().await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert_eq!(gateway.dead_letters().await.len(), 1);
@@ -198,21 +201,21 @@ async fn what_is_dead_stays_dead_when_it_arrives_again() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_only_after_its_time() {
+async fn dedup_key_expires_after_its_retention() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
     bench
-        .check("first", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .check("first", "stripe", RequestOutcome::Accepted, gateway.send("billing", None, &body))
         .await;
     gateway.clock().advance(std::time::Duration::from_hours(24 * 29));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     bench
-        .check("soon", "stripe", DeliveryOutcome::Duplicate, gateway.send("billing", None, &body))
+        .check("soon", "stripe", RequestOutcome::Duplicate, gateway.send("billing", None, &body))
         .await;
     gateway.clock().advance(std::time::Duration::from_hours(24 * 2));
-    gateway.tidy().await;
+    gateway.run_maintenance().await;
     let answer = gateway.send("billing", None, &body).await;
-    assert_eq!(answer.status, 202, "after 31 days it is news");
+    assert_eq!(answer.status, 202, "after 31 days it is new");
     bench.finish().await;
 }

@@ -1,4 +1,4 @@
-//! What the operator hears of each request: one line, one count, and nothing that is secret.
+//! Log lines and counters of requests, without secrets.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{card, event, value, with};
 use crate::harness::SECRETS;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret() {
+async fn each_request_is_one_log_line_and_one_count_without_secrets() {
     let process = Process::start().await;
     let body = event().to_string();
     let signed = process.sign("billing", body.as_bytes());
@@ -18,8 +18,8 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
         let (time, _) = signature.split_once(',').unwrap();
         format!("{time},v1={zeros}")
     });
-    let useless = "canary-in-the-body, which is no JSON";
-    let useless_headers = process.sign("billing", useless.as_bytes());
+    let invalid = "canary-in-the-body, which is no JSON";
+    let invalid_headers = process.sign("billing", invalid.as_bytes());
     let other = card().to_string();
     let other_headers = process.sign("cards", other.as_bytes());
     let query = "/hooks/billing?token=canary-in-the-query";
@@ -34,7 +34,7 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
         ("rejected", "sig_mismatch", "stripe", "/hooks/billing", &forged, &body),
         ("rejected", "ts_malformed", "stripe", "/hooks/billing", &stale, &body),
         ("rejected", "sig_missing", "stripe", query, &noise[1..], &body),
-        ("quarantined", "not_json", "stripe", "/hooks/billing", &useless_headers, useless),
+        ("quarantined", "not_json", "stripe", "/hooks/billing", &invalid_headers, invalid),
         ("accepted", "", "docora", "/hooks/cards/create", &other_headers, &other),
         ("rejected", "unknown_source", "none", "/hooks/canary-in-the-path", &signed, &body),
         ("rejected", "not_found", "none", "/canary-in-the-path", &signed, &body),
@@ -43,7 +43,7 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
         let before = process.counters().await;
         let lines = requests(&process).len();
         let (status, text) = process.post(path, headers, body.as_bytes().to_vec()).await;
-        // Written by another thread: the line may come a little later than the answer.
+        // Another thread writes the line, possibly after the response.
         for _ in 0..100 {
             if requests(&process).len() > lines {
                 break;
@@ -62,12 +62,12 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
             assert_eq!(line["status"], status);
         }
         let after = process.counters().await;
-        let risen: Vec<_> = after
+        let increased: Vec<_> = after
             .iter()
             .filter(|(labels, count)| before.get(*labels).unwrap_or(&0) != *count)
             .collect();
-        assert_eq!(risen.len(), 1, "{path}: {risen:?}");
-        let (labels, count) = risen[0];
+        assert_eq!(increased.len(), 1, "{path}: {increased:?}");
+        let (labels, count) = increased[0];
         assert_eq!(*count, before.get(labels).unwrap_or(&0) + 1);
         for label in
             [format!("kind=\"{kind}\""), format!("\"{outcome}\""), format!("reason=\"{reason}\"")]
@@ -81,7 +81,7 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
         };
         assert!(labels.contains(&format!("source=\"{source}\"")), "{labels}: {source}");
     }
-    // Names that anybody can make up do not become series.
+    // Unknown names do not become metric series.
     let series = process.counters().await.len();
     for number in 0..100 {
         process.post(&format!("/hooks/nobody-{number}"), &[], vec![]).await;
@@ -91,13 +91,13 @@ async fn each_request_is_one_line_and_one_count_and_no_line_says_what_is_secret(
     let metrics = format!("{:?}", process.counters().await);
     let digits = signature.rsplit_once('=').unwrap().1;
     let secrets = SECRETS.iter().map(|(_, secret)| *secret);
-    // The link for the first person is for who started the process, and no part of its log.
+    // The setup link of the first user is in a file, and not in the log.
     let link = process.folder().join("data/sealpost-setup-link");
     let link = std::fs::read_to_string(link).expect("a file with the link");
     let (_, token) = link.trim().split_once("token=").expect("a link");
     for canary in ["canary", digits, &zeros, "\u{1b}", token].into_iter().chain(secrets) {
-        assert!(!log.contains(canary), "{canary} stands in the log:\n{log}");
-        assert!(!metrics.contains(canary), "{canary} stands in the metrics");
+        assert!(!log.contains(canary), "{canary} is in the log:\n{log}");
+        assert!(!metrics.contains(canary), "{canary} is in the metrics");
     }
 }
 

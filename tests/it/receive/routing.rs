@@ -1,13 +1,13 @@
-//! Where paths lead, and that nobody learns which sources there are.
+//! Routing of paths; responses do not reveal which sources exist.
 
 use super::raw::{Wire, head, request};
-use super::{Bench, DeliveryOutcome, card, event, value, with};
+use super::{Bench, RequestOutcome, card, event, value, with};
 use crate::harness::Answer;
 
-const UNKNOWN: DeliveryOutcome = DeliveryOutcome::Unauthorized("unknown_source");
-const NOTHING: DeliveryOutcome = DeliveryOutcome::Refused(404, "not_found");
+const UNKNOWN: RequestOutcome = RequestOutcome::Unauthorized("unknown_source");
+const NOTHING: RequestOutcome = RequestOutcome::Refused(404, "not_found");
 
-/// Sends to a path exactly as it is written.
+/// Sends a request to an unmodified path.
 async fn to(bench: &Bench, path: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
     let mut wire = Wire::open(bench.gateway.address()).await;
     wire.write(&request(path, headers, body)).await;
@@ -17,7 +17,7 @@ async fn to(bench: &Bench, path: &str, headers: &[(String, String)], body: &[u8]
 }
 
 #[tokio::test]
-async fn an_unknown_or_closed_source_is_answered_as_a_bad_signature_is() {
+async fn unknown_or_disabled_source_responds_like_a_bad_signature() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -39,15 +39,15 @@ async fn an_unknown_or_closed_source_is_answered_as_a_bad_signature_is() {
         bench.check(&path, "none", UNKNOWN, to(&bench, &path, &signed, &body)).await;
     }
     let sent = to(&bench, "/hooks/billing", &bad, &body);
-    bench.check("bad", "stripe", DeliveryOutcome::Unauthorized("sig_mismatch"), sent).await;
+    bench.check("bad", "stripe", RequestOutcome::Unauthorized("sig_mismatch"), sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn the_answers_of_an_unknown_source_and_a_bad_signature_differ_in_no_byte_and_no_header() {
+async fn unknown_source_and_bad_signature_responses_are_identical() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    // Larger than what most sources take, and within what one takes.
+    // Above the limit of most sources, and within that of one.
     let body = vec![b'x'; 3 * 1024 * 1024];
     let signed = gateway.sign("cards", &body, &[]);
     let bad = with(&signed, "x-docora-signature", format!("sha256={}", "0".repeat(64)));
@@ -70,13 +70,13 @@ async fn the_answers_of_an_unknown_source_and_a_bad_signature_differ_in_no_byte_
 }
 
 #[tokio::test]
-async fn what_a_head_alone_refuses_is_answered_as_late_as_an_unknown_source_is() {
+async fn invalid_head_is_rejected_as_late_as_an_unknown_source() {
     let bench = Bench::start().await;
     for signature in ["", "t=1", "nonsense"] {
         let headers = [("stripe-signature".to_owned(), signature.to_owned())];
         let mut answers = Vec::new();
         for path in ["/hooks/billing", "/hooks/nobody"] {
-            // Whoever answers before the body answers 401, and whoever wants it that it is too large.
+            // A response before the body would be 401; reading it gives 413.
             let mut wire = Wire::open(bench.gateway.address()).await;
             wire.write(&head(path, &headers, "Content-Length: 1000000000")).await;
             let answer = wire.answer().await.expect("an answer");
@@ -90,7 +90,7 @@ async fn what_a_head_alone_refuses_is_answered_as_late_as_an_unknown_source_is()
 }
 
 #[tokio::test]
-async fn only_written_paths_lead_somewhere() {
+async fn only_documented_paths_are_routed() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let stripe = event().to_string().into_bytes();
@@ -132,7 +132,7 @@ async fn only_written_paths_lead_somewhere() {
 }
 
 #[tokio::test]
-async fn double_slashes_and_queries_change_nothing() {
+async fn double_slashes_and_queries_are_ignored() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     for path in [
@@ -145,14 +145,14 @@ async fn double_slashes_and_queries_change_nothing() {
         let body = card().to_string().into_bytes();
         let headers = gateway.sign("cards", &body, &[]);
         bench
-            .check(path, "docora", DeliveryOutcome::Accepted, to(&bench, path, &headers, &body))
+            .check(path, "docora", RequestOutcome::Accepted, to(&bench, path, &headers, &body))
             .await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn two_applications_behind_one_path_are_told_apart_by_their_id() {
+async fn sources_sharing_a_path_are_distinguished_by_app_id() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let path = "/functions/v1/docora-webhook/create";
@@ -167,19 +167,19 @@ async fn two_applications_behind_one_path_are_told_apart_by_their_id() {
     }
     let body = card().to_string().into_bytes();
     let headers = gateway.sign("cards", &body, &[]);
-    let mismatch = DeliveryOutcome::Unauthorized("sig_mismatch");
+    let mismatch = RequestOutcome::Unauthorized("sig_mismatch");
     let swapped = with(&headers, "x-docora-app-id", "app_ffffffffffffffffffffffff");
     bench.check("swapped", "docora", mismatch, gateway.post(path, &swapped, &body)).await;
-    let stranger = with(&headers, "x-docora-app-id", "app_000000000000000000000000");
-    bench.check("a stranger", "docora", UNKNOWN, gateway.post(path, &stranger, &body)).await;
+    let other_app = with(&headers, "x-docora-app-id", "app_000000000000000000000000");
+    bench.check("a stranger", "docora", UNKNOWN, gateway.post(path, &other_app, &body)).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn any_method_but_post_is_told_so_wherever_a_source_could_be() {
+async fn other_methods_get_405_on_every_source_path() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let mut told = Vec::new();
+    let mut bodies = Vec::new();
     for path in ["/hooks/billing", "/hooks/closed", "/hooks/nobody", "/hooks/cards/create"] {
         for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW"] {
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
@@ -193,13 +193,13 @@ async fn any_method_but_post_is_told_so_wherever_a_source_could_be() {
                 let text = response.text().await.unwrap();
                 let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
                 json["request_id"] = serde_json::Value::Null;
-                told.push(json);
+                bodies.push(json);
             }
         }
     }
-    assert!(told.windows(2).all(|two| two[0] == two[1]), "{told:?}");
+    assert!(bodies.windows(2).all(|two| two[0] == two[1]), "{bodies:?}");
     let response = gateway.client().get(gateway.url("/nowhere")).send().await.unwrap();
     assert_eq!(response.status(), 404);
-    bench.still_takes_good_events("methods", "none").await;
+    bench.assert_other_source_works("methods", "none").await;
     bench.finish().await;
 }

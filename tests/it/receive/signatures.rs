@@ -1,18 +1,18 @@
-//! Signatures: one is right, everything else is the same 401.
+//! Verification of signatures.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sealpost::verify::Secret;
 use sha2::Sha256;
 
 use super::raw::{Wire, head};
-use super::{Bench, DeliveryOutcome, card, event, value, with};
+use super::{Bench, RequestOutcome, card, event, value, with};
 use crate::harness::Gateway;
 
 const DOCORA: &str = "x-docora-signature";
 const STRIPE: &str = "stripe-signature";
-const MISSING: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_missing");
-const MALFORMED: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_malformed");
-const MISMATCH: DeliveryOutcome = DeliveryOutcome::Unauthorized("sig_mismatch");
+const MISSING: RequestOutcome = RequestOutcome::Unauthorized("sig_missing");
+const MALFORMED: RequestOutcome = RequestOutcome::Unauthorized("sig_malformed");
+const MISMATCH: RequestOutcome = RequestOutcome::Unauthorized("sig_mismatch");
 
 pub(super) fn secret(gateway: &Gateway, source: &str, place: usize) -> Secret {
     let sources = &gateway.config().sources;
@@ -20,13 +20,13 @@ pub(super) fn secret(gateway: &Gateway, source: &str, place: usize) -> Secret {
     found.secrets[place].clone()
 }
 
-/// The hexadecimal digits that a Docora header carries.
+/// The hexadecimal digits in a Docora signature header.
 fn digits(headers: &[(String, String)]) -> String {
     value(headers, DOCORA).strip_prefix("sha256=").unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_header_with_one_signature_is_taken_only_whole_and_alone() {
+async fn single_signature_header_must_match_exactly() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = card().to_string().into_bytes();
@@ -83,16 +83,16 @@ async fn a_header_with_one_signature_is_taken_only_whole_and_alone() {
             ),
         ),
     ];
-    for (what, fate, text) in cases {
+    for (what, outcome, text) in cases {
         let headers = with(&signed, DOCORA, text);
         let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
-        bench.check(what, "docora", fate, sent).await;
+        bench.check(what, "docora", outcome, sent).await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_good_signature_holds_for_the_very_bytes_and_nothing_else() {
+async fn signature_is_valid_only_for_the_exact_bytes() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let mut event = event();
@@ -115,67 +115,67 @@ async fn a_good_signature_holds_for_the_very_bytes_and_nothing_else() {
         bench.check(what, "stripe", MISMATCH, sent).await;
     }
     let sent = gateway.send_raw("billing", None, &signed, body.as_bytes());
-    bench.check("the same bytes", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("the same bytes", "stripe", RequestOutcome::Accepted, sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn the_case_of_hexadecimal_digits_and_the_order_of_parts_make_no_second_event() {
+async fn hex_case_and_part_order_make_no_second_event() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = card().to_string().into_bytes();
     let signed = gateway.sign("cards", &body, &[]);
     let upper = with(&signed, DOCORA, format!("sha256={}", digits(&signed).to_uppercase()));
     let sent = gateway.send_raw("cards", Some("create"), &upper, &body);
-    bench.check("upper case", "docora", DeliveryOutcome::Accepted, sent).await;
+    bench.check("upper case", "docora", RequestOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("cards", Some("create"), &signed, &body);
-    bench.check("lower case", "docora", DeliveryOutcome::Duplicate, sent).await;
+    bench.check("lower case", "docora", RequestOutcome::Duplicate, sent).await;
 
     let body = event().to_string().into_bytes();
     let signed = gateway.sign("billing", &body, &[]);
     let (time, signature) = value(&signed, STRIPE).split_once(',').unwrap();
     let swapped = with(&signed, STRIPE, format!("{signature},{time}"));
     let sent = gateway.send_raw("billing", None, &swapped, &body);
-    bench.check("another order", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("another order", "stripe", RequestOutcome::Accepted, sent).await;
     let sent = gateway.send_raw("billing", None, &signed, &body);
-    bench.check("the usual order", "stripe", DeliveryOutcome::Duplicate, sent).await;
+    bench.check("the usual order", "stripe", RequestOutcome::Duplicate, sent).await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn of_a_list_of_signatures_any_may_match_and_its_parts_must_be_there() {
+async fn any_signature_in_a_list_may_match() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let noises = |count: usize| {
         (0..count).map(|number| format!("v1={number:064x}")).collect::<Vec<_>>().join(",")
     };
-    for (what, fate, text) in [
-        ("the last of ten", DeliveryOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(9))),
-        ("the last of sixteen", DeliveryOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(15))),
+    for (what, outcome, text) in [
+        ("the last of ten", RequestOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(9))),
+        ("the last of sixteen", RequestOutcome::Accepted, format!("{{t}},{},{{v1}}", noises(15))),
         ("the last of seventeen", MALFORMED, format!("{{t}},{},{{v1}}", noises(16))),
-        ("unknown parts", DeliveryOutcome::Accepted, "{t},v2=abc,x=,{v1}".into()),
-        ("a bad one before", DeliveryOutcome::Accepted, "{t},v1=zz,{v1}".into()),
+        ("unknown parts", RequestOutcome::Accepted, "{t},v2=abc,x=,{v1}".into()),
+        ("a bad one before", RequestOutcome::Accepted, "{t},v1=zz,{v1}".into()),
         ("only v0", MISSING, "{t},v0={hex}".into()),
         ("only a time", MISSING, "{t}".into()),
         ("no time", MALFORMED, "{v1}".into()),
-        ("the same time twice", DeliveryOutcome::Accepted, "{t},{t},{v1}".into()),
+        ("the same time twice", RequestOutcome::Accepted, "{t},{t},{v1}".into()),
         ("two different times", MALFORMED, "{t},t=1,{v1}".into()),
         (
             "an infinite time",
-            DeliveryOutcome::Unauthorized("ts_malformed"),
+            RequestOutcome::Unauthorized("ts_malformed"),
             "t=Infinity,{v1}".into(),
         ),
         (
             "a time that is no number",
-            DeliveryOutcome::Unauthorized("ts_malformed"),
+            RequestOutcome::Unauthorized("ts_malformed"),
             "t=NaN,{v1}".into(),
         ),
         ("ten digits", MALFORMED, "{t},v1=1234567890".into()),
         ("an empty one", MALFORMED, "{t},v1=".into()),
-        ("empty parts", DeliveryOutcome::Accepted, "{t},,{v1},".into()),
-        ("blanks after commas", DeliveryOutcome::Accepted, "{t}, {v1}".into()),
-        ("quotes", DeliveryOutcome::Accepted, "\"{t},{v1}\"".into()),
-        ("joined with itself", DeliveryOutcome::Accepted, "{t},{v1}, {t},{v1}".into()),
+        ("empty parts", RequestOutcome::Accepted, "{t},,{v1},".into()),
+        ("blanks after commas", RequestOutcome::Accepted, "{t}, {v1}".into()),
+        ("quotes", RequestOutcome::Accepted, "\"{t},{v1}\"".into()),
+        ("joined with itself", RequestOutcome::Accepted, "{t},{v1}, {t},{v1}".into()),
         ("spaces", MISSING, "{t}, v1 = {hex}".into()),
         ("semicolons", MISSING, "{t};{v1}".into()),
         ("nothing", MALFORMED, String::new()),
@@ -189,13 +189,15 @@ async fn of_a_list_of_signatures_any_may_match_and_its_parts_must_be_there() {
             .replace("{v1}", signature)
             .replace("{hex}", signature.strip_prefix("v1=").unwrap());
         let headers = with(&signed, STRIPE, text);
-        bench.check(what, "stripe", fate, gateway.send_raw("billing", None, &headers, &body)).await;
+        bench
+            .check(what, "stripe", outcome, gateway.send_raw("billing", None, &headers, &body))
+            .await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn each_secret_of_a_source_may_sign_and_no_other() {
+async fn only_the_secrets_of_a_source_are_accepted() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let at = sealpost::clock::Clock::now(gateway.clock()).unix_timestamp();
@@ -203,21 +205,23 @@ async fn each_secret_of_a_source_may_sign_and_no_other() {
     let stranger = Secret::new("whsec_nobody_0123456789abcdef").unwrap();
     let stripped = String::from_utf8(whole.expose().to_vec()).unwrap();
     let stripped = Secret::new(stripped.trim_start_matches("whsec_")).unwrap();
-    for (what, fate, key) in [
-        ("the present one", DeliveryOutcome::Accepted, &whole),
-        ("the old one", DeliveryOutcome::Accepted, &secret(gateway, "billing", 1)),
+    for (what, outcome, key) in [
+        ("the present one", RequestOutcome::Accepted, &whole),
+        ("the old one", RequestOutcome::Accepted, &secret(gateway, "billing", 1)),
         ("a stranger's", MISMATCH, &stranger),
         ("without its prefix", MISMATCH, &stripped),
     ] {
         let body = event().to_string().into_bytes();
         let headers = gateway.sign_with("billing", &body, &[], at, key);
-        bench.check(what, "stripe", fate, gateway.send_raw("billing", None, &headers, &body)).await;
+        bench
+            .check(what, "stripe", outcome, gateway.send_raw("billing", None, &headers, &body))
+            .await;
     }
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn a_signature_anywhere_but_in_its_header_or_twice_is_none() {
+async fn misplaced_or_conflicting_signature_is_rejected() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -233,11 +237,11 @@ async fn a_signature_anywhere_but_in_its_header_or_twice_is_none() {
     bench.check("in another header", "stripe", MISSING, sent).await;
     let twice: Vec<_> = signed.iter().chain(&signed).cloned().collect();
     let sent = gateway.send_raw("billing", None, &twice, &body);
-    bench.check("twice alike", "stripe", DeliveryOutcome::Accepted, sent).await;
+    bench.check("twice with the same value", "stripe", RequestOutcome::Accepted, sent).await;
     let other = with(&signed, STRIPE, text.replace("t=1", "t=2"));
     let twice: Vec<_> = signed.iter().chain(&other).cloned().collect();
     let sent = gateway.send_raw("billing", None, &twice, &body);
-    bench.check("twice, and not alike", "stripe", MALFORMED, sent).await;
+    bench.check("twice with different values", "stripe", MALFORMED, sent).await;
 
     let body = card().to_string().into_bytes();
     let signed = gateway.sign("cards", &body, &[]);
@@ -254,7 +258,7 @@ async fn a_signature_anywhere_but_in_its_header_or_twice_is_none() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_in_a_header_are_a_refusal_and_no_failure() {
+async fn non_text_header_bytes_are_rejected_with_401() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = card().to_string().into_bytes();
@@ -278,19 +282,19 @@ async fn bytes_that_are_no_text_in_a_header_are_a_refusal_and_no_failure() {
         }
     }
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
-    bench.still_takes_good_events("bytes", "docora").await;
+    bench.assert_other_source_works("bytes", "docora").await;
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_the_sources_is_unknown() {
+async fn app_id_of_another_application_is_unknown() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = card().to_string().into_bytes();
     let signed = gateway.sign("cards", &body, &[]);
-    let unknown = DeliveryOutcome::Unauthorized("unknown_source");
+    let unknown = RequestOutcome::Unauthorized("unknown_source");
     let long = "a".repeat(10_000);
-    for (what, fate, id) in [
+    for (what, outcome, id) in [
         ("another's", unknown, "app_ffffffffffffffffffffffff"),
         ("upper case", unknown, "app_0123456789ABCDEF01234567"),
         ("empty", unknown, ""),
@@ -299,7 +303,7 @@ async fn an_application_that_is_not_the_sources_is_unknown() {
     ] {
         let headers = with(&signed, "x-docora-app-id", id);
         let sent = gateway.send_raw("cards", Some("create"), &headers, &body);
-        bench.check(what, "docora", fate, sent).await;
+        bench.check(what, "docora", outcome, sent).await;
     }
     bench.finish().await;
 }

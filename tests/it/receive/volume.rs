@@ -1,9 +1,9 @@
-//! Much of everything: it costs the one who sends it, and nobody else.
+//! High volume: it delays only its own sender.
 
 use std::time::{Duration, Instant};
 
 use super::raw::{Wire, head};
-use super::{Bench, DeliveryOutcome, event, unique, value, with};
+use super::{Bench, RequestOutcome, event, unique, value, with};
 use crate::harness::Gateway;
 
 const PATH: &str = "/hooks/billing";
@@ -15,7 +15,7 @@ fn forged(gateway: &Gateway, body: &[u8]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_fails_a_thousand_times_is_told_the_same_and_still_heard() {
+async fn thousand_failures_do_not_block_a_valid_event() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     let body = event().to_string().into_bytes();
@@ -25,13 +25,13 @@ async fn who_fails_a_thousand_times_is_told_the_same_and_still_heard() {
         assert_eq!((answer.status, &answer.text), (401, &bench.unauthorized));
     }
     let good = gateway.send("billing", None, &body);
-    bench.check("a good event", "stripe", DeliveryOutcome::Accepted, good).await;
+    bench.check("a good event", "stripe", RequestOutcome::Accepted, good).await;
     assert_eq!(gateway.count("SELECT count(*) FROM event_keys WHERE seen_count > 1").await, 0);
     bench.finish().await;
 }
 
 #[tokio::test]
-async fn unknown_sources_have_a_lane_too_and_known_ones_do_not_share_it() {
+async fn requests_to_unknown_sources_do_not_slow_known_ones() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     for _ in 0..100 {
@@ -41,14 +41,14 @@ async fn unknown_sources_have_a_lane_too_and_known_ones_do_not_share_it() {
     }
     let body = event().to_string().into_bytes();
     bench
-        .check("good", "stripe", DeliveryOutcome::Accepted, gateway.send("billing", None, &body))
+        .check("good", "stripe", RequestOutcome::Accepted, gateway.send("billing", None, &body))
         .await;
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_slow_bodies_do_not_hold_up_a_good_event() {
-    // They come from the address of the good one: the number that one may have is another matter.
+async fn five_hundred_slow_bodies_do_not_delay_a_valid_event() {
+    // All come from one address, so its connection limit is raised.
     let listen = "[ingest]\nlisten = \"127.0.0.1:0\"";
     let many = format!("{listen}\nconnections_per_peer = 1000");
     let bench = Bench::with(Gateway::builder().config(listen, &many)).await;
@@ -62,25 +62,25 @@ async fn five_hundred_slow_bodies_do_not_hold_up_a_good_event() {
         wire.write(b"slow").await;
         wires.push(wire);
     }
-    // The quickest of three: other tests are at work too.
-    let mut quickest = Duration::MAX;
+    // The fastest of three, since other tests run at the same time.
+    let mut fastest = Duration::MAX;
     for _ in 0..3 {
         let body = event().to_string().into_bytes();
-        let began = Instant::now();
+        let started = Instant::now();
         let answer = gateway.send("billing", None, &body).await;
-        assert_eq!((answer.status, answer.what()), (202, "accepted"));
-        quickest = quickest.min(began.elapsed());
+        assert_eq!((answer.status, answer.body_status()), (202, "accepted"));
+        fastest = fastest.min(started.elapsed());
     }
-    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
     drop(wires);
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_body_without_a_signature_is_refused_before_it_is_sent() {
+async fn unsigned_large_body_is_rejected_before_it_is_sent() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
-    let missing = DeliveryOutcome::Unauthorized("sig_missing");
+    let missing = RequestOutcome::Unauthorized("sig_missing");
     let length = "Content-Length: 26214400";
     for round in 0..100 {
         let sent = async {
@@ -92,7 +92,7 @@ async fn a_large_body_without_a_signature_is_refused_before_it_is_sent() {
         let (status, text) = sent.await;
         assert_eq!((status, &text), (401, &bench.unauthorized), "{round}");
     }
-    // Who sends it all the same is told the same.
+    // A sender that sends the body gets the same response.
     let body = vec![b'x'; 25 * 1024 * 1024];
     let sent = gateway.send_raw("cards", Some("create"), &[], &body);
     bench.check("all of it", "docora", missing, sent).await;
@@ -100,7 +100,7 @@ async fn a_large_body_without_a_signature_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
+async fn request_over_the_body_budget_waits_and_gets_503() {
     let listen = "[ingest]\nlisten = \"127.0.0.1:0\"";
     let small = format!("{listen}\nin_flight = \"2 MiB\"");
     let bench = Bench::with(Gateway::builder().config(listen, &small)).await;
@@ -116,8 +116,8 @@ async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
     let mut other = event();
     other["padding"] = "y".repeat(900 * 1024).into();
     let other = other.to_string().into_bytes();
-    // As long as the first one moves it keeps its place.
-    let moving = async {
+    // The first body keeps its budget as long as it makes progress.
+    let slow_body = async {
         let (mut at, mut pace) = (700 * 1024, tokio::time::interval(Duration::from_millis(200)));
         while at < 880 * 1024 {
             pace.tick().await;
@@ -126,7 +126,7 @@ async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
         }
         at
     };
-    let (at, refused) = tokio::join!(moving, gateway.send("billing", None, &other));
+    let (at, refused) = tokio::join!(slow_body, gateway.send("billing", None, &other));
     assert_eq!(refused.status, 503, "{}", refused.text);
     assert_eq!(refused.headers["retry-after"], "5");
     wire.write(&body[at..]).await;
@@ -134,9 +134,9 @@ async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
     let last = event().to_string().into_bytes();
     bench
         .check(
-            "room again",
+            "within the budget again",
             "stripe",
-            DeliveryOutcome::Accepted,
+            RequestOutcome::Accepted,
             gateway.send("billing", None, &last),
         )
         .await;
@@ -144,7 +144,7 @@ async fn more_than_the_budget_at_once_waits_and_is_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn what_an_address_claims_to_be_counts_for_nothing() {
+async fn forwarded_header_of_an_untrusted_peer_is_ignored() {
     let bench = Bench::start().await;
     let gateway = &bench.gateway;
     for forwarded in [
@@ -156,7 +156,7 @@ async fn what_an_address_claims_to_be_counts_for_nothing() {
         let headers = [("x-forwarded-for".to_owned(), forwarded.clone())];
         let sent = gateway.send_raw("billing", None, &headers, &body);
         let what = &forwarded[..20.min(forwarded.len())];
-        bench.check(what, "stripe", DeliveryOutcome::Unauthorized("sig_missing"), sent).await;
+        bench.check(what, "stripe", RequestOutcome::Unauthorized("sig_missing"), sent).await;
     }
     bench.finish().await;
 }

@@ -1,5 +1,5 @@
-//! The stream of changes, over real sockets: complete, in order, and resumable, whoever writes,
-//! whoever is slow, and whichever connection breaks.
+//! The change stream over real sockets: complete, in order, and resumable, with concurrent writers,
+//! slow clients and broken connections.
 
 mod order;
 mod tail;
@@ -14,19 +14,19 @@ use crate::harness::{API_KEY, Answer, Gateway};
 use crate::receive::unique;
 
 const PATH: &str = "/api/v1/stream";
-/// Other tests share the server, and their transactions hold the stream back.
+/// Transactions of other tests on the same server delay the stream.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A client that watches.
+/// A client of the stream.
 struct Watcher {
     response: reqwest::Response,
     text: String,
-    /// The last id that it was told.
+    /// The last received id.
     last: String,
     comments: Vec<String>,
 }
 
-/// A change, as it was told.
+/// A received change.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     id: String,
@@ -34,7 +34,7 @@ struct Seen {
     data: Value,
 }
 
-/// What stands between two empty lines.
+/// A message, which ends with an empty line.
 #[derive(Debug, PartialEq)]
 enum Message {
     Change(Seen),
@@ -42,7 +42,7 @@ enum Message {
 }
 
 impl Watcher {
-    /// Begins to watch with this query, and after this id.
+    /// Opens the stream with a query and a last id.
     async fn open(gateway: &Gateway, query: &str, last: Option<&str>) -> Self {
         Self::on(ask(gateway, query, last).await).await
     }
@@ -52,7 +52,7 @@ impl Watcher {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let (text, last, comments) = (String::new(), String::new(), Vec::new());
         let mut watcher = Self { response, text, last, comments };
-        // The first it is told is where it stands: from here on nothing is missed.
+        // The first message is the position: from here on nothing is missed.
         while watcher.last.is_empty() {
             assert!(watcher.read().await, "it ended at once");
             assert!(!matches!(watcher.message(), Some(Message::Change(_))));
@@ -60,16 +60,16 @@ impl Watcher {
         watcher
     }
 
-    /// Takes what has arrived; false at the end.
+    /// Reads more of the stream; false at its end.
     async fn read(&mut self) -> bool {
         let piece = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
         let piece = piece.unwrap_or_else(|_| panic!("silence after {:?}", self.last));
         let Ok(Some(piece)) = piece else { return false };
-        self.text.push_str(std::str::from_utf8(&piece).expect("text, cut between messages"));
+        self.text.push_str(std::str::from_utf8(&piece).expect("text, split between messages"));
         true
     }
 
-    /// The next message that is there whole.
+    /// The next complete message.
     fn message(&mut self) -> Option<Message> {
         let (message, rest) = self.text.split_once("\n\n")?;
         let (message, rest) = (message.to_owned(), rest.to_owned());
@@ -112,13 +112,13 @@ impl Watcher {
         seen
     }
 
-    /// Reads until a comment that begins so.
-    async fn comment(&mut self, beginning: &str) -> String {
+    /// Reads until a comment with this prefix.
+    async fn comment(&mut self, prefix: &str) -> String {
         loop {
             while let Some(message) = self.message() {
-                assert_eq!(message, Message::Other, "while waiting for `{beginning}`");
+                assert_eq!(message, Message::Other, "while waiting for `{prefix}`");
             }
-            let found = self.comments.iter().find(|comment| comment.starts_with(beginning));
+            let found = self.comments.iter().find(|comment| comment.starts_with(prefix));
             if let Some(found) = found {
                 return found.clone();
             }
@@ -136,35 +136,35 @@ async fn ask(gateway: &Gateway, query: &str, last: Option<&str>) -> reqwest::Res
     request.send().await.expect("an answer")
 }
 
-async fn refused(gateway: &Gateway, query: &str, last: Option<&str>) -> (u16, HeaderMap, Value) {
+async fn rejected(gateway: &Gateway, query: &str, last: Option<&str>) -> (u16, HeaderMap, Value) {
     let response = ask(gateway, query, last).await;
-    // A stream that is let in has no end to wait for.
-    assert!(!response.status().is_success(), "{query} {last:?} is let in");
+    // An accepted stream has no end.
+    assert!(!response.status().is_success(), "{query} {last:?} is accepted");
     let answer = Answer::of(response).await;
     assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.text);
     (answer.status, answer.headers, answer.json)
 }
 
-/// Everything that is kept, as it is told to who asks for it.
+/// Every change since the start.
 async fn everything(gateway: &Gateway, count: usize) -> Vec<Seen> {
     Watcher::open(gateway, "?after=start", None).await.take(count).await
 }
 
-/// An event of Stripe's that its handler has no use for.
+/// Sends a Stripe event that its handler ignores.
 async fn send(gateway: &Gateway) -> String {
     let id = format!("evt_{}", unique());
     let event = json!({
         "id": id, "object": "event", "type": "invoice.finalized", "created": 1_763_600_000,
         "livemode": false, "data": { "object": { "id": id, "object": "invoice" } },
     });
-    // Ids sort by time, and it stands still.
+    // Ids sort by time, so the clock must advance.
     gateway.clock().advance(Duration::from_millis(1));
     let answer = gateway.send("billing", None, event.to_string().as_bytes()).await;
-    assert_eq!(answer.what(), "accepted", "{}", answer.text);
+    assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
     answer.id().to_owned()
 }
 
-/// Inserts an event past the gateway: how many, and of which type.
+/// A statement that inserts `count` events of a type, past the gateway.
 fn insert(count: u32, kind: &str) -> String {
     format!(
         "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
@@ -180,5 +180,5 @@ fn text<'a>(seen: &'a Seen, name: &str) -> &'a str {
 
 fn assert_no_repetition(seen: &[Seen]) {
     let ids: HashSet<&str> = seen.iter().map(|seen| seen.id.as_str()).collect();
-    assert_eq!(ids.len(), seen.len(), "something was told twice");
+    assert_eq!(ids.len(), seen.len(), "a change was streamed twice");
 }

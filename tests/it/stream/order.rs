@@ -1,4 +1,4 @@
-//! What is told, in which order, and how it goes on.
+//! Contents and order of the stream, and resuming it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use tokio::net::TcpSocket;
 use uuid::Uuid;
 
 use super::{
-    Message, PATH, Seen, Watcher, ask, assert_no_repetition, everything, insert, refused, send,
+    Message, PATH, Seen, Watcher, ask, assert_no_repetition, everything, insert, rejected, send,
     text,
 };
 use crate::harness::{API_KEY, Builder, Gateway, because, sql};
 use crate::receive::{file_event, unique};
 
-/// A heartbeat each second, so that nobody waits long for one.
-fn quick() -> Builder {
+/// A gateway with a heartbeat every second.
+fn with_fast_heartbeat() -> Builder {
     Gateway::builder().config("[operator]\n", "[operator]\nheartbeat = \"1s\"\n")
 }
 
 #[tokio::test]
-async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
+async fn stream_covers_an_event_from_arrival_to_operator_actions() {
     let gateway = Gateway::start().await;
     let mut watcher = Watcher::open(&gateway, "", None).await;
     let event = json!({
@@ -37,8 +37,8 @@ async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
     let useless = gateway.send("billing", None, b"not\nJSON").await;
     gateway.run_until_idle().await;
     let seen = watcher.take(3).await;
-    let told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
-    assert_eq!(told, ["arrived", "quarantined", "dead"]);
+    let changes: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+    assert_eq!(changes, ["arrived", "quarantined", "dead"]);
     assert_eq!(
         seen[0].data,
         json!({
@@ -56,14 +56,17 @@ async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
     for action in [Action::Replay, Action::Discard] {
         let id = if action == Action::Replay { delivery } else { delivery + 2 };
         let caller = Caller::local("ada");
-        let batch =
-            gateway.desk().act(&caller, action, id, &because("mended"), false).await.unwrap();
+        let batch = gateway
+            .dead_letter_service()
+            .act(&caller, action, id, &because("mended"), false)
+            .await
+            .unwrap();
         assert_eq!(batch.refused, []);
         gateway.run_until_idle().await;
     }
     let seen = watcher.take(3).await;
-    let told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
-    assert_eq!(told, ["replayed", "dead", "discarded"]);
+    let changes: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+    assert_eq!(changes, ["replayed", "dead", "discarded"]);
     assert_eq!((text(&seen[0], "actor"), text(&seen[2], "actor")), ("ada", "ada"));
     assert_eq!(seen[0].data["delivery"], delivery);
     assert_eq!(seen[0].data["replay"], seen[1].data["delivery"]);
@@ -72,8 +75,8 @@ async fn an_event_is_told_from_its_arrival_to_what_an_operator_did() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_only_what_it_asks_for_and_its_position_moves_all_the_same() {
-    let gateway = quick().start().await;
+async fn filtered_stream_still_advances_its_position() {
+    let gateway = with_fast_heartbeat().start().await;
     let card = file_event("cards/a.md", "# A").to_string();
     gateway.send("cards", Some("create"), card.as_bytes()).await;
     send(&gateway).await;
@@ -87,9 +90,9 @@ async fn a_client_is_told_only_what_it_asks_for_and_its_position_moves_all_the_s
     ] {
         let query = format!("?after=start&{query}");
         let seen = Watcher::open(&gateway, &query, None).await.take(expected.len()).await;
-        let mut told: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
-        told.sort_unstable();
-        assert_eq!(told, expected, "{query}");
+        let mut changes: Vec<&str> = seen.iter().map(|seen| seen.name.as_str()).collect();
+        changes.sort_unstable();
+        assert_eq!(changes, expected, "{query}");
     }
     let mut watcher = Watcher::open(&gateway, "?after=start&change=dead", None).await;
     let began = watcher.last.clone();
@@ -101,33 +104,33 @@ async fn a_client_is_told_only_what_it_asks_for_and_its_position_moves_all_the_s
         }
     }
     let last = everything(&gateway, 4).await.pop().unwrap();
-    assert_eq!(watcher.last, last.id, "it need not be looked through again");
+    assert_eq!(watcher.last, last.id, "the filtered changes are not scanned again");
 }
 
-/// What the tables hold, in the order in which it has to be told: event, or delivery and number.
-async fn truth(gateway: &Gateway) -> Vec<String> {
+/// The expected order, from the tables: event id, or delivery and attempt number.
+async fn expected_order(gateway: &Gateway) -> Vec<String> {
     let rows = gateway
         .query(
-            "SELECT told FROM (
-                SELECT xact, 0 AS place, id::text AS a, 0 AS b, 0 AS c, id::text AS told FROM events
+            "SELECT change FROM (
+                SELECT xact, 0 AS place, id::text AS a, 0 AS b, 0 AS c, id::text AS change FROM events
                  UNION ALL
                 SELECT xact, 1, '', delivery_id, number, delivery_id || ' ' || number
                   FROM attempts) rows ORDER BY xact, place, a, b, c",
         )
         .await;
-    rows.iter().map(|row| row["told"].as_str().unwrap().to_owned()).collect()
+    rows.iter().map(|row| row["change"].as_str().unwrap().to_owned()).collect()
 }
 
-fn told(seen: &Seen) -> String {
+fn change_key(seen: &Seen) -> String {
     match seen.data["delivery"].as_i64().zip(seen.data["attempt"].as_i64()) {
         Some((delivery, number)) => format!("{delivery} {number}"),
         None => text(seen, "event").to_owned(),
     }
 }
 
-/// A file in three chunks, with other events between: its id is as old as its first chunk. Gives
-/// the ids of all.
-async fn in_chunks(gateway: &Gateway) -> Vec<String> {
+/// Sends a file in three chunks with other events in between; its id is of its first chunk. Returns
+/// all ids.
+async fn send_chunked(gateway: &Gateway) -> Vec<String> {
     let text = "0123456789abcdef".repeat(9);
     let mut body = file_event(&format!("files/{}.bin", unique()), &text);
     body["file"]["content_encoding"] = json!("base64");
@@ -138,7 +141,7 @@ async fn in_chunks(gateway: &Gateway) -> Vec<String> {
         body["file"]["content"] = json!(&encoded[index * 64..(index + 1) * 64]);
         body["file"]["chunk"] = json!({ "id": transfer, "index": index, "total": 3 });
         let answer = gateway.send("cards", Some("create"), body.to_string().as_bytes()).await;
-        assert_eq!(answer.what(), "accepted", "{}", answer.text);
+        assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
         ids.push(send(gateway).await);
         if index == 2 {
             ids.push(answer.id().to_owned());
@@ -147,8 +150,8 @@ async fn in_chunks(gateway: &Gateway) -> Vec<String> {
     ids
 }
 
-/// Eight write at once, to these gateways; everybody who watches is told the same, all of it.
-async fn storm(gateways: &[Gateway]) {
+/// Runs eight concurrent writers; all clients must receive the same complete stream.
+async fn check_concurrent_writers(gateways: &[Gateway]) {
     const ROUNDS: usize = 4;
     let mut watchers = Vec::new();
     for gateway in gateways {
@@ -158,23 +161,23 @@ async fn storm(gateways: &[Gateway]) {
         let mut ids = Vec::new();
         for _ in 0..ROUNDS {
             let gateway = &gateways[writer % gateways.len()];
-            ids.extend(in_chunks(gateway).await);
+            ids.extend(send_chunked(gateway).await);
             gateway.run_until_idle().await;
         }
         ids
     });
     let written = futures_util::future::join_all(writers);
-    // Each event is told twice: it arrives, and it is done.
+    // Each event has two changes: arrived and done.
     let count = 8 * ROUNDS * 4 * 2;
     let watching = watchers.iter_mut().map(|watcher| watcher.take(count));
     let (written, seen) = tokio::join!(written, futures_util::future::join_all(watching));
     let written: Vec<String> = written.into_iter().flatten().collect();
     assert_eq!(written.len(), 8 * ROUNDS * 4);
 
-    let truth = truth(&gateways[0]).await;
+    let expected_order = expected_order(&gateways[0]).await;
     for seen in &seen {
         assert_no_repetition(seen);
-        assert_eq!(seen.iter().map(told).collect::<Vec<_>>(), truth);
+        assert_eq!(seen.iter().map(change_key).collect::<Vec<_>>(), expected_order);
     }
     assert_eq!(everything(&gateways[0], count).await, seen[0]);
     let place: HashMap<(&str, &str), usize> =
@@ -182,27 +185,27 @@ async fn storm(gateways: &[Gateway]) {
     for id in &written {
         assert!(place[&(id.as_str(), "arrived")] < place[&(id.as_str(), "done")], "{id}");
     }
-    // What this is about: ids do not say in which order things were committed.
+    // Ids are not in commit order, which this test depends on.
     let arrived = seen[0].iter().filter(|seen| seen.name == "arrived");
     let ids: Vec<&str> = arrived.map(|seen| text(seen, "event")).collect();
-    assert!(!ids.is_sorted(), "every whole came in the order of its id");
+    assert!(!ids.is_sorted(), "the ids are in commit order");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_missed_repeated_or_out_of_order_while_eight_write_at_once() {
-    storm(&[Gateway::start().await]).await;
+async fn concurrent_writers_lose_repeat_or_reorder_nothing() {
+    check_concurrent_writers(&[Gateway::start().await]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_gateways_on_one_database_tell_the_same() {
+async fn two_gateways_stream_the_same_changes() {
     let first = Gateway::start().await;
-    let second = Gateway::builder().beside(&first).start().await;
-    storm(&[first, second]).await;
+    let second = Gateway::builder().sharing_database(&first).start().await;
+    check_concurrent_writers(&[first, second]).await;
 }
 
 #[tokio::test]
-async fn what_commits_late_holds_back_what_began_after_it_and_the_client_hears_why() {
-    let gateway = quick().start().await;
+async fn late_commit_delays_later_changes_with_a_comment() {
+    let gateway = with_fast_heartbeat().start().await;
     let mut watcher = Watcher::open(&gateway, "", None).await;
     let mut open = sql::connect(gateway.target()).await;
     sql::run(&mut open, "BEGIN").await;
@@ -224,9 +227,9 @@ async fn what_commits_late_holds_back_what_began_after_it_and_the_client_hears_w
 }
 
 #[tokio::test]
-async fn a_client_goes_on_after_any_change_exactly() {
+async fn client_resumes_exactly_after_any_change() {
     let gateway = Gateway::builder()
-        // Of which one caller has a quarter; who has gone is noticed a little later.
+        // One caller may use a quarter of them, and disconnects are noticed with a delay.
         .config("[operator]\n", "[operator]\nstream_clients = 256\n")
         .start()
         .await;
@@ -242,10 +245,10 @@ async fn a_client_goes_on_after_any_change_exactly() {
         let mut watcher = Watcher::open(&gateway, &format!("?after={}", seen.id), None).await;
         assert_eq!(watcher.take(rest.len()).await, rest);
     }
-    // What a browser remembers counts more than the address it was given first.
+    // Last-Event-ID takes precedence over the query.
     let mut watcher = Watcher::open(&gateway, "?after=start", Some(&all[8].id)).await;
     assert_eq!(watcher.take(1).await, all[9..]);
-    // And what comes later comes after it.
+    // Later changes follow.
     let mut watcher = Watcher::open(&gateway, "", Some(&all[9].id)).await;
     let new = send(&gateway).await;
     assert_eq!(text(&watcher.take(1).await[0], "event"), new);
@@ -253,18 +256,18 @@ async fn a_client_goes_on_after_any_change_exactly() {
 }
 
 #[tokio::test]
-async fn a_position_that_is_none_is_400_and_one_that_is_gone_is_410() {
+async fn invalid_position_is_400_and_a_removed_one_is_410() {
     let gateway = Gateway::start().await;
     let (kept, removed) = (send(&gateway).await, send(&gateway).await);
     gateway.run_until_idle().await;
     let all = everything(&gateway, 4).await;
     for bad in ["0", "x", "évé", "..", &all[0].id[1..], &format!("{}A", all[0].id)] {
-        assert_eq!(refused(&gateway, "", Some(bad)).await.0, 400, "{bad}");
+        assert_eq!(rejected(&gateway, "", Some(bad)).await.0, 400, "{bad}");
     }
     for bad in ["?after=1", "?before=x", "?change=dying", "?after=start&after=start"] {
-        assert_eq!(refused(&gateway, bad, None).await.0, 400, "{bad}");
+        assert_eq!(rejected(&gateway, bad, None).await.0, 400, "{bad}");
     }
-    assert_eq!(refused(&gateway, &format!("?type={}", "x".repeat(9000)), None).await.0, 400);
+    assert_eq!(rejected(&gateway, &format!("?type={}", "x".repeat(9000)), None).await.0, 400);
 
     gateway.execute(&format!("DELETE FROM events WHERE id = '{removed}'")).await;
     let position = |event: &str| {
@@ -272,20 +275,20 @@ async fn a_position_that_is_none_is_400_and_one_that_is_gone_is_410() {
         found.id.clone()
     };
     assert_eq!(ask(&gateway, "", Some(&position(&kept))).await.status(), 200);
-    let (status, _, problem) = refused(&gateway, "", Some(&position(&removed))).await;
+    let (status, _, problem) = rejected(&gateway, "", Some(&position(&removed))).await;
     assert_eq!((status, &problem["type"]), (410, &json!("urn:sealpost:problem:position-gone")));
-    // Another database's.
+    // A position of another database.
     let other = Gateway::start().await;
-    assert_eq!(refused(&other, "", Some(&position(&kept))).await.0, 410);
+    assert_eq!(rejected(&other, "", Some(&position(&kept))).await.0, 410);
 }
 
 #[tokio::test]
 async fn an_unknown_change_is_rejected_with_the_known_ones() {
     let gateway = Gateway::start().await;
-    let (status, _, problem) = refused(&gateway, "?change=dead,dying", None).await;
+    let (status, _, problem) = rejected(&gateway, "?change=dead,dying", None).await;
     assert_eq!(status, 400);
     let detail = problem["detail"].as_str().unwrap();
-    let (_, words) = detail.split_once("expected one of: ").expect("what it may be");
+    let (_, words) = detail.split_once("expected one of: ").expect("the known changes");
     let words: Vec<&str> = words.split(", ").collect();
     let all: Vec<&str> = ChangeKind::VARIANTS.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(words, all);
@@ -295,7 +298,7 @@ async fn an_unknown_change_is_rejected_with_the_known_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_killed_lose_nothing() {
+async fn terminated_database_connections_lose_nothing() {
     let gateway = Gateway::builder().running().start().await;
     let mut watcher = Watcher::open(&gateway, "", None).await;
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -324,9 +327,12 @@ async fn connections_that_are_killed_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it_goes_on() {
+async fn slow_client_is_disconnected_and_resumes_without_loss() {
     const COUNT: u32 = 20_000;
-    let gateway = quick().config("[operator]\n", "[operator]\nstream_clients = 1\n").start().await;
+    let gateway = with_fast_heartbeat()
+        .config("[operator]\n", "[operator]\nstream_clients = 1\n")
+        .start()
+        .await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let url = gateway.operator_url("");
@@ -339,14 +345,14 @@ async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it
     slow.write_all(request.as_bytes()).await.unwrap();
     let mut byte = [0];
     slow.read_exact(&mut byte).await.unwrap();
-    assert_eq!(refused(&gateway, "", None).await.0, 503, "the seat is taken");
+    assert_eq!(rejected(&gateway, "", None).await.0, 503, "the limit is reached");
 
-    // More than every buffer on the way holds.
+    // More than all buffers in between.
     gateway.execute(&insert(COUNT, &"k".repeat(200))).await;
     let mut rounds = 0;
     while ask(&gateway, "", None).await.status() == 503 {
         rounds += 1;
-        assert!(rounds < 600, "the seat is never given up");
+        assert!(rounds < 600, "the slow client is never disconnected");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let mut got = Vec::new();
@@ -371,7 +377,7 @@ async fn a_client_that_takes_nothing_gives_up_its_seat_and_loses_nothing_when_it
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_gateway_stops_and_says_so() {
+async fn stream_ends_with_a_comment_when_the_gateway_stops() {
     let gateway = Gateway::start().await;
     let mut watcher = Watcher::open(&gateway, "", None).await;
     gateway.stop();

@@ -1,4 +1,4 @@
-//! `sealpost events tail`, as a process.
+//! The command `sealpost events tail`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -47,17 +47,17 @@ impl Tail {
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
-    /// Its exit code, and what it said.
+    /// Its exit code and standard error.
     async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("an end");
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-        (status.unwrap().code(), said)
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        (status.unwrap().code(), stderr)
     }
 }
 
 #[tokio::test]
-async fn changes_are_shown_as_lines_until_it_is_interrupted() {
+async fn tail_prints_changes_until_interrupted() {
     let gateway = Gateway::start().await;
     let id = send(&gateway).await;
     gateway.run_until_idle().await;
@@ -75,17 +75,17 @@ async fn changes_are_shown_as_lines_until_it_is_interrupted() {
     assert_eq!(tail.ended().await, (Some(0), String::new()));
 
     let tail = Tail::start(&gateway, "wrong-token-0123456789", &[]);
-    let (code, said) = tail.ended().await;
+    let (code, stderr) = tail.ended().await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("the operator listener responded with 401"), "{said}");
-    let (code, said) = Tail::start(&gateway, API_KEY, &["--after", "x"]).ended().await;
-    assert!(code == Some(1) && said.contains("responded with 400"), "{said}");
-    let (code, said) = Tail::start(&gateway, "", &[]).ended().await;
-    assert!(code == Some(64) && said.contains("SEALPOST_API_KEY"), "{said}");
+    assert!(stderr.contains("the operator listener responded with 401"), "{stderr}");
+    let (code, stderr) = Tail::start(&gateway, API_KEY, &["--after", "x"]).ended().await;
+    assert!(code == Some(1) && stderr.contains("responded with 400"), "{stderr}");
+    let (code, stderr) = Tail::start(&gateway, "", &[]).ended().await;
+    assert!(code == Some(64) && stderr.contains("SEALPOST_API_KEY"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
+async fn tail_resumes_after_a_gateway_restart() {
     let gateway = Gateway::start().await;
     let filter = ["--format", "json", "--source", "billing", "--change", "arrived"];
     let (before, after) = (&filter[..], &["--after", "start"][..]);
@@ -97,13 +97,15 @@ async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
     gateway.stop();
     let builder = |gateway: &Gateway| -> Builder {
         let here = format!("[operator]\nlisten = \"{address}\"");
-        Gateway::builder().config("[operator]\nlisten = \"127.0.0.1:0\"", &here).beside(gateway)
+        Gateway::builder()
+            .config("[operator]\nlisten = \"127.0.0.1:0\"", &here)
+            .sharing_database(gateway)
     };
     while tokio::net::TcpStream::connect(&address).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // What happens meanwhile, at another one.
-    let other = Gateway::builder().beside(&gateway).start().await;
+    // An event at another gateway meanwhile.
+    let other = Gateway::builder().sharing_database(&gateway).start().await;
     sent.push(send(&other).await);
     let again = builder(&gateway).start().await;
     sent.push(send(&again).await);
@@ -114,11 +116,11 @@ async fn it_goes_on_where_it_was_when_the_gateway_comes_back() {
     let ids: Vec<&str> = seen.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(ids, sent);
     tail.signal(Signal::SIGTERM);
-    let (code, said) = tail.ended().await;
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("the gateway is stopping"), "{said}");
+    let (code, stderr) = tail.ended().await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("the gateway is stopping"), "{stderr}");
 
-    // The id that it prints is what --after takes.
+    // `--after` accepts the printed id.
     let id = seen[1]["id"].as_str().unwrap();
     let mut tail = Tail::start(&again, API_KEY, &[before, &["--after", id]].concat());
     let line: Value = serde_json::from_str(&tail.line().await).unwrap();

@@ -1,15 +1,15 @@
-//! Subscriptions and Stripe's own invoices.
+//! Subscriptions and invoices of Stripe.
 
 use serde_json::{Value, json};
 
-use super::{CREATED, Event, accept, order, row, tell};
+use super::{CREATED, Event, accept, order, row, send_and_handle};
 use crate::harness::Gateway;
 
 fn event(id: &str, kind: &str, seconds: u64, object: Value) -> Value {
     Event { id, kind, created: CREATED + seconds, account: "acct_a", object }.json()
 }
 
-/// As the versions since 2025-03-31 make it: the period stands with the items.
+/// In API versions since 2025-03-31, the period is in the items.
 fn subscription(name: &str, status: &str, period_end: u64) -> Value {
     json!({
         "id": format!("sub_{name}"), "object": "subscription", "customer": "cus_1",
@@ -37,14 +37,14 @@ fn invoice(name: &str, status: &str, attempts: u64) -> Value {
 }
 
 #[tokio::test]
-async fn a_subscription_ends_the_same_in_every_order_of_its_events() {
+async fn subscription_is_independent_of_event_order() {
     let gateway = Gateway::start().await;
     for number in 0..24 {
         let name = format!("order_{number}");
         let renewed = CREATED + 5_000_000;
-        let mut told = vec![
+        let mut events = vec![
             ("customer.subscription.created", 0, subscription(&name, "incomplete", CREATED)),
-            // In the same second, with ids that say nothing.
+            // In the same second, with unordered ids.
             ("customer.subscription.updated", 0, subscription(&name, "active", CREATED)),
             ("customer.subscription.updated", 100, subscription(&name, "past_due", renewed)),
             ("customer.subscription.updated", 200, subscription(&name, "active", renewed)),
@@ -54,12 +54,12 @@ async fn a_subscription_ends_the_same_in_every_order_of_its_events() {
             let mut gone = subscription(&name, "canceled", renewed);
             gone["ended_at"] = json!(CREATED + 300);
             gone["canceled_at"] = json!(CREATED + 300);
-            told.push(("customer.subscription.deleted", 300, gone));
+            events.push(("customer.subscription.deleted", 300, gone));
         }
-        for (step, place) in order(told.len(), number).into_iter().enumerate() {
-            let (kind, seconds, object) = told[place].clone();
+        for (step, index) in order(events.len(), number).into_iter().enumerate() {
+            let (kind, seconds, object) = events[index].clone();
             let id = format!("evt_{name}_{step}");
-            tell(&gateway, &[event(&id, kind, seconds, object)]).await;
+            send_and_handle(&gateway, &[event(&id, kind, seconds, object)]).await;
         }
         let id = format!("sub_{name}");
         let row = row(&gateway, "stripe_subscriptions", "subscription_id", &id).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_subscription_ends_the_same_in_every_order_of_its_events() {
 }
 
 #[tokio::test]
-async fn what_moved_between_versions_is_read_from_both_places() {
+async fn fields_moved_between_api_versions_are_read() {
     let gateway = Gateway::start().await;
     let end = CREATED + 1_000;
     let mut old = subscription("old", "active", 0);
@@ -96,7 +96,7 @@ async fn what_moved_between_versions_is_read_from_both_places() {
     let mut invoiced = invoice("old", "paid", 1);
     invoiced["subscription"] = json!("sub_old");
     invoiced.as_object_mut().unwrap().remove("parent");
-    tell(
+    send_and_handle(
         &gateway,
         &[
             event("evt_1", "customer.subscription.updated", 0, old),
@@ -118,7 +118,7 @@ async fn what_moved_between_versions_is_read_from_both_places() {
 }
 
 #[tokio::test]
-async fn the_items_are_those_of_the_newest_event() {
+async fn subscription_items_are_of_the_newest_event() {
     let gateway = Gateway::start().await;
     let mut more = subscription("1", "active", CREATED);
     more["items"]["data"][0]["price"]["id"] = json!("price_team");
@@ -128,31 +128,32 @@ async fn the_items_are_those_of_the_newest_event() {
     more["items"]["data"].as_array_mut().unwrap().push(seat);
     let kind = "customer.subscription.updated";
     let first = event("evt_1", kind, 0, subscription("1", "active", CREATED));
-    tell(&gateway, &[first, event("evt_2", kind, 10, more)]).await;
+    send_and_handle(&gateway, &[first, event("evt_2", kind, 10, more)]).await;
     let items = gateway.rows("stripe_subscription_items").await;
     assert_eq!(items.len(), 2, "{items:?}");
     assert!(items.iter().all(|item| item["price_id"] == "price_team"), "{items:?}");
 
-    tell(&gateway, &[event("evt_3", kind, 20, subscription("1", "active", CREATED))]).await;
+    send_and_handle(&gateway, &[event("evt_3", kind, 20, subscription("1", "active", CREATED))])
+        .await;
     let items = gateway.rows("stripe_subscription_items").await;
     assert_eq!(items.len(), 1, "{items:?}");
     assert_eq!(items[0]["price_id"], "price_pro");
 }
 
 #[tokio::test]
-async fn an_invoice_ends_the_same_in_every_order_of_its_events() {
+async fn invoice_is_independent_of_event_order() {
     let gateway = Gateway::start().await;
     for number in 0..12 {
         let name = format!("order_{number}");
-        let told = [
+        let events = [
             ("invoice.payment_failed", 100, invoice(&name, "open", 1)),
             ("invoice.payment_failed", 200, invoice(&name, "open", 2)),
             ("invoice.paid", 300, invoice(&name, "paid", 3)),
         ];
-        for (step, place) in order(told.len(), number).into_iter().enumerate() {
-            let (kind, seconds, object) = told[place].clone();
+        for (step, index) in order(events.len(), number).into_iter().enumerate() {
+            let (kind, seconds, object) = events[index].clone();
             let id = format!("evt_{name}_{step}");
-            tell(&gateway, &[event(&id, kind, seconds, object)]).await;
+            send_and_handle(&gateway, &[event(&id, kind, seconds, object)]).await;
         }
         let id = format!("in_{name}");
         let row = row(&gateway, "stripe_invoices", "invoice_id", &id).await.unwrap();
@@ -171,13 +172,13 @@ async fn an_invoice_ends_the_same_in_every_order_of_its_events() {
 }
 
 #[tokio::test]
-async fn another_account_can_change_neither_subscription_nor_invoice() {
+async fn other_account_cannot_change_subscription_or_invoice() {
     let gateway = Gateway::start().await;
     let own = [
         event("evt_1", "customer.subscription.created", 0, subscription("1", "active", CREATED)),
         event("evt_2", "invoice.payment_failed", 0, invoice("1", "open", 1)),
     ];
-    tell(&gateway, &own).await;
+    send_and_handle(&gateway, &own).await;
     let tables = ["stripe_subscriptions", "stripe_invoices", "stripe_objects"];
     let mut before = Vec::new();
     for table in tables {
@@ -186,11 +187,11 @@ async fn another_account_can_change_neither_subscription_nor_invoice() {
     for (id, kind, object) in [
         ("evt_3", "customer.subscription.deleted", subscription("1", "canceled", CREATED)),
         ("evt_4", "invoice.paid", invoice("1", "paid", 2)),
-        // An invoice of its own, for a subscription that is not.
+        // Its own invoice, for a subscription of another account.
         ("evt_5", "invoice.paid", invoice("2", "paid", 2)),
     ] {
-        let stranger = Event { id, kind, created: CREATED + 50, account: "acct_b", object };
-        accept(&gateway, &stranger.json()).await;
+        let foreign_event = Event { id, kind, created: CREATED + 50, account: "acct_b", object };
+        accept(&gateway, &foreign_event.json()).await;
     }
     gateway.run_until_idle().await;
     let dead = gateway.dead_letters().await;
@@ -202,7 +203,7 @@ async fn another_account_can_change_neither_subscription_nor_invoice() {
 }
 
 #[tokio::test]
-async fn a_subscription_is_found_by_whom_its_checkout_session_names() {
+async fn subscription_is_found_by_the_reference_of_its_checkout() {
     let gateway = Gateway::start().await;
     let session = |name: &str| {
         json!({
@@ -220,7 +221,7 @@ async fn a_subscription_is_found_by_whom_its_checkout_session_names() {
     let kind = "checkout.session.completed";
     let events = [("named", session("named")), ("plain", plain), ("nobody", nobody)];
     for (id, object) in events {
-        tell(&gateway, &[event(&format!("evt_{id}"), kind, 0, object)]).await;
+        send_and_handle(&gateway, &[event(&format!("evt_{id}"), kind, 0, object)]).await;
     }
     let rows = gateway.rows("stripe_subscribers").await;
     assert_eq!(rows.len(), 2, "{rows:?}");
@@ -230,14 +231,14 @@ async fn a_subscription_is_found_by_whom_its_checkout_session_names() {
         assert_eq!(row["customer_id"], "cus_1", "{row}");
     }
     let object = session("named");
-    let stranger = Event { id: "evt_b", kind, created: CREATED, account: "acct_b", object };
-    accept(&gateway, &stranger.json()).await;
+    let foreign_event = Event { id: "evt_b", kind, created: CREATED, account: "acct_b", object };
+    accept(&gateway, &foreign_event.json()).await;
     gateway.run_until_idle().await;
     assert_eq!(gateway.dead_letters().await[0].0, "wrong_account");
 }
 
 #[tokio::test]
-async fn a_subscription_or_invoice_of_another_shape_is_a_dead_letter() {
+async fn malformed_subscription_or_invoice_is_dead_lettered() {
     let gateway = Gateway::start().await;
     let wrong = [
         ("customer.subscription.updated", "status", json!(7)),

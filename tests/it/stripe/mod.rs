@@ -1,5 +1,5 @@
-//! Stripe's events become payments and connected accounts: repeated, out of order, and from
-//! accounts that do not own what they name.
+//! Stripe events become payments and connected accounts: duplicates, events out of order, and
+//! events of accounts that do not own the object.
 
 mod billing;
 mod payments;
@@ -39,7 +39,7 @@ fn session(name: &str, invoice: &str, payment_status: &str) -> Value {
     })
 }
 
-/// As payment links make it: the invoice is named by the session only.
+/// The intent of a payment link: only the session has the invoice id.
 fn intent(name: &str) -> Value {
     json!({
         "id": format!("pi_{name}"), "object": "payment_intent", "amount_received": 12_100,
@@ -61,20 +61,20 @@ async fn accept(gateway: &Gateway, event: &Value) {
     assert_eq!(answer.json["status"], "accepted", "{event}");
 }
 
-/// Sends events one by one, each handled before the next comes.
-async fn tell(gateway: &Gateway, events: &[Value]) {
+/// Sends events one by one, and handles each before the next.
+async fn send_and_handle(gateway: &Gateway, events: &[Value]) {
     for event in events {
         accept(gateway, event).await;
         gateway.run_until_idle().await;
     }
 }
 
-/// The places of `count` things in the `number`th of many orders, some of them twice.
+/// A pseudorandom order of `count` indices, with two of them repeated.
 fn order(count: usize, number: u64) -> Vec<usize> {
-    let mut chance = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = |below: usize| {
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(chance >> 33).unwrap() % below
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % below
     };
     let mut places: Vec<usize> = (0..count).collect();
     places.push(next(count));
@@ -101,7 +101,7 @@ async fn connected(gateway: &Gateway, id: &str) -> Option<Value> {
     rows.into_iter().find(|row| row["account"] == id)
 }
 
-/// The three events of one payment by bank debit, as Stripe makes them.
+/// The three events of a payment by bank debit.
 fn delayed_payment(name: &str) -> [Value; 3] {
     let event = |number: u8, kind, created, object| {
         let id = format!("evt_{name}_{number}");
@@ -129,7 +129,7 @@ fn assert_paid(row: Option<Value>, name: &str) {
 }
 
 #[tokio::test]
-async fn a_delayed_payment_ends_the_same_in_every_order_of_its_events() {
+async fn delayed_payment_is_independent_of_event_order() {
     let gateway = Gateway::start().await;
     let orders: [&[usize]; 8] =
         [&[0, 1], &[1, 0], &[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]];
@@ -149,7 +149,7 @@ async fn a_delayed_payment_ends_the_same_in_every_order_of_its_events() {
 }
 
 #[tokio::test]
-async fn a_session_and_its_intent_that_are_handled_at_the_same_time_do_not_miss_each_other() {
+async fn concurrent_session_and_intent_are_linked() {
     let gateway = Gateway::start().await;
     for number in 0..20 {
         let [completed, succeeded, _] = delayed_payment(&format!("race_{number}"));
@@ -164,7 +164,7 @@ async fn a_session_and_its_intent_that_are_handled_at_the_same_time_do_not_miss_
 }
 
 #[tokio::test]
-async fn a_pending_session_waits_and_a_paid_invoice_is_not_undone() {
+async fn paid_invoice_is_not_reverted_by_a_pending_session() {
     let gateway = Gateway::start().await;
     let [completed, succeeded, _] = delayed_payment("final");
     accept(&gateway, &completed).await;
@@ -191,7 +191,7 @@ async fn a_pending_session_waits_and_a_paid_invoice_is_not_undone() {
 }
 
 #[tokio::test]
-async fn an_account_cannot_touch_what_another_account_named_first() {
+async fn account_cannot_change_objects_of_another_account() {
     let gateway = Gateway::start().await;
     let [completed, ..] = delayed_payment("owned");
     accept(&gateway, &completed).await;
@@ -244,7 +244,7 @@ async fn a_live_event_at_a_test_source_writes_nothing() {
 }
 
 #[tokio::test]
-async fn an_account_stands_as_its_newest_event_says_whatever_arrives_last() {
+async fn account_status_is_of_its_newest_event() {
     let gateway = Gateway::start().await;
     let updated = |id, created, due: &[&str]| {
         let object = account("acct_a", due);
@@ -275,7 +275,7 @@ async fn an_account_stands_as_its_newest_event_says_whatever_arrives_last() {
 }
 
 #[tokio::test]
-async fn a_field_of_another_type_is_a_dead_letter_and_writes_nothing() {
+async fn field_of_a_wrong_type_is_dead_lettered() {
     let gateway = Gateway::start().await;
     let wrong = [
         ("payment_status", json!(5)),
@@ -312,7 +312,7 @@ async fn a_field_of_another_type_is_a_dead_letter_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeated_event_pays_once() {
+async fn duplicate_event_pays_once() {
     let gateway = Gateway::start().await;
     let [_, _, paid] = delayed_payment("twice");
     let bytes = paid.to_string();

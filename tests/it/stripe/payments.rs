@@ -1,9 +1,10 @@
-//! Payments that fail late, are given back, and are disputed.
+//! Payments that fail late, are refunded, and are disputed.
 
 use serde_json::{Value, json};
 
 use super::{
-    CREATED, Event, accept, account, connected, intent, order, payment, row, session, tell,
+    CREATED, Event, accept, account, connected, intent, order, payment, row, send_and_handle,
+    session,
 };
 use crate::harness::Gateway;
 
@@ -32,14 +33,14 @@ fn dispute(name: &str, status: &str) -> Value {
     })
 }
 
-/// A payment by bank debit that is given back in two parts and disputed all the same.
-fn life(name: &str) -> Vec<(&'static str, u64, Value)> {
+/// A payment by bank debit that is refunded in two parts and also disputed.
+fn payment_events(name: &str) -> Vec<(&'static str, u64, Value)> {
     vec![
         (COMPLETED, 0, session(name, name, "unpaid")),
         ("payment_intent.succeeded", 10, intent(name)),
         (PAID_LATER, 10, session(name, name, "paid")),
         ("charge.refunded", 100, charge(name, 5_000)),
-        // Within the same second: the larger total is the later one.
+        // In the same second, the larger total is the later one.
         ("charge.refunded", 100, charge(name, 12_100)),
         ("charge.dispute.created", 300, dispute(name, "needs_response")),
         ("charge.dispute.closed", 400, dispute(name, "lost")),
@@ -47,16 +48,16 @@ fn life(name: &str) -> Vec<(&'static str, u64, Value)> {
 }
 
 #[tokio::test]
-async fn a_payment_ends_the_same_in_every_order_of_its_events() {
+async fn payment_is_independent_of_event_order() {
     let gateway = Gateway::start().await;
     for number in 0..30 {
         let name = format!("order_{number}");
-        let life = life(&name);
-        for (step, place) in order(life.len(), number).into_iter().enumerate() {
-            let (kind, seconds, object) = life[place].clone();
-            // Repeated under an id of its own, so that the handler sees it again.
+        let payment_events = payment_events(&name);
+        for (step, index) in order(payment_events.len(), number).into_iter().enumerate() {
+            let (kind, seconds, object) = payment_events[index].clone();
+            // Repeated with a new id, so that the handler runs again.
             let id = format!("evt_{name}_{step}");
-            tell(&gateway, &[event(&id, kind, seconds, object)]).await;
+            send_and_handle(&gateway, &[event(&id, kind, seconds, object)]).await;
         }
         let row = payment(&gateway, &name).await.unwrap_or_else(|| panic!("{name} has no row"));
         let expected = json!({
@@ -83,11 +84,11 @@ async fn a_payment_ends_the_same_in_every_order_of_its_events() {
 }
 
 #[tokio::test]
-async fn events_of_one_payment_that_are_handled_at_the_same_time_do_not_miss_each_other() {
+async fn concurrent_events_of_one_payment_are_linked() {
     let gateway = Gateway::start().await;
     for number in 0..12 {
         let name = format!("race_{number}");
-        for (step, (kind, seconds, object)) in life(&name).into_iter().enumerate() {
+        for (step, (kind, seconds, object)) in payment_events(&name).into_iter().enumerate() {
             let id = format!("evt_{name}_{step}");
             accept(&gateway, &event(&id, kind, seconds, object)).await;
         }
@@ -103,7 +104,7 @@ async fn events_of_one_payment_that_are_handled_at_the_same_time_do_not_miss_eac
 }
 
 #[tokio::test]
-async fn a_debit_that_fails_is_no_payment_and_another_session_may_still_pay() {
+async fn failed_debit_can_be_paid_by_another_session() {
     let gateway = Gateway::start().await;
     let mut first = session("first", "inv", "unpaid");
     first["created"] = json!(CREATED - 60);
@@ -112,7 +113,7 @@ async fn a_debit_that_fails_is_no_payment_and_another_session_may_still_pay() {
     let events = [
         (event("evt_1", COMPLETED, 0, first.clone()), "pending", "cs_first"),
         (event("evt_2", COMPLETED, 60, second.clone()), "pending", "cs_second"),
-        // The older session's failure comes last, and says nothing about the newer one.
+        // The failure of the older session does not affect the newer one.
         (event("evt_3", FAILED_LATER, 500, first.clone()), "pending", "cs_second"),
         (event("evt_4", FAILED_LATER, 600, second.clone()), "failed", "cs_second"),
         (event("evt_5", COMPLETED, 60, second), "failed", "cs_second"),
@@ -120,7 +121,7 @@ async fn a_debit_that_fails_is_no_payment_and_another_session_may_still_pay() {
         (event("evt_7", FAILED_LATER, 800, first), "paid", "cs_third"),
     ];
     for (event, status, shown) in events {
-        tell(&gateway, std::slice::from_ref(&event)).await;
+        send_and_handle(&gateway, std::slice::from_ref(&event)).await;
         let row = payment(&gateway, "inv").await.unwrap();
         assert_eq!(row["status"], status, "after {event}");
         assert_eq!(row["session_id"], shown, "after {event}");
@@ -129,15 +130,15 @@ async fn a_debit_that_fails_is_no_payment_and_another_session_may_still_pay() {
 }
 
 #[tokio::test]
-async fn of_two_payments_the_first_counts_in_either_order() {
+async fn first_of_two_payments_counts_in_either_order() {
     let gateway = Gateway::start().await;
     let paid = |invoice: &str, which: &str, seconds| {
         let name = format!("{invoice}_{which}");
         let id = format!("evt_{name}");
         event(&id, COMPLETED, seconds, session(&name, invoice, "paid"))
     };
-    tell(&gateway, &[paid("inv_1", "a", 10), paid("inv_1", "b", 20)]).await;
-    tell(&gateway, &[paid("inv_2", "b", 20), paid("inv_2", "a", 10)]).await;
+    send_and_handle(&gateway, &[paid("inv_1", "a", 10), paid("inv_1", "b", 20)]).await;
+    send_and_handle(&gateway, &[paid("inv_2", "b", 20), paid("inv_2", "a", 10)]).await;
     for invoice in ["inv_1", "inv_2"] {
         let row = payment(&gateway, invoice).await.unwrap();
         assert_eq!(row["session_id"], format!("cs_{invoice}_a"), "{row}");
@@ -145,19 +146,23 @@ async fn of_two_payments_the_first_counts_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_refund_without_a_known_invoice_waits_for_one() {
+async fn refund_without_a_known_invoice_is_applied_later() {
     let gateway = Gateway::start().await;
-    tell(&gateway, &[event("evt_1", "charge.refunded", 100, charge("early", 5_000))]).await;
+    send_and_handle(&gateway, &[event("evt_1", "charge.refunded", 100, charge("early", 5_000))])
+        .await;
     let known = row(&gateway, "stripe_charges", "charge_id", "ch_early").await.unwrap();
     assert_eq!(known["amount_refunded"], 5_000);
     assert_eq!(gateway.rows("stripe_payments").await, Vec::<Value>::new());
-    tell(&gateway, &[event("evt_2", COMPLETED, 0, session("early", "inv", "paid"))]).await;
+    send_and_handle(&gateway, &[event("evt_2", COMPLETED, 0, session("early", "inv", "paid"))])
+        .await;
     assert_eq!(payment(&gateway, "inv").await.unwrap()["amount_refunded"], 5_000);
 
-    // A refund that the bank sends back is taken out of the total again.
-    tell(&gateway, &[event("evt_3", "charge.refunded", 200, charge("early", 3_000))]).await;
+    // A failed refund is subtracted from the total.
+    send_and_handle(&gateway, &[event("evt_3", "charge.refunded", 200, charge("early", 3_000))])
+        .await;
     assert_eq!(payment(&gateway, "inv").await.unwrap()["amount_refunded"], 3_000);
-    tell(&gateway, &[event("evt_4", "charge.refunded", 150, charge("early", 9_000))]).await;
+    send_and_handle(&gateway, &[event("evt_4", "charge.refunded", 150, charge("early", 9_000))])
+        .await;
     assert_eq!(payment(&gateway, "inv").await.unwrap()["amount_refunded"], 3_000);
 }
 
@@ -167,29 +172,30 @@ async fn amounts_keep_their_currency_and_its_decimals() {
     for (currency, decimals) in [("jpy", 0), ("kwd", 3), ("ugx", 2), ("isk", 2), ("aud", 2)] {
         let mut paid = session(currency, currency, "paid");
         paid["currency"] = json!(currency);
-        tell(&gateway, &[event(&format!("evt_{currency}"), COMPLETED, 0, paid)]).await;
+        send_and_handle(&gateway, &[event(&format!("evt_{currency}"), COMPLETED, 0, paid)]).await;
         let row = payment(&gateway, currency).await.unwrap();
         assert_eq!(row["amount"], 12_100, "{row}");
         assert_eq!(row["currency"], currency, "{row}");
         assert_eq!(row["decimals"], decimals, "{row}");
     }
-    let mut given_back = charge("kwd", 12_110);
-    given_back["currency"] = json!("kwd");
-    tell(&gateway, &[event("evt_more", "charge.refunded", 10, given_back)]).await;
+    let mut refund_over_amount = charge("kwd", 12_110);
+    refund_over_amount["currency"] = json!("kwd");
+    send_and_handle(&gateway, &[event("evt_more", "charge.refunded", 10, refund_over_amount)])
+        .await;
     let [(reason, error)] = gateway.dead_letters().await.try_into().unwrap();
     assert_eq!(reason, "schema");
     assert_eq!(error, "12.110 KWD of a charge of 12.100 KWD refunded");
 }
 
 #[tokio::test]
-async fn another_account_can_neither_refund_nor_dispute() {
+async fn other_account_cannot_refund_or_dispute() {
     let gateway = Gateway::start().await;
     let own = [
         event("evt_1", COMPLETED, 0, session("owned", "owned", "paid")),
         event("evt_2", "charge.refunded", 10, charge("owned", 100)),
         event("evt_3", "charge.dispute.created", 20, dispute("owned", "needs_response")),
     ];
-    tell(&gateway, &own).await;
+    send_and_handle(&gateway, &own).await;
     let before = payment(&gateway, "owned").await;
     assert_eq!(before.as_ref().unwrap()["dispute_status"], "needs_response");
 
@@ -205,8 +211,8 @@ async fn another_account_can_neither_refund_nor_dispute() {
         ("evt_7", "charge.dispute.created", by_charge),
         ("evt_8", FAILED_LATER, session("owned", "owned", "unpaid")),
     ] {
-        let stranger = Event { id, kind, created: CREATED + 50, account: "acct_b", object };
-        accept(&gateway, &stranger.json()).await;
+        let foreign_event = Event { id, kind, created: CREATED + 50, account: "acct_b", object };
+        accept(&gateway, &foreign_event.json()).await;
     }
     gateway.run_until_idle().await;
     let dead = gateway.dead_letters().await;
@@ -216,7 +222,7 @@ async fn another_account_can_neither_refund_nor_dispute() {
 }
 
 #[tokio::test]
-async fn a_field_of_another_type_is_a_dead_letter_here_too() {
+async fn refund_or_dispute_field_of_a_wrong_type_is_dead_lettered() {
     let gateway = Gateway::start().await;
     let wrong = [
         ("charge.refunded", "amount_refunded", Value::Null),
@@ -243,7 +249,7 @@ async fn a_field_of_another_type_is_a_dead_letter_here_too() {
 }
 
 #[tokio::test]
-async fn a_status_that_stripe_adds_one_day_is_kept_and_is_no_end() {
+async fn unknown_dispute_status_is_stored_and_not_final() {
     let gateway = Gateway::start().await;
     let events = [
         event("evt_1", "charge.dispute.created", 0, dispute("new", "in_arbitration")),
@@ -251,18 +257,22 @@ async fn a_status_that_stripe_adds_one_day_is_kept_and_is_no_end() {
         event("evt_3", "charge.dispute.created", 9, dispute("new", "in_arbitration")),
     ];
     for (event, status) in events.iter().zip(["in_arbitration", "won", "won"]) {
-        tell(&gateway, std::slice::from_ref(event)).await;
+        send_and_handle(&gateway, std::slice::from_ref(event)).await;
         let known = row(&gateway, "stripe_disputes", "dispute_id", "dp_new").await.unwrap();
         assert_eq!(known["status"], status);
     }
 }
 
 #[tokio::test]
-async fn people_are_told_of_a_dispute_once_and_of_its_end() {
+async fn dispute_and_its_end_alert_once() {
     let gateway = Gateway::start().await;
-    let told = |status: &'static str| dispute("told", status);
+    let dispute_with = |status: &'static str| dispute("told", status);
     let created = "charge.dispute.created";
-    tell(&gateway, &[event("evt_1", created, 0, told("warning_needs_response"))]).await;
+    send_and_handle(
+        &gateway,
+        &[event("evt_1", created, 0, dispute_with("warning_needs_response"))],
+    )
+    .await;
     let alerts = gateway.rows("alerts").await;
     assert_eq!(
         (&alerts[0]["kind"], &alerts[0]["severity"]),
@@ -273,29 +283,30 @@ async fn people_are_told_of_a_dispute_once_and_of_its_end() {
         "121.00 AUD of acct_a disputed, fraudulent: dispute dp_told, warning_needs_response, \
          evidence due by 2025-11-30",
     );
-    // The inquiry becomes a dispute, which is the same thing and worse; repeated, it is not news.
+    // The inquiry becomes a dispute: the same alert with a higher severity, raised only once.
     for id in ["evt_2", "evt_3"] {
-        tell(&gateway, &[event(id, created, 10, told("needs_response"))]).await;
+        send_and_handle(&gateway, &[event(id, created, 10, dispute_with("needs_response"))]).await;
         let alerts = gateway.rows("alerts").await;
         assert_eq!(alerts.len(), 1, "{alerts:?}");
         assert_eq!((&alerts[0]["count"], &alerts[0]["severity"]), (&json!(2), &json!(3)));
     }
-    tell(&gateway, &[event("evt_4", "charge.dispute.closed", 20, told("lost"))]).await;
-    let over = gateway.query("SELECT text FROM alerts WHERE resolution").await;
-    assert_eq!(over[0]["text"], "dispute dp_told of 121.00 AUD closed: lost");
+    send_and_handle(&gateway, &[event("evt_4", "charge.dispute.closed", 20, dispute_with("lost"))])
+        .await;
+    let resolved = gateway.query("SELECT text FROM alerts WHERE resolution").await;
+    assert_eq!(resolved[0]["text"], "dispute dp_told of 121.00 AUD closed: lost");
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE closed_at IS NULL").await, 0);
 
-    // Its end first: nothing is left to tell.
+    // If its end arrives first, there is no alert.
     let events = [
         event("evt_5", "charge.dispute.closed", 20, dispute("late", "won")),
         event("evt_6", created, 0, dispute("late", "needs_response")),
     ];
-    tell(&gateway, &events).await;
+    send_and_handle(&gateway, &events).await;
     assert_eq!(gateway.rows("alerts").await.len(), 2);
 }
 
 #[tokio::test]
-async fn an_account_that_left_in_the_second_of_its_last_change_has_left() {
+async fn deauthorization_wins_over_an_update_in_the_same_second() {
     let gateway = Gateway::start().await;
     for (name, gone_first) in [("acct_x", true), ("acct_y", false)] {
         let own = |id: &str, kind, object| {
@@ -305,7 +316,7 @@ async fn an_account_that_left_in_the_second_of_its_last_change_has_left() {
         let application = json!({ "id": "ca_1", "object": "application" });
         let gone = own(&format!("evt_{name}_1"), "account.application.deauthorized", application);
         let both = if gone_first { [gone, updated] } else { [updated, gone] };
-        tell(&gateway, &both).await;
+        send_and_handle(&gateway, &both).await;
         assert_eq!(connected(&gateway, name).await.unwrap()["status"], "not_connected");
     }
 }

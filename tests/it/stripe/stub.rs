@@ -1,5 +1,5 @@
-//! A stand-in for Stripe's interface: a real HTTP server on the loopback that answers what it was
-//! told to, and remembers what it was asked.
+//! A stub of the Stripe API: an HTTP server on the loopback with prepared responses, which records
+//! its requests.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,30 +8,30 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// One answer.
+/// A response.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct StubResponse {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: String,
 }
 
-/// What was asked: the path and the head's other lines, in lower case.
+/// A received request: its path, and its headers with lower-case names.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct StubRequest {
     pub(super) path: String,
     pub(super) headers: HashMap<String, String>,
 }
 
-type Answers = HashMap<String, Vec<Told>>;
+type Responses = HashMap<String, Vec<StubResponse>>;
 
 pub(super) struct Stub {
     address: SocketAddr,
-    answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    responses: Arc<Mutex<Responses>>,
+    requests: Arc<Mutex<Vec<StubRequest>>>,
 }
 
-impl Told {
+impl StubResponse {
     pub(super) fn ok(body: &serde_json::Value) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.to_string() }
     }
@@ -46,36 +46,35 @@ impl Stub {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answers = Arc::new(Mutex::new(Answers::new()));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (told, heard) = (Arc::clone(&answers), Arc::clone(&asked));
+        let stub = Self { address, responses: Arc::default(), requests: Arc::default() };
+        let (responses, requests) = (Arc::clone(&stub.responses), Arc::clone(&stub.requests));
         tokio::task::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (told, heard) = (Arc::clone(&told), Arc::clone(&heard));
-                tokio::task::spawn(answer(connection, told, heard));
+                let (responses, requests) = (Arc::clone(&responses), Arc::clone(&requests));
+                tokio::task::spawn(respond(connection, responses, requests));
             }
         });
-        Self { address, answers, asked }
+        stub
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What is answered at a path, one after the other; the last one from then on.
-    pub(super) fn answers(&self, path: &str, answers: Vec<Told>) {
-        self.answers.lock().unwrap().insert(path.to_owned(), answers);
+    /// Sets the responses at a path: one after the other, and then always the last.
+    pub(super) fn responses(&self, path: &str, responses: Vec<StubResponse>) {
+        self.responses.lock().unwrap().insert(path.to_owned(), responses);
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(super) fn requests(&self) -> Vec<StubRequest> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-async fn answer(
+async fn respond(
     mut connection: TcpStream,
-    answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    responses: Arc<Mutex<Responses>>,
+    requests: Arc<Mutex<Vec<StubRequest>>>,
 ) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -89,22 +88,22 @@ async fn answer(
     let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-    asked.lock().unwrap().push(Asked { path: path.clone(), headers });
-    let told = match answers.lock().unwrap().get_mut(&path) {
+    requests.lock().unwrap().push(StubRequest { path: path.clone(), headers });
+    let response = match responses.lock().unwrap().get_mut(&path) {
         Some(several) if several.len() > 1 => several.remove(0),
         Some(last) => last[0].clone(),
-        None => Told::error(404, "resource_missing"),
+        None => StubResponse::error(404, "resource_missing"),
     };
     let mut text = format!(
-        "HTTP/1.1 {} Said\r\ncontent-length: {}\r\nconnection: close\r\n",
-        told.status,
-        told.body.len()
+        "HTTP/1.1 {} Stub\r\ncontent-length: {}\r\nconnection: close\r\n",
+        response.status,
+        response.body.len()
     );
-    for (name, value) in &told.headers {
+    for (name, value) in &response.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
-    text.push_str(&told.body);
-    // Whoever has read enough may be gone.
+    text.push_str(&response.body);
+    // The client may have disconnected.
     drop(connection.write_all(text.as_bytes()).await);
 }

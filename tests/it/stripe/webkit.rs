@@ -1,5 +1,5 @@
-//! What the page for Webkit says: its sources take the traffic of both endpoints at the URLs that
-//! Stripe knows, and its queries read what Webkit's own receivers wrote.
+//! The page for Webkit: its sources receive the events of both endpoints at the existing URLs, and
+//! its queries read what the receivers of Webkit wrote.
 
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use crate::harness::{Answer, Gateway};
 
 const PAGE: &str = include_str!("../../../docs/migrating/webkit.md");
 
-/// The blocks of the page in this language.
+/// The code blocks of the page in a language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     PAGE.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// What the page's query on `table` gives for this argument.
-async fn ask(gateway: &Gateway, table: &str, argument: &str) -> Vec<Value> {
+/// The rows of the page's query on `table` for an argument.
+async fn run_page_query(gateway: &Gateway, table: &str, argument: &str) -> Vec<Value> {
     let from = format!("FROM {table}");
     let query = blocks("sql").into_iter().find(|sql| sql.contains(&from)).expect("a query");
     let query = query.trim().trim_end_matches(';').replace("$1", argument);
@@ -26,7 +26,7 @@ async fn webkit() -> Gateway {
     let sources = blocks("toml").concat();
     let sources = sources.replace("STRIPE_WEBHOOK_SECRET", "BILLING_SECRET");
     let sources = sources.replace("STRIPE_BILLING_WEBHOOK_SECRET", "BILLING_SECRET_OLD");
-    // The path is Webkit's here.
+    // Webkit uses this path.
     Gateway::builder()
         .config("aliases = [\"/api/stripe/webhook\"]\n", "")
         .more_config(&sources)
@@ -34,7 +34,7 @@ async fn webkit() -> Gateway {
         .await
 }
 
-/// Sends as Stripe does, to the URL that it knows.
+/// Sends a Stripe event to a path.
 async fn send(gateway: &Gateway, source: &str, path: &str, event: &Value) -> Answer {
     let body = event.to_string();
     let headers = gateway.sign(source, body.as_bytes(), &[]);
@@ -49,7 +49,7 @@ fn live(id: &str, kind: &str, seconds: u64, account: Option<&str>, object: &Valu
 }
 
 #[tokio::test]
-async fn the_agencies_invoices_and_accounts_are_read_as_the_page_says() {
+async fn webkit_queries_read_invoices_and_accounts() {
     let gateway = webkit().await;
     let agency = Some("acct_a");
     let dispute = json!({
@@ -77,7 +77,8 @@ async fn the_agencies_invoices_and_accounts_are_read_as_the_page_says() {
     }
     assert_eq!(gateway.dead_letters().await, []);
 
-    let mut rows = ask(&gateway, "stripe_payments", "'{inv_1,inv_2,inv_3}'::text[]").await;
+    let mut rows =
+        run_page_query(&gateway, "stripe_payments", "'{inv_1,inv_2,inv_3}'::text[]").await;
     rows.sort_by_key(|row| row["invoice_id"].as_str().map(str::to_owned));
     let [paid, pending] = rows.try_into().unwrap();
     let expected = json!({
@@ -91,19 +92,19 @@ async fn the_agencies_invoices_and_accounts_are_read_as_the_page_says() {
     assert!(paid["paid_at"].is_string());
     assert_eq!((&pending["status"], &pending["paid_at"]), (&json!("pending"), &Value::Null));
 
-    let disputes = ask(&gateway, "stripe_disputes", "").await;
+    let disputes = run_page_query(&gateway, "stripe_disputes", "").await;
     assert_eq!(disputes[0]["dispute_id"], "dp_1");
-    let active = ask(&gateway, "stripe_accounts", "'acct_a'").await;
+    let active = run_page_query(&gateway, "stripe_accounts", "'acct_a'").await;
     assert_eq!(
         (&active[0]["status"], &active[0]["charges_enabled"]),
         (&json!("active"), &json!(true))
     );
-    let gone = ask(&gateway, "stripe_accounts", "'acct_gone'").await;
-    assert_eq!(gone[0]["status"], "not_connected");
+    let disconnected = run_page_query(&gateway, "stripe_accounts", "'acct_gone'").await;
+    assert_eq!(disconnected[0]["status"], "not_connected");
 }
 
 #[tokio::test]
-async fn the_plans_are_read_as_the_page_says() {
+async fn webkit_queries_read_plans() {
     let gateway = webkit().await;
     let subscription = |name: &str, status: &str| {
         json!({
@@ -140,15 +141,18 @@ async fn the_plans_are_read_as_the_page_says() {
         gateway.run_until_idle().await;
     }
     assert_eq!(gateway.dead_letters().await, []);
-    let plans = ask(&gateway, "stripe_subscribers", "'agency_7'").await;
+    let plans = run_page_query(&gateway, "stripe_subscribers", "'agency_7'").await;
     assert_eq!(plans.len(), 2, "{plans:?}");
     assert_eq!(
         (&plans[0]["status"], &plans[0]["price_id"]),
         (&json!("active"), &json!("price_new"))
     );
     assert_eq!(plans[1]["status"], "canceled");
-    assert_eq!(ask(&gateway, "stripe_subscribers", "'agency_8'").await, Vec::<Value>::new());
-    let unpaid = ask(&gateway, "stripe_invoices", "").await;
+    assert_eq!(
+        run_page_query(&gateway, "stripe_subscribers", "'agency_8'").await,
+        Vec::<Value>::new()
+    );
+    let unpaid = run_page_query(&gateway, "stripe_invoices", "").await;
     assert_eq!(
         (&unpaid[0]["invoice_id"], &unpaid[0]["attempt_count"]),
         (&json!("in_1"), &json!(1))
@@ -156,7 +160,7 @@ async fn the_plans_are_read_as_the_page_says() {
 }
 
 #[tokio::test]
-async fn a_role_that_was_granted_what_the_page_says_can_read_it() {
+async fn webkit_grants_allow_reading() {
     let gateway = webkit().await;
     let role = format!("webkit_{}", std::process::id());
     gateway.execute(&format!("CREATE ROLE {role}")).await;
@@ -164,8 +168,9 @@ async fn a_role_that_was_granted_what_the_page_says_can_read_it() {
     gateway.execute(&grant.trim().trim_end_matches(';').replace("webkit", &role)).await;
     for sql in blocks("sql").into_iter().filter(|sql| !sql.contains("GRANT")) {
         let table = sql.split("FROM ").nth(1).unwrap().split_whitespace().next().unwrap();
-        let may = format!("SELECT has_table_privilege('{role}', '{table}', 'SELECT')::int::bigint");
-        assert_eq!(gateway.count(&may).await, 1, "{table}");
+        let privilege =
+            format!("SELECT has_table_privilege('{role}', '{table}', 'SELECT')::int::bigint");
+        assert_eq!(gateway.count(&privilege).await, 1, "{table}");
     }
     gateway.execute(&format!("DROP OWNED BY {role}")).await;
     gateway.execute(&format!("DROP ROLE {role}")).await;

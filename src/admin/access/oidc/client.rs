@@ -1,4 +1,4 @@
-//! Requests to the issuer: through the one client that all requests of the gateway go through.
+//! Requests to the issuer, sent by the gateway's outbound client.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -10,56 +10,54 @@ use url::Url;
 
 use crate::outbound::{Call, Outbound, OutboundError};
 
-/// How long an answer may take.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// The largest answer, in bytes.
-const LARGEST: usize = 256 * 1024;
-/// The longest account of an error, in characters.
-const LONGEST: usize = 500;
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The maximum size of a response, in bytes.
+const MAX_BYTES: usize = 256 * 1024;
+/// The maximum length of an error text, in characters.
+const MAX_TEXT: usize = 500;
 
-/// The way there.
-pub(super) struct Wire {
+pub(super) struct HttpClient {
     outbound: Outbound,
 }
 
-/// Why there is no answer.
+/// Why there is no valid response.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WireError {
-    /// It is not a request that we send.
+pub(super) enum HttpError {
+    /// The request is malformed.
     #[error("invalid request")]
     Request,
-    /// It was not sent, or not answered.
+    /// The request failed.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
-    /// The answer is none.
+    /// The response is malformed.
     #[error("invalid response")]
     Answer(#[from] http::Error),
 }
 
-impl Wire {
+impl HttpClient {
     pub(super) fn new(outbound: Outbound) -> Self {
         Self { outbound }
     }
 
-    /// As the protocol's library wants it.
+    /// The client as the `openidconnect` library expects it.
     pub(super) fn http<'w>(&'w self) -> impl Fn(HttpRequest) -> Sent<'w> {
         |request| Box::pin(self.send(request))
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, WireError> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let method = match *request.method() {
             Method::GET => "GET",
             Method::POST => "POST",
-            _ => return Err(WireError::Request),
+            _ => return Err(HttpError::Request),
         };
-        let url = Url::parse(&request.uri().to_string()).map_err(|_| WireError::Request)?;
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| HttpError::Request)?;
         let mut headers = Vec::new();
         for (name, value) in request.headers() {
-            let value = value.to_str().map_err(|_| WireError::Request)?;
+            let value = value.to_str().map_err(|_| HttpError::Request)?;
             headers.push((name.as_str().to_owned(), value.to_owned()));
         }
         let body = request.into_body().into();
-        let call = Call { method, url, headers, body, deadline: DEADLINE, max_answer: LARGEST };
+        let call = Call { method, url, headers, body, deadline: TIMEOUT, max_answer: MAX_BYTES };
         let answer = self.outbound.send(call).await?;
         let mut response = http::Response::builder().status(answer.status);
         for (name, value) in answer.headers {
@@ -69,12 +67,11 @@ impl Wire {
     }
 }
 
-/// An answer that is on its way.
 pub(super) type Sent<'w> =
-    Pin<Box<dyn Future<Output = Result<HttpResponse, WireError>> + Send + 'w>>;
+    Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'w>>;
 
-/// An error and all its causes, in a line that is not too long.
-pub(super) fn whole(error: &dyn Error) -> String {
+/// An error and its causes as one bounded line.
+pub(super) fn one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -84,9 +81,9 @@ pub(super) fn whole(error: &dyn Error) -> String {
     short(&text)
 }
 
-/// The beginning of untrusted text, as it may stand in a line of the log.
+/// The beginning of untrusted text, made safe for the log.
 pub(super) fn short(text: &str) -> String {
-    text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -94,8 +91,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_strangers_write_is_one_short_line() {
+    fn untrusted_text_becomes_one_short_line() {
         assert_eq!(short("a\r\nb\u{1b}[31m"), "a  b [31m");
-        assert_eq!(short(&"x".repeat(LONGEST + 1)).len(), LONGEST);
+        assert_eq!(short(&"x".repeat(MAX_TEXT + 1)).len(), MAX_TEXT);
     }
 }

@@ -1,8 +1,8 @@
-//! What a browser has to keep while it is at the issuer, and what is made of it.
+//! A sign-in in progress: the secrets that bind its two halves together.
 //!
-//! The browser's cookie holds 32 random bytes. State, nonce and PKCE verifier are each a SHA-256
-//! over a label and these: whoever has one of them has no other, and the database, which knows the
-//! digest of the state, has none.
+//! The browser's cookie contains 32 random bytes. State, nonce and PKCE verifier are each a SHA-256
+//! over a label and these bytes: none of them reveals another, and the database, which stores the
+//! digest of the state, reveals none.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,48 +13,46 @@ use zeroize::Zeroizing;
 use crate::admin::access::sessions::{is_token, random};
 use crate::store::TokenDigest;
 
-/// What the cookie of a sign-in holds.
+/// The content of the cookie.
 pub(super) struct Flow {
     token: Zeroizing<String>,
 }
 
 impl Flow {
-    /// A new one.
     pub(super) fn begin() -> Self {
         Self { token: random() }
     }
 
-    /// Reads what a cookie holds; `None` where it is of another shape.
+    /// Parses a cookie; `None` if it is malformed.
     pub(super) fn read(shown: &str) -> Option<Self> {
         is_token(shown).then(|| Self { token: Zeroizing::new(shown.to_owned()) })
     }
 
-    /// What the cookie is to hold.
+    /// The value of the cookie.
     pub(super) fn token(&self) -> Zeroizing<String> {
         self.token.clone()
     }
 
-    /// What the issuer sends back with the browser.
+    /// The `state` parameter, which the issuer returns.
     pub(super) fn state(&self) -> String {
         self.derive("state")
     }
 
-    /// By what the sign-in is kept.
+    /// The key of the stored flow.
     pub(super) fn digest(&self) -> TokenDigest {
         TokenDigest::of(self.state().as_bytes())
     }
 
-    /// Whether this is its state, compared in constant time.
+    /// Whether this is the flow's state, compared in constant time.
     pub(super) fn has_state(&self, state: &str) -> bool {
         self.state().as_bytes().ct_eq(state.as_bytes()).into()
     }
 
-    /// What the ID token has to repeat.
+    /// The nonce, which the ID token must contain.
     pub(super) fn nonce(&self) -> String {
         self.derive("nonce")
     }
 
-    /// What only whoever began it can show the issuer with the code.
     pub(super) fn verifier(&self) -> Zeroizing<String> {
         Zeroizing::new(self.derive("verifier"))
     }
@@ -71,12 +69,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_of_a_token_is_its_own_and_tells_nothing_of_the_rest() {
+    fn derived_values_are_unique_and_reveal_nothing_about_each_other() {
         let flow = Flow::begin();
         let parts =
             [flow.token.to_string(), flow.state(), flow.nonce(), flow.verifier().to_string()];
         for (place, part) in parts.iter().enumerate() {
-            assert_eq!(part.len(), 43, "a PKCE verifier has 43 characters at least");
+            assert_eq!(part.len(), 43, "a PKCE verifier has at least 43 characters");
             assert!(!parts.iter().skip(place + 1).any(|other| other == part), "{parts:?}");
         }
         let again = Flow::read(&flow.token).unwrap();

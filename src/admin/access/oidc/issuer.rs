@@ -1,7 +1,7 @@
-//! The issuer: what it says of itself, kept for a while; and what it says of a user.
+//! The issuer: its cached metadata, and requests for ID tokens.
 //!
-//! Nothing is asked of it before a user wants to sign in, so that a gateway starts and runs
-//! while its issuer is away. Every request has a deadline and every answer a largest size.
+//! It is not contacted before a user signs in, so that a gateway starts and runs while its issuer
+//! is unavailable. Every request has a timeout and every response a maximum size.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,61 +23,57 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::OidcError;
-use super::client::{Wire, whole};
+use super::client::{HttpClient, one_line};
 use super::flow::Flow;
 use crate::clock::SharedClock;
 use crate::outbound::{Outbound, OutboundError};
 
-/// How long it counts what the issuer has said of itself.
-const KEPT: Duration = Duration::hours(1);
-/// How old that has to be before it is asked for again because of a key that is not in it.
-const RENEWED_AFTER: Duration = Duration::minutes(1);
-/// How long an issuer that did not answer is left alone.
-const LEFT_ALONE: Duration = Duration::seconds(10);
+const CACHED_FOR: Duration = Duration::hours(1);
+/// The minimum age of the metadata before an unknown key causes a refresh.
+const MIN_REFRESH_AGE: Duration = Duration::minutes(1);
+/// How long to wait after a failed request before the next one.
+const RETRY_DELAY: Duration = Duration::seconds(10);
 
-/// Who vouches for users, and who we are there.
+/// The configuration of the single sign-on issuer.
 #[derive(Clone)]
 pub struct IssuerSettings {
-    /// The issuer's URL, exactly as it writes it itself.
+    /// The issuer's URL, exactly as in its metadata.
     pub issuer: String,
-    /// Who we are there.
     pub client_id: String,
-    /// What proves it; `None` for a public client.
+    /// `None` for a public client.
     pub client_secret: Option<Zeroizing<String>>,
-    /// Where browsers reach the operator listener.
+    /// The public URL of the admin listener.
     pub public_url: Url,
-    /// What users call it.
+    /// The display name.
     pub label: String,
 }
 
-/// Who vouches for users.
 pub struct Issuer {
     pub(super) settings: IssuerSettings,
     pub(super) url: IssuerUrl,
     redirect: RedirectUrl,
-    pub(super) client: Wire,
+    pub(super) client: HttpClient,
     pub(super) clock: SharedClock,
-    known: Mutex<Option<Known>>,
+    cached: Mutex<Option<Cached>>,
 }
 
-/// What came of asking what it says of itself.
-struct Known {
-    said: Result<Arc<Metadata>, String>,
+/// The last result of fetching the metadata.
+struct Cached {
+    result: Result<Arc<Metadata>, String>,
     at: OffsetDateTime,
 }
 
-/// What it says of itself beyond what every issuer does.
+/// Metadata fields beyond those of the library.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Further {
+pub(super) struct ExtraMetadata {
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
 
-impl AdditionalProviderMetadata for Further {}
+impl AdditionalProviderMetadata for ExtraMetadata {}
 
-/// What it says of itself.
 pub(super) type Metadata = ProviderMetadata<
-    Further,
+    ExtraMetadata,
     CoreAuthDisplay,
     CoreClientAuthMethod,
     CoreClaimName,
@@ -91,7 +87,7 @@ pub(super) type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
-/// Us, as its client.
+/// This gateway as a client of the issuer.
 pub(super) type Client = CoreClient<
     EndpointSet,
     EndpointNotSet,
@@ -101,22 +97,17 @@ pub(super) type Client = CoreClient<
     EndpointMaybeSet,
 >;
 
-/// Why there cannot be such an issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// A URL is none.
     #[error("invalid issuer URL or redirect URL")]
     Url(#[from] url::ParseError),
-    /// No request may go there.
+    /// The URL is not allowed.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
 }
 
 impl Issuer {
-    /// The issuer, reached through `outbound`. It is not asked for anything yet.
-    ///
-    /// # Errors
-    /// [`IssuerError`].
+    /// Creates the issuer, reached through `outbound`, without contacting it.
     pub fn new(
         settings: IssuerSettings,
         outbound: Outbound,
@@ -128,19 +119,18 @@ impl Issuer {
         Ok(Self {
             url,
             redirect: RedirectUrl::from_url(redirect),
-            client: Wire::new(outbound),
+            client: HttpClient::new(outbound),
             clock,
-            known: Mutex::default(),
+            cached: Mutex::default(),
             settings,
         })
     }
 
-    /// What users call it.
     pub(super) fn label(&self) -> &str {
         &self.settings.label
     }
 
-    /// Where a browser goes to sign in.
+    /// The address to which the browser is redirected to sign in.
     pub(super) async fn address(&self, flow: &Flow) -> Result<Url, OidcError> {
         let metadata = self.metadata().await?;
         let (state, nonce) = (flow.state(), flow.nonce());
@@ -156,15 +146,16 @@ impl Issuer {
         Ok(request.set_pkce_challenge(challenge).url().0)
     }
 
-    /// Refuses what another issuer has sent: it may have been given a code of this one.
-    pub(super) async fn check_sender(&self, said: Option<&str>) -> Result<(), OidcError> {
-        match said {
-            Some(said) if said == self.settings.issuer => Ok(()),
+    /// Rejects a callback from another issuer, which may have been given a code of this one (mix-up
+    /// attack).
+    pub(super) async fn check_sender(&self, issuer: Option<&str>) -> Result<(), OidcError> {
+        match issuer {
+            Some(issuer) if issuer == self.settings.issuer => Ok(()),
             Some(_) => Err(OidcError::refused("`iss` belongs to another issuer")),
             None => {
                 let metadata = self.metadata().await?;
-                let further = metadata.additional_metadata();
-                if further.authorization_response_iss_parameter_supported {
+                let extra = metadata.additional_metadata();
+                if extra.authorization_response_iss_parameter_supported {
                     return Err(OidcError::refused(
                         "`iss` is missing, although the issuer always sends it",
                     ));
@@ -174,7 +165,7 @@ impl Issuer {
         }
     }
 
-    /// Us, as its client.
+    /// This gateway as a client.
     pub(super) fn client(&self, metadata: &Metadata) -> Client {
         let secret = self.settings.client_secret.as_ref();
         let secret = secret.map(|secret| ClientSecret::new(secret.to_string()));
@@ -189,46 +180,46 @@ impl Issuer {
         client.set_auth_type(kind).set_redirect_uri(self.redirect.clone())
     }
 
-    /// What it says of itself, asked for where that is not known.
+    /// The metadata, fetched if it is not cached.
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, OidcError> {
-        // Whoever comes while it is asked waits for what comes of that.
-        let mut known = self.known.lock().await;
+        // Concurrent callers wait for the same fetch.
+        let mut cached = self.cached.lock().await;
         let now = self.clock.now();
-        if let Some(Known { said, at }) = &*known {
-            let counts = if said.is_ok() { KEPT } else { LEFT_ALONE };
-            if now - *at < counts {
-                return said.clone().map_err(OidcError::Issuer);
+        if let Some(Cached { result, at }) = &*cached {
+            let valid_for = if result.is_ok() { CACHED_FOR } else { RETRY_DELAY };
+            if now - *at < valid_for {
+                return result.clone().map_err(OidcError::Issuer);
             }
         }
-        let said = self.ask().await;
-        *known = Some(Known { said: said.clone(), at: now });
-        said.map_err(OidcError::Issuer)
+        let result = self.discover().await;
+        *cached = Some(Cached { result: result.clone(), at: now });
+        result.map_err(OidcError::Issuer)
     }
 
-    /// What it says of itself now, where that may be newer than what was used.
+    /// Newer metadata than `used`, if any.
     pub(super) async fn newer(&self, used: &Arc<Metadata>) -> Option<Arc<Metadata>> {
         {
-            let mut known = self.known.lock().await;
-            let Known { said: Ok(said), at } = known.as_ref()? else { return None };
-            if !Arc::ptr_eq(said, used) {
-                return Some(Arc::clone(said));
+            let mut cached = self.cached.lock().await;
+            let Cached { result: Ok(metadata), at } = cached.as_ref()? else { return None };
+            if !Arc::ptr_eq(metadata, used) {
+                return Some(Arc::clone(metadata));
             }
-            if self.clock.now() - *at < RENEWED_AFTER {
+            if self.clock.now() - *at < MIN_REFRESH_AGE {
                 return None;
             }
-            *known = None;
+            *cached = None;
         }
         self.metadata().await.ok()
     }
 
-    async fn ask(&self) -> Result<Arc<Metadata>, String> {
+    async fn discover(&self) -> Result<Arc<Metadata>, String> {
         let http = self.client.http();
         let metadata = Metadata::discover_async(self.url.clone(), &http).await;
-        let metadata = metadata.map_err(|error| whole(&error))?;
+        let metadata = metadata.map_err(|error| one_line(&error))?;
         let token = metadata.token_endpoint().ok_or("the issuer has no token endpoint")?.url();
         let (authorization, keys) = (metadata.authorization_endpoint(), metadata.jwks_uri());
         for place in [authorization.url(), token, keys.url()] {
-            // Only an issuer on the loopback comes without TLS.
+            // Only an issuer on the loopback interface may use plain HTTP.
             if place.scheme() != "https" && self.url.url().scheme() == "https" {
                 return Err(format!("the issuer's endpoint {place} is not https"));
             }

@@ -1,13 +1,14 @@
-//! Signing in at an `OpenID Connect` issuer.
+//! Single sign-on with `OpenID Connect`.
 //!
-//! - A [`OidcRedirect`] sends the browser to the issuer ([`issuer`]). What binds the two halves of a
-//!   sign-in together, the *flow* ([`flow`]), is in the browser's cookie.
-//! - What the browser comes back with is a [`OidcCallback`]. Its code is redeemed and the ID token
+//! - An [`OidcRedirect`] sends the browser to the issuer ([`issuer`]). The *flow* ([`flow`]) in the
+//!   browser's cookie binds the two halves of a sign-in together.
+//! - An [`OidcCallback`] is what the browser returns with. Its code is redeemed and the ID token
 //!   checked ([`token`]).
-//! - Nobody is made by signing in. Whoever has come before is known by issuer and subject; else the
-//!   verified e-mail address has to be the name of a user who was invited and has neither a
-//!   password nor a code. They are linked to the subject then, and the address counts no more.
-//! - An [`OidcSignIn`] is a session like any other. Codes are the issuer's matter.
+//! - Signing in never creates an account. A returning user is identified by issuer and subject;
+//!   otherwise the verified e-mail address must be the name of an invited user who has neither a
+//!   password nor two-factor codes. The user is then linked to the subject, and the address no
+//!   longer matters.
+//! - An [`OidcSignIn`] is a session like any other. Two-factor authentication is up to the issuer.
 
 mod client;
 mod flow;
@@ -32,14 +33,12 @@ use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
 use crate::admin::AdminError;
 use crate::store::{Attempt, NewFlow, OidcFlowRow, StoreError, Tx, UserRow};
 
-/// How long a user may be at the issuer.
-const LASTS: Duration = Duration::minutes(10);
-/// The most sign-ins that are under way.
-const MOST: i64 = 1_000;
-/// After how many seconds to retry when there are as many.
-const CROWDED: u64 = 60;
-/// What an issuer can say instead of sending a code. Anybody can write another word into the
-/// address, and it would go to the log.
+const LIFETIME: Duration = Duration::minutes(10);
+/// The maximum number of flows in progress.
+const MAX_FLOWS: i64 = 1_000;
+/// `Retry-After` in seconds when that number is reached.
+const FULL_RETRY_AFTER: u64 = 60;
+/// Error codes of the protocol. Anything else in the address is untrusted and would go to the log.
 const CODES: [&str; 11] = [
     "access_denied",
     "account_selection_required",
@@ -53,63 +52,54 @@ const CODES: [&str; 11] = [
     "unauthorized_client",
     "unsupported_response_type",
 ];
-/// What the audit log says beside a sign-in.
-const WAY: &str = "by OpenID Connect";
+/// The note on sign-ins in the audit log.
+const NOTE: &str = "by OpenID Connect";
 
-/// A browser that is sent to the issuer.
+/// A redirect of the browser to the issuer.
 #[derive(Debug)]
 pub struct OidcRedirect {
-    /// To where.
     pub to: Url,
-    /// What it has to keep, in a cookie that it sends when it comes back from elsewhere.
+    /// The value of the flow cookie. It must be sent on a cross-site navigation.
     pub token: Zeroizing<String>,
 }
 
-/// What a browser comes back with.
 #[derive(Clone, Copy)]
 pub struct OidcCallback<'a> {
-    /// What it was to keep.
+    /// The value of the flow cookie.
     pub token: Option<&'a str>,
-    /// The state, as it was sent along.
     pub state: &'a str,
-    /// What is redeemed for an ID token.
+    /// The code to redeem for an ID token.
     pub code: Option<&'a str>,
-    /// Why there is no code.
+    /// The error code, if there is no code.
     pub error: Option<&'a str>,
-    /// Which issuer sends it.
     pub iss: Option<&'a str>,
-    /// Where the request comes from.
     pub from: Client<'a>,
 }
 
-/// A user who is signed in.
 #[derive(Debug)]
 pub struct OidcSignIn {
-    /// Their session.
     pub begun: BegunSession,
-    /// Where they wanted to go: a path of the console.
+    /// The path of the console to redirect to.
     pub next: String,
 }
 
-/// Why nobody is signed in. What it says is for the log: whoever asks is told as good as nothing.
+/// Why a sign-in failed. The texts are for the log: the user gets a generic message.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// No issuer is configured.
     #[error("single sign-on is not configured")]
     Off,
-    /// What came back does not count, or is of nobody who may come in.
+    /// The callback is invalid, or the user is not allowed to sign in.
     #[error("{0}")]
     Refused(String),
-    /// The issuer does not answer as it should.
+    /// The issuer is unavailable or its response is invalid.
     #[error("invalid response from the issuer: {0}")]
     Issuer(String),
-    /// There were too many attempts.
     #[error("too many attempts")]
     TooMany {
-        /// After how many seconds to retry.
+        /// Seconds until a retry is allowed.
         after: u64,
     },
-    /// It does not work now.
+    /// The database or the vault.
     #[error(transparent)]
     Admin(#[from] AdminError),
 }
@@ -127,15 +117,12 @@ impl From<StoreError> for OidcError {
 }
 
 impl Access {
-    /// What users call the issuer where they may sign in; `None` where there is none.
+    /// The display name of the issuer; `None` if single sign-on is off.
     pub fn issuer_label(&self) -> Option<&str> {
         self.issuer.as_ref().map(Issuer::label)
     }
 
-    /// Sends a browser to the issuer; it wants to go to `next` afterwards.
-    ///
-    /// # Errors
-    /// [`OidcError`].
+    /// Starts a sign-in that ends at the path `next`.
     pub async fn redirect_to_issuer(
         &self,
         next: &str,
@@ -146,10 +133,7 @@ impl Access {
         self.record_failure(departure, from.peer).await
     }
 
-    /// Signs in whoever comes back from the issuer, and ends the session that they showed before.
-    ///
-    /// # Errors
-    /// [`OidcError`].
+    /// Completes a sign-in, and ends the browser's previous session.
     pub async fn complete_sign_in(
         &self,
         given: &OidcCallback<'_>,
@@ -160,7 +144,6 @@ impl Access {
         self.record_failure(arrival, given.from.peer).await
     }
 
-    /// Records why nobody was signed in.
     async fn record_failure<T>(
         &self,
         result: Result<T, OidcError>,
@@ -188,20 +171,20 @@ impl Access {
         from: &Client<'_>,
     ) -> Result<OidcRedirect, OidcError> {
         let flow = Flow::begin();
-        // First, so that an issuer that is away costs nobody an attempt.
+        // First, so that an unavailable issuer does not count as an attempt.
         let to = issuer.address(&flow).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let attempt = match tx.attempt(&from.places(), now).await? {
+        let attempt = match tx.attempt(&from.peer_keys(), now).await? {
             Attempt::Allowed(noted) => noted.first().copied().unwrap_or_default(),
             Attempt::TooMany(until) => {
                 return Err(OidcError::TooMany { after: seconds_until(until, now) });
             }
         };
-        let expires_at = now + LASTS;
+        let expires_at = now + LIFETIME;
         let new = NewFlow { digest: flow.digest(), next, attempt, expires_at };
-        if !tx.insert_flow(&new, MOST, now).await? {
-            return Err(OidcError::TooMany { after: CROWDED });
+        if !tx.insert_flow(&new, MAX_FLOWS, now).await? {
+            return Err(OidcError::TooMany { after: FULL_RETRY_AFTER });
         }
         tx.commit(()).await?;
         Ok(OidcRedirect { to, token: flow.token() })
@@ -219,9 +202,9 @@ impl Access {
         if !flow.has_state(given.state) {
             return Err(OidcError::refused("the state does not belong to this browser's sign-in"));
         }
-        // Whatever comes of it: it is used now.
+        // The flow is used up, whatever the result.
         let mut tx = self.store.begin().await?;
-        let kept = tx.take_flow(&flow.digest(), self.clock.now()).await?;
+        let kept = tx.use_flow(&flow.digest(), self.clock.now()).await?;
         tx.commit(()).await?;
         let late = || OidcError::refused("the sign-in was already used, or has expired");
         let kept = kept.ok_or_else(late)?;
@@ -253,18 +236,18 @@ impl Access {
         if user.disabled_at.is_some() {
             return Err(OidcError::refused(&format!("`{}` is disabled", user.name)));
         }
-        tx.forget_attempt(kept.attempt).await?;
+        tx.delete_attempt(kept.attempt).await?;
         if let Some(before) = before {
             tx.end_session(before.digest()).await?;
         }
-        let begun = begin(&mut tx, &user, now, ("sign in", WAY), from).await?;
+        let begun = begin(&mut tx, &user, now, ("sign in", NOTE), from).await?;
         tx.commit(()).await?;
-        self.remember(&begun);
+        self.cache_session(&begun);
         Ok(OidcSignIn { begun, next: kept.next })
     }
 }
 
-/// Links a user who was invited to whom the issuer speaks of.
+/// Links an invited user to the issuer's subject.
 async fn link(
     tx: &mut Tx<'_>,
     issuer: &str,

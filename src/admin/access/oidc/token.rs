@@ -1,9 +1,9 @@
-//! What the issuer says of a user: the code is redeemed, and the ID token checked.
+//! Redeems the code and checks the ID token.
 //!
-//! A token counts where it is signed with one of the issuer's own keys by an algorithm that it
-//! lists, is for us and for nobody else besides, has not ended, was issued just now, and repeats
-//! the nonce. A signature that was made with our client secret counts as little as none: then
-//! whoever learns the secret could be anybody.
+//! A token is valid if it is signed with one of the issuer's own keys by an algorithm that the
+//! issuer lists, is for us only, has not expired, was issued recently, and contains the nonce. A
+//! signature made with our client secret is rejected: otherwise a leaked secret would be enough to
+//! impersonate any user.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -18,11 +18,11 @@ use openidconnect::{
 };
 
 use super::OidcError;
-use super::client::whole;
+use super::client::one_line;
 use super::flow::Flow;
 use super::issuer::{Issuer, Metadata};
 
-/// What an ID token may be signed with: the issuer's private keys, and no shared secret.
+/// The accepted algorithms: asymmetric ones only.
 const SIGNED: [CoreJwsSigningAlgorithm; 10] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
@@ -35,37 +35,38 @@ const SIGNED: [CoreJwsSigningAlgorithm; 10] = [
     CoreJwsSigningAlgorithm::EcdsaP521Sha512,
     CoreJwsSigningAlgorithm::EdDsa,
 ];
-/// How far ahead the issuer's clock may be, in seconds.
-const AHEAD: i64 = 120;
-/// How old an ID token may be, in seconds: it was made for this sign-in.
-const OLDEST: i64 = 900;
-/// The longest subject, in bytes, as the protocol has it.
-const LONGEST_SUBJECT: usize = 255;
+/// The tolerated clock skew of the issuer, in seconds.
+const MAX_SKEW: i64 = 120;
+/// The maximum age of an ID token, in seconds: it was made for this sign-in.
+const MAX_AGE: i64 = 900;
+/// The maximum length of a subject, in bytes, according to the protocol.
+const MAX_SUBJECT: usize = 255;
 
-/// Who a user is, as the issuer says.
+/// A user, as identified by the issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Who they are there, for ever.
+    /// The permanent id of the user at the issuer.
     pub(super) subject: String,
-    /// Their address, where the issuer has made sure that it is theirs.
+    /// The e-mail address, if the issuer has verified it.
     pub(super) email: Option<String>,
 }
 
 impl Issuer {
-    /// Redeems a code, and gives who it is.
+    /// Redeems a code for the identity of the user.
     pub(super) async fn redeem(&self, code: &str, flow: &Flow) -> Result<Identity, OidcError> {
         let metadata = self.metadata().await?;
         let token = self.exchange(&metadata, code, flow).await?;
         let checked = self.check(&metadata, &token, flow);
         let claims = match checked {
-            // The issuer may have made itself another key.
+            // The issuer may have rotated its keys.
             Err(ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
             )) if let Some(newer) = self.newer(&metadata).await => self.check(&newer, &token, flow),
             checked => checked,
         };
-        let claims = claims
-            .map_err(|error| OidcError::refused(&format!("invalid ID token: {}", whole(&error))))?;
+        let claims = claims.map_err(|error| {
+            OidcError::refused(&format!("invalid ID token: {}", one_line(&error)))
+        })?;
         self.identity(&claims)
     }
 
@@ -78,15 +79,15 @@ impl Issuer {
         let client = self.client(metadata);
         let http = self.client.http();
         let request = client.exchange_code(AuthorizationCode::new(code.to_owned()));
-        let request = request.map_err(|error| OidcError::Issuer(whole(&error)))?;
+        let request = request.map_err(|error| OidcError::Issuer(one_line(&error)))?;
         let request = request.set_pkce_verifier(PkceCodeVerifier::new(flow.verifier().to_string()));
         let answer = request.request_async(&http).await.map_err(|error| match &error {
-            RequestTokenError::ServerResponse(said)
-                if *said.error() == CoreErrorResponseType::InvalidGrant =>
+            RequestTokenError::ServerResponse(response)
+                if *response.error() == CoreErrorResponseType::InvalidGrant =>
             {
                 OidcError::refused("the issuer rejected the code")
             }
-            error => OidcError::Issuer(whole(error)),
+            error => OidcError::Issuer(one_line(error)),
         })?;
         let token = answer.id_token().cloned();
         token.ok_or_else(|| OidcError::Issuer("the issuer's response has no ID token".to_owned()))
@@ -109,7 +110,7 @@ impl Issuer {
             .set_time_fn(move || instant.into())
             .set_issue_time_verifier_fn(move |issued| {
                 let age = now - issued.timestamp();
-                let recent = (-AHEAD..=OLDEST).contains(&age);
+                let recent = (-MAX_SKEW..=MAX_AGE).contains(&age);
                 recent.then_some(()).ok_or_else(|| format!("it was issued {age} seconds ago"))
             });
         token.claims(&verifier, &Nonce::new(flow.nonce())).cloned()
@@ -121,7 +122,7 @@ impl Issuer {
             return Err(OidcError::refused("the ID token was issued for another client"));
         }
         let subject = claims.subject().as_str();
-        if !(1..=LONGEST_SUBJECT).contains(&subject.len()) {
+        if !(1..=MAX_SUBJECT).contains(&subject.len()) {
             return Err(OidcError::refused("the ID token has no valid subject"));
         }
         let verified = claims.email_verified() == Some(true);

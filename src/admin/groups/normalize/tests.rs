@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn values_are_taken_out_and_what_a_programmer_wrote_stays() {
+fn values_are_removed_and_fixed_text_stays() {
     for (text, key) in [
         ("it broke\nin two lines", "it broke"),
         ("", ""),
@@ -50,7 +50,7 @@ fn values_are_taken_out_and_what_a_programmer_wrote_stays() {
 }
 
 #[test]
-fn other_faults_have_other_keys() {
+fn different_errors_have_different_keys() {
     for (one, other) in [
         ("missing field `details_submitted`", "missing field `payouts_enabled`"),
         ("`details_submitted` is missing", "`payouts_enabled` is missing"),
@@ -84,8 +84,8 @@ fn other_faults_have_other_keys() {
 
 proptest! {
     #[test]
-    fn any_text_gives_a_short_key(text in "\\PC{0,400}|[a-z0-9'\"`/:. -]{0,2900}") {
-        prop_assert!(normalize(&text).chars().count() <= MOST);
+    fn keys_are_bounded_for_any_text(text in "\\PC{0,400}|[a-z0-9'\"`/:. -]{0,2900}") {
+        prop_assert!(normalize(&text).chars().count() <= MAX_KEY);
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! Words of an error text, one by one: which of their letters and digits are a value.
+//! Normalises single words of an error text: which of their letters and digits are a value.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::split;
 
-/// The longest run of letters and digits with a digit in it that is a name and not an id.
+/// The maximum length of a name that contains a digit; anything longer is an id.
 const NAME: usize = 7;
-/// The longest number that is a code of an error.
+/// The maximum length of a number that is an error code.
 const CODE: usize = 6;
-/// What comes before an HTTP status.
+/// Words before an HTTP status.
 const BEFORE_STATUS: &[&str] = &["answered", "code", "http", "replied", "responded", "status"];
-/// What comes before an HTTP status or a count; only at the end of a clause it is a status.
+/// Words before an HTTP status or a count; it is a status only at the end of a clause.
 const BEFORE_STATUS_OR_COUNT: &[&str] = &["gave", "got", "returned", "returns", "with"];
-/// Names with a number, by what comes before that; `&[]` is any of one digit.
+/// Names that contain a number, by the words before that number; `&[]` allows any single digit.
 const NUMBERED: &[(&str, &[&str])] = &[
     ("aes", &["128", "192", "256"]),
     ("base", &["16", "32", "36", "58", "62", "64", "85"]),
@@ -40,17 +40,17 @@ const NUMBERED: &[(&str, &[&str])] = &[
     ("v", &[]),
     ("x", &["509"]),
 ];
-/// What a number is of, written right after it.
+/// Units written directly after a number.
 const UNITS: &[&str] =
     &["ns", "us", "µs", "ms", "s", "min", "m", "h", "d", "B", "kB", "KB", "MB", "GB", "KiB", "MiB"];
 
-/// A word, with its values taken out.
+/// A word without its values.
 pub(super) struct Word {
     pub(super) text: String,
     pub(super) last: Last,
 }
 
-/// The last two names that were read, in lower case: they say what comes next.
+/// The last two names, in lower case: they determine what the next word means.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Last {
     one: String,
@@ -67,14 +67,14 @@ impl Last {
     }
 }
 
-/// A word without white space. `after` is what stands behind it, and `last` what stood before.
+/// Normalises a word without white space. `after` is the text behind it, `last` the names before.
 pub(super) fn word(word: &str, after: &str, mut last: Last) -> Word {
     if let Some((scheme, address)) = word.split_once("://") {
         let host = address.split(['/', '?', '#']).next().unwrap_or_default();
         let path = if host.len() < address.len() { "/<path>" } else { "" };
         let host = runs(host.trim_end_matches(':'), "", &mut last);
         let text = format!("{}://{host}{path}", runs(scheme, "", &mut last));
-        // What an address is said to have come to is its status.
+        // What follows an address is its status.
         last.push("http");
         return Word { text, last };
     }
@@ -97,13 +97,13 @@ pub(super) fn word(word: &str, after: &str, mut last: Last) -> Word {
     Word { text, last: Last::default() }
 }
 
-/// A name, such as that of a field: only ids and numbers in it vary.
+/// Normalises a name, such as a field: only ids and numbers in it vary.
 pub(super) fn name(name: &str) -> Word {
     let mut last = Last::default();
     Word { text: runs(name, "", &mut last), last }
 }
 
-/// A word in three: punctuation, what it is about, punctuation.
+/// Splits a word into punctuation, core, and punctuation.
 fn trimmed(word: &str) -> (&str, &str, &str) {
     let punctuation = |c: char| c.is_ascii_punctuation() && !matches!(c, '/' | '_' | '<' | '>');
     let (head, rest) = split(word, punctuation);
@@ -111,7 +111,7 @@ fn trimmed(word: &str) -> (&str, &str, &str) {
     (head, core, rest.strip_prefix(core).unwrap_or_default())
 }
 
-/// Whether it is a path; `and/or` and `text/html` are none.
+/// Whether it is a path; `and/or` and `text/html` are not.
 pub(super) fn is_path(word: &str) -> bool {
     let slashes = word.matches('/').count();
     let (_, last) = word.rsplit_once('/').unwrap_or_default();
@@ -122,7 +122,7 @@ fn is_mail(word: &str) -> bool {
     word.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
 }
 
-/// Takes the numbers and ids out of a word.
+/// Removes the numbers and ids from a word.
 fn runs(word: &str, after: &str, last: &mut Last) -> String {
     let mut text = String::new();
     let mut rest = word;
@@ -154,7 +154,7 @@ fn runs(word: &str, after: &str, last: &mut Last) -> String {
     text
 }
 
-/// What comes after a UUID at the beginning of a text.
+/// The rest after a UUID at the beginning of a text.
 fn uuid(text: &str) -> Option<&str> {
     let (found, behind) = text.split_at_checked(36)?;
     let is_uuid = found.bytes().enumerate().all(|(place, byte)| match place {
@@ -164,8 +164,8 @@ fn uuid(text: &str) -> Option<&str> {
     (is_uuid && !behind.starts_with(char::is_alphanumeric)).then_some(behind)
 }
 
-/// What comes after a number at the beginning of a text, with its unit; none where letters and
-/// digits go on behind it.
+/// The rest after a number with its unit at the beginning of a text; `None` if letters or digits
+/// follow.
 fn number(text: &str) -> Option<&str> {
     let digits = |text: &'_ str| text.starts_with(char::is_numeric);
     let mut rest = text.trim_start_matches(char::is_numeric);
@@ -179,7 +179,7 @@ fn number(text: &str) -> Option<&str> {
     (unit.is_empty() || UNITS.contains(&unit)).then_some(behind)
 }
 
-/// Whether this is a status, an SQLSTATE or another number that says which fault it is.
+/// Whether this is a status, an SQLSTATE or another number that identifies the error.
 fn is_code(run: &str, (behind, after): (&str, &str), last: &Last) -> bool {
     let is_number = run.bytes().all(|byte| byte.is_ascii_digit());
     let is_status = is_number && run.len() == 3 && run.starts_with(['1', '2', '3', '4', '5']);
@@ -201,7 +201,7 @@ fn is_code(run: &str, (behind, after): (&str, &str), last: &Last) -> bool {
         || (is_number && run.len() <= CODE && of_system)
 }
 
-/// A run of letters and digits: a name, an id, or a name with a number.
+/// A run of letters and digits as a name, an id, or a name with a number.
 fn without_values(run: &str) -> String {
     let length = run.chars().count();
     let is_hex = run.chars().all(|c| c.is_ascii_hexdigit());
@@ -219,14 +219,14 @@ fn without_values(run: &str) -> String {
     }
 }
 
-/// Whether capitals stand in it as only chance puts them.
+/// Whether its capitals look random.
 fn is_mixed(run: &str) -> bool {
     let pairs = run.chars().zip(run.chars().skip(1));
     let humps = pairs.filter(|(a, b)| a.is_lowercase() && b.is_uppercase()).count();
     humps > 2 && run.chars().count() < humps * 5
 }
 
-/// Whether its number belongs to a name: `i64`, `sha256`.
+/// Whether the number belongs to the name: `i64`, `sha256`.
 fn is_numbered(letters: &str, digits: &str) -> bool {
     let letters = letters.to_ascii_lowercase();
     NUMBERED.iter().any(|(name, numbers)| {

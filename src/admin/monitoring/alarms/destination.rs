@@ -1,24 +1,23 @@
-//! What is wrong with a destination.
+//! Problems of a destination.
 
 use time::{Duration, OffsetDateTime};
 
-use super::{CRITICAL_AFTER, PATIENCE, lasting, plural};
+use super::{CRITICAL_AFTER, GRACE, lasting, plural};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::store::{FailingDestination, Severity, TO};
 
-/// A failure that is older says nothing of how the destination is now, where nothing waits for it.
+/// An older failure is ignored if no deliveries wait: the destination may work again.
 const STALE_AFTER: Duration = Duration::hours(1);
 
-/// What is wrong with it.
 pub(in crate::admin::monitoring) fn of_destination(
-    troubled: &FailingDestination,
+    destination: &FailingDestination,
     configured: bool,
     now: OffsetDateTime,
 ) -> Vec<Alarm> {
-    let name = troubled.handler.strip_prefix(TO).unwrap_or(&troubled.handler);
-    let waiting = troubled.waiting.unsigned_abs();
+    let name = destination.handler.strip_prefix(TO).unwrap_or(&destination.handler);
+    let waiting = destination.waiting.unsigned_abs();
     let alarm = |kind, severity, text: String, since| Alarm {
-        name: Some(troubled.handler.clone()),
+        name: Some(destination.handler.clone()),
         count: waiting,
         ..Alarm::new(kind, severity, text, Link::Destinations).since(since)
     };
@@ -32,36 +31,36 @@ pub(in crate::admin::monitoring) fn of_destination(
         );
         return vec![alarm(AlarmKind::DestinationUnconfigured, Severity::Warning, text, None)];
     }
-    if let Some(since) = troubled.disabled_at {
+    if let Some(since) = destination.disabled_at {
         let text = format!("destination {name} is disabled, {wait}");
         let severity = if waiting > 0 { Severity::Critical } else { Severity::Warning };
         return vec![alarm(AlarmKind::DestinationDisabled, severity, text, Some(since))];
     }
-    if let Some(since) = troubled.paused_at {
+    if let Some(since) = destination.paused_at {
         let long = lasting(now - since);
         let text = format!("destination {name} has been paused for {long}, {wait}");
         return vec![alarm(AlarmKind::Paused, Severity::Warning, text, Some(since))];
     }
-    let recent = troubled.last_failed_at.is_some_and(|last| now - last < STALE_AFTER);
+    let recent = destination.last_failed_at.is_some_and(|last| now - last < STALE_AFTER);
     if waiting == 0 && !recent {
         return Vec::new();
     }
     let mut alarms = Vec::new();
-    let is_backing_off = troubled.not_before.is_some_and(|until| until > now);
-    if let Some(since) = troubled.failing_since
-        && now - since >= PATIENCE
-        && (troubled.failures > 1 || is_backing_off)
+    let is_backing_off = destination.not_before.is_some_and(|until| until > now);
+    if let Some(since) = destination.failing_since
+        && now - since >= GRACE
+        && (destination.failures > 1 || is_backing_off)
     {
         let age = now - since;
         let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
         let text = format!(
             "destination {name} has been failing for {}, {} in a row, {wait}",
             lasting(age),
-            plural(troubled.failures.unsigned_abs().into(), "request", "requests"),
+            plural(destination.failures.unsigned_abs().into(), "request", "requests"),
         );
         alarms.push(alarm(AlarmKind::DestinationFailing, severity, text, Some(since)));
     }
-    if let Some(since) = troubled.rejecting_since {
+    if let Some(since) = destination.rejecting_since {
         let text = format!(
             "destination {name} rejects events: more than a third of the responses are 4xx"
         );
@@ -93,13 +92,13 @@ mod tests {
         }
     }
 
-    fn of(troubled: &FailingDestination) -> Vec<(AlarmKind, Severity)> {
-        let alarms = of_destination(troubled, true, NOW);
+    fn of(destination: &FailingDestination) -> Vec<(AlarmKind, Severity)> {
+        let alarms = of_destination(destination, true, NOW);
         alarms.iter().map(|alarm| (alarm.kind, alarm.severity)).collect()
     }
 
     #[test]
-    fn it_fails_after_a_while_and_more_than_once_or_where_it_asks_us_to_wait() {
+    fn repeated_failures_or_retry_after_are_an_alarm_after_a_while() {
         let since = |seconds| FailingDestination {
             failures: 2,
             failing_since: Some(NOW - Duration::seconds(seconds)),
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_long_ago_is_no_alarm_where_nothing_waits() {
+    fn old_failure_without_waiting_deliveries_is_no_alarm() {
         let old = FailingDestination {
             failures: 5,
             failing_since: Some(NOW - Duration::HOUR * 2),
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_has_done_counts_first() {
+    fn pause_and_disabling_take_precedence() {
         let disabled = FailingDestination { disabled_at: Some(NOW), ..fine() };
         assert_eq!(of(&disabled), [(AlarmKind::DestinationDisabled, Severity::Critical)]);
         let paused = FailingDestination { paused_at: Some(NOW), failures: 9, ..fine() };

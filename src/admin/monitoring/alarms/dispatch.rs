@@ -2,17 +2,17 @@
 
 use time::OffsetDateTime;
 
-use super::{CRITICAL_AFTER, PATIENCE, lasting};
+use super::{CRITICAL_AFTER, GRACE, lasting};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
-use crate::dispatch::Trouble;
+use crate::dispatch::DispatchProblem;
 use crate::store::{DeliveryState, Severity};
 
 /// A queue that cannot be claimed from, or a handler whose results cannot be written.
-pub(in crate::admin::monitoring) fn of_trouble(
-    trouble: &Trouble,
+pub(in crate::admin::monitoring) fn of_problem(
+    problem: &DispatchProblem,
     now: OffsetDateTime,
 ) -> Option<Alarm> {
-    let Trouble { source, handler, since } = trouble;
+    let DispatchProblem { source, handler, since } = problem;
     let age = now - *since;
     let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
     let long = lasting(age);
@@ -34,7 +34,7 @@ pub(in crate::admin::monitoring) fn of_trouble(
     };
     let alarm = Alarm::new(AlarmKind::Stuck, severity, text, link).since(Some(*since));
     let (source, name) = (source.clone(), Some(handler.clone()));
-    (age >= PATIENCE).then_some(Alarm { source, name, ..alarm })
+    (age >= GRACE).then_some(Alarm { source, name, ..alarm })
 }
 
 #[cfg(test)]
@@ -49,11 +49,11 @@ mod tests {
     fn of(source: Option<&str>, seconds: i64) -> Option<Alarm> {
         let since = NOW - Duration::seconds(seconds);
         let (source, handler) = (source.map(str::to_owned), "cards".to_owned());
-        of_trouble(&Trouble { source, handler, since }, NOW)
+        of_problem(&DispatchProblem { source, handler, since }, NOW)
     }
 
     #[test]
-    fn what_may_pass_by_itself_is_given_a_while_and_what_lasts_is_critical() {
+    fn transient_problem_is_an_alarm_after_a_while_and_critical_later() {
         assert_eq!(of(None, 44), None);
         let written = of(None, 45).unwrap();
         assert_eq!((written.kind, written.severity), (AlarmKind::Stuck, Severity::Warning));
@@ -66,9 +66,9 @@ mod tests {
     }
 
     #[test]
-    fn only_what_names_a_handler_is_one_gateways_own() {
+    fn only_problems_of_a_handler_are_local_to_a_gateway() {
         assert!(AlarmKind::Stuck.is_local("cards") && !AlarmKind::Stuck.is_local(""));
-        let over = |source, key| AlarmKind::Stuck.over(source, key);
+        let over = |source, key| AlarmKind::Stuck.resolved_text(source, key);
         assert_eq!(over("docs", ""), "no overdue delivery of docs any more");
         assert_eq!(over("docs", "cards"), "deliveries of docs for cards can be claimed again");
         assert_eq!(over("", "cards"), "results of cards can be recorded again");

@@ -2,16 +2,16 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{PATIENCE, lasting, plural};
+use super::{GRACE, lasting, plural};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Counts, Link};
 use crate::store::{
     DatabaseState, OpenAlert, OpenTransaction, Pause, PauseTarget, Severity, WRONG_PATH,
 };
 
-/// By how much this machine's clock may differ from the database's.
+/// The tolerated difference between this machine's clock and the database's.
 const CLOCK_TOLERANCE: Duration = Duration::minutes(1);
 
-/// Whether the clocks differ by more than senders are likely to bear.
+/// Whether the clocks differ by more than senders tolerate.
 pub(in crate::admin::monitoring) fn of_clocks(
     ours: OffsetDateTime,
     theirs: OffsetDateTime,
@@ -30,7 +30,6 @@ pub(in crate::admin::monitoring) fn of_clocks(
         .then(|| Alarm::new(AlarmKind::Clock, Severity::Critical, text(), Link::Settings))
 }
 
-/// Whether the database takes no writes.
 pub(in crate::admin::monitoring) fn of_database(state: DatabaseState) -> Option<Alarm> {
     let text = "the database is read-only: no event can be recorded, senders get 503";
     state.only_reads.then(|| {
@@ -56,13 +55,13 @@ pub(in crate::admin::monitoring) fn of_transaction(
             lasting(age),
         )
     };
-    (age >= PATIENCE).then(|| {
+    (age >= GRACE).then(|| {
         Alarm::new(AlarmKind::Transaction, Severity::Warning, text(), Link::Settings)
             .since(Some(now - age))
     })
 }
 
-/// Whether signed requests came to paths that are no source's.
+/// Whether signed requests were sent to paths that belong to no source.
 pub(in crate::admin::monitoring) fn of_wrong_paths(hour: &Counts) -> Option<Alarm> {
     let count = hour.reasons.iter().find(|one| one.reason == WRONG_PATH)?.count;
     let text = format!(
@@ -88,7 +87,7 @@ pub(in crate::admin::monitoring) fn of_pause(pause: &Pause, now: OffsetDateTime)
     }
 }
 
-/// An alert that goes on. Its text is shown to those who may see payloads.
+/// An open alert. Its text requires `payload:read`.
 pub(in crate::admin::monitoring) fn of_alert(alert: &OpenAlert, may_see: bool) -> Alarm {
     let source = Some(alert.source.clone()).filter(|source| !source.is_empty());
     let text = if may_see {
@@ -114,14 +113,14 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
     #[test]
-    fn clocks_may_differ_by_a_minute() {
+    fn clock_difference_above_a_minute_is_an_alarm() {
         assert!(of_clocks(NOW, NOW - Duration::minutes(1)).is_none());
         let slow = of_clocks(NOW, NOW + Duration::seconds(61)).unwrap();
         assert!(slow.text.starts_with("this machine's clock is 1m 1s behind"), "{}", slow.text);
     }
 
     #[test]
-    fn a_transaction_is_an_alarm_once_it_has_been_open_for_a_while() {
+    fn long_open_transaction_is_an_alarm() {
         let of = |seconds| {
             let open = OpenTransaction { seconds, pid: Some(7) };
             of_transaction(Some(&open), NOW).map(|alarm| alarm.text)
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_signed_requests_to_unknown_paths_count() {
+    fn only_signed_requests_to_unknown_paths_are_an_alarm() {
         let of = |reasons: &[(&str, u64)]| {
             let reason = |(reason, count): &(&str, u64)| ReasonCount {
                 reason: (*reason).to_owned(),

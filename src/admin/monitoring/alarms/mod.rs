@@ -9,37 +9,37 @@ mod source;
 use time::{Duration, OffsetDateTime};
 
 pub(super) use destination::of_destination;
-pub(super) use dispatch::of_trouble;
+pub(super) use dispatch::of_problem;
 pub(super) use gateway::{
     of_alert, of_clocks, of_database, of_pause, of_transaction, of_wrong_paths,
 };
-pub(super) use source::{SourceStats, of_deaths, of_source};
+pub(super) use source::{SourceStats, of_dead_letters, of_source};
 
 use super::model::{Alarm, AlarmKind, Link};
 use super::topology::Topology;
 use crate::store::Severity;
 
-/// How long trouble may last before it is an alarm, where it may pass by itself. With the pause
-/// between two looks, an alarm begins within a minute.
-pub(super) const PATIENCE: Duration = Duration::seconds(45);
-/// Trouble of this age is critical where events wait for its end.
+/// How long a possibly transient problem may last before it is an alarm. With the interval between
+/// two checks, an alarm begins within a minute.
+pub(super) const GRACE: Duration = Duration::seconds(45);
+/// From this age a problem is critical if events are waiting.
 const CRITICAL_AFTER: Duration = Duration::minutes(5);
 
 impl AlarmKind {
-    /// Whether an alert is raised when it begins, and a recovery when it is over. Not for alerts,
-    /// and not for dead letters, which have alerts of their own by handler and reason.
+    /// Whether an alert is raised when it begins and resolved when it ends. Not for alerts, and not
+    /// for dead letters, which have alerts of their own by handler and reason.
     pub(super) fn raises_alert(self) -> bool {
         !matches!(self, Self::Alert | Self::DeadLetters)
     }
 
-    /// Whether it is about one gateway: the others do not see it, and must not end it. `Stuck` is
-    /// about one gateway if it has a key, the handler that its dispatcher has trouble with.
+    /// Whether it concerns one gateway: others do not see it, and must not resolve it. `Stuck`
+    /// concerns one gateway if it has a key, the handler its dispatcher has a problem with.
     pub(super) fn is_local(self, key: &str) -> bool {
         matches!(self, Self::Clock | Self::Proxy) || (self == Self::Stuck && !key.is_empty())
     }
 
-    /// The text of the recovery; `key` is the destination or handler, if there is one.
-    pub(super) fn over(self, source: &str, key: &str) -> String {
+    /// The text of the resolved alert; `key` is the destination or handler, if any.
+    pub(super) fn resolved_text(self, source: &str, key: &str) -> String {
         let who = if key.is_empty() { source } else { key };
         match self {
             Self::Database => "the database is readable and writable again".to_owned(),
@@ -99,9 +99,9 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// A duration in words: minutes, or seconds if there are few.
+/// A duration in minutes, or in seconds if short.
 fn lasting(span: Duration) -> humantime::FormattedDuration {
     let seconds = span.whole_seconds().unsigned_abs();
-    let whole = if seconds >= 120 { seconds / 60 * 60 } else { seconds };
-    humantime::format_duration(std::time::Duration::from_secs(whole))
+    let rounded = if seconds >= 120 { seconds / 60 * 60 } else { seconds };
+    humantime::format_duration(std::time::Duration::from_secs(rounded))
 }

@@ -8,38 +8,37 @@ use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::admin::monitoring::topology::SourceFacts;
 use crate::admin::monitoring::totals::Totals;
 use crate::store::{
-    Backlog, DeliveryState, LOOKED_AT, LateTransfers, OpenDeadLetterCounts, Severity,
+    Backlog, DeliveryState, LateTransfers, MAX_SCANNED, OpenDeadLetterCounts, Severity,
 };
 
-/// No rejection rate is computed for fewer requests.
-const FEW: u64 = 20;
+/// The minimum number of requests for a rejection rate.
+const MIN_REQUESTS: u64 = 20;
 
-/// What is known of one source.
+/// The state of one source.
 pub(in crate::admin::monitoring) struct SourceStats<'a> {
     pub(in crate::admin::monitoring) source: &'a SourceFacts,
-    /// What was counted in the last hour.
     pub(in crate::admin::monitoring) hour: &'a Totals,
-    pub(in crate::admin::monitoring) habit: Baseline,
+    pub(in crate::admin::monitoring) baseline: Baseline,
     pub(in crate::admin::monitoring) last_event: Option<OffsetDateTime>,
     pub(in crate::admin::monitoring) waiting: Option<&'a Backlog>,
     pub(in crate::admin::monitoring) late: Option<&'a LateTransfers>,
     /// Its open dead letters, by handler and reason.
-    pub(in crate::admin::monitoring) deaths: &'a [&'a OpenDeadLetterCounts],
+    pub(in crate::admin::monitoring) dead_letters: &'a [&'a OpenDeadLetterCounts],
 }
 
-/// Everything that is wrong about one source.
+/// All problems of one source.
 pub(in crate::admin::monitoring) fn of_source(
-    facts: &SourceStats<'_>,
+    stats: &SourceStats<'_>,
     now: OffsetDateTime,
 ) -> Vec<Alarm> {
-    let name = &facts.source.name;
+    let name = &stats.source.name;
     let alarm = |kind, severity, text, since, link| Alarm {
         source: Some(name.clone()),
         ..Alarm::new(kind, severity, text, link).since(since)
     };
     let mut alarms = Vec::new();
-    if let Some(last) = facts.last_event.filter(|_| facts.source.enabled)
-        && let Some(missing) = facts.habit.silent(last, now)
+    if let Some(last) = stats.last_event.filter(|_| stats.source.enabled)
+        && let Some(missing) = stats.baseline.missing(last, now)
     {
         let gap = humantime::format_duration(whole_minutes(now - last));
         alarms.push(alarm(
@@ -50,9 +49,9 @@ pub(in crate::admin::monitoring) fn of_source(
             Link::Source { source: name.clone() },
         ));
     }
-    let hour = &facts.hour.counts;
+    let hour = &stats.hour.counts;
     let (refused, received) = (hour.refused, hour.received);
-    if received >= FEW && refused * 2 > received {
+    if received >= MIN_REQUESTS && refused * 2 > received {
         let reason = hour.reasons.first().map_or("", |one| one.reason.as_str());
         alarms.push(alarm(
             AlarmKind::Refusals,
@@ -65,13 +64,13 @@ pub(in crate::admin::monitoring) fn of_source(
             Link::Source { source: name.clone() },
         ));
     }
-    alarms.extend(oversize(facts).map(|text| {
-        let count = facts.hour.oversize;
+    alarms.extend(oversize(stats).map(|text| {
+        let count = stats.hour.oversize;
         let link = Link::Source { source: name.clone() };
         Alarm { count, ..alarm(AlarmKind::Oversize, Severity::Warning, text, None, link) }
     }));
-    if let Some(waiting) = facts.waiting.filter(|waiting| waiting.stuck > 0) {
-        let least = if waiting.stuck >= LOOKED_AT { "at least " } else { "" };
+    if let Some(waiting) = stats.waiting.filter(|waiting| waiting.stuck > 0) {
+        let least = if waiting.stuck >= MAX_SCANNED { "at least " } else { "" };
         let age = waiting.stuck_since.map_or(Duration::ZERO, |since| now - since);
         let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
         let stuck = waiting.stuck.unsigned_abs();
@@ -84,7 +83,7 @@ pub(in crate::admin::monitoring) fn of_source(
         let since = waiting.stuck_since;
         alarms.push(Alarm { count: stuck, ..alarm(AlarmKind::Stuck, severity, text, since, link) });
     }
-    alarms.extend(of_deaths(name, facts.deaths));
+    alarms.extend(of_dead_letters(name, stats.dead_letters));
     if hour.expired > 0 {
         alarms.push(alarm(
             AlarmKind::TransfersExpired,
@@ -97,7 +96,7 @@ pub(in crate::admin::monitoring) fn of_source(
             Link::Transfers,
         ));
     }
-    if let Some(late) = facts.late {
+    if let Some(late) = stats.late {
         alarms.push(alarm(
             AlarmKind::TransfersLate,
             Severity::Info,
@@ -112,30 +111,30 @@ pub(in crate::admin::monitoring) fn of_source(
     alarms
 }
 
-/// Whether requests were larger than the source keeps: of those that were authentic there is a dead
-/// letter without content, and a sender that repeats what was refused comes to a standstill.
-fn oversize(facts: &SourceStats<'_>) -> Option<String> {
-    let count = facts.hour.oversize;
+/// Whether requests exceeded the body limit. Authentic ones leave a dead letter without content,
+/// and a sender that retries a rejected one in order stalls.
+fn oversize(stats: &SourceStats<'_>) -> Option<String> {
+    let count = stats.hour.oversize;
     (count > 0).then(|| {
         format!(
             "{} to {} in the last hour {} larger than max_body ({}): {} content was not kept",
             plural(count, "request", "requests"),
-            facts.source.name,
+            stats.source.name,
             if count == 1 { "was" } else { "were" },
-            bytesize::ByteSize(facts.source.max_body),
+            bytesize::ByteSize(stats.source.max_body),
             if count == 1 { "its" } else { "their" },
         )
     })
 }
 
-/// The open dead letters of a source: how many, and why most of them are dead.
-pub(in crate::admin::monitoring) fn of_deaths(
+/// The open dead letters of a source: their number, and the most frequent reason.
+pub(in crate::admin::monitoring) fn of_dead_letters(
     source: &str,
-    deaths: &[&OpenDeadLetterCounts],
+    dead_letters: &[&OpenDeadLetterCounts],
 ) -> Option<Alarm> {
-    let most = deaths.iter().max_by_key(|deaths| deaths.open)?;
-    let count: u64 = deaths.iter().map(|deaths| deaths.open.unsigned_abs()).sum();
-    let mostly = if deaths.len() > 1 { "most of them " } else { "" };
+    let most = dead_letters.iter().max_by_key(|dead_letters| dead_letters.open)?;
+    let count: u64 = dead_letters.iter().map(|dead_letters| dead_letters.open.unsigned_abs()).sum();
+    let mostly = if dead_letters.len() > 1 { "most of them " } else { "" };
     let text = format!(
         "{} of {source} open, {mostly}{} ({})",
         plural(count, "dead letter", "dead letters"),
@@ -185,32 +184,32 @@ mod tests {
 
     fn kinds(source: &SourceFacts, change: impl FnOnce(&mut SourceStats<'_>)) -> Vec<AlarmKind> {
         let hour = Totals::default();
-        let mut facts = SourceStats {
+        let mut stats = SourceStats {
             source,
             hour: &hour,
-            habit: Baseline::default(),
+            baseline: Baseline::default(),
             last_event: None,
             waiting: None,
             late: None,
-            deaths: &[],
+            dead_letters: &[],
         };
-        change(&mut facts);
-        of_source(&facts, NOW).iter().map(|alarm| alarm.kind).collect()
+        change(&mut stats);
+        of_source(&stats, NOW).iter().map(|alarm| alarm.kind).collect()
     }
 
     #[test]
-    fn nothing_is_wrong_where_nothing_is_known() {
+    fn source_without_data_has_no_alarm() {
         assert_eq!(kinds(&source(), |_| {}), []);
     }
 
     #[test]
-    fn more_than_half_of_at_least_twenty_refused_is_an_alarm() {
+    fn more_than_half_rejected_of_at_least_twenty_is_an_alarm() {
         let of = |accepted, refused| {
             let received = accepted + refused;
             let counts = Counts { received, accepted, refused, ..Counts::default() };
             let hour = Totals { counts, ..Totals::default() };
             let hour: &'static Totals = Box::leak(Box::new(hour));
-            kinds(&source(), |facts| facts.hour = hour)
+            kinds(&source(), |stats| stats.hour = hour)
         };
         assert_eq!(of(0, 19), []);
         assert_eq!(of(0, 20), [AlarmKind::Refusals]);
@@ -219,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_disabled_is_not_missed() {
-        let habit = Baseline::of(&[(11, 700)], 1);
+    fn disabled_source_is_never_inactive() {
+        let baseline = Baseline::of(&[(11, 700)], 1);
         let missed = |source: &SourceFacts| {
-            kinds(source, |facts| {
-                facts.habit = habit;
-                facts.last_event = Some(NOW - Duration::HOUR);
+            kinds(source, |stats| {
+                stats.baseline = baseline;
+                stats.last_event = Some(NOW - Duration::HOUR);
             })
         };
         assert_eq!(missed(&source()), [AlarmKind::Silence]);
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_says_what_and_how_much() {
+    fn text_has_the_problem_and_its_extent() {
         let waiting = Backlog {
             source: "billing".into(),
             oldest: None,
@@ -241,7 +240,7 @@ mod tests {
         };
         let counts = Counts { expired: 2, ..Counts::default() };
         let hour = Totals { counts, oversize: 1, ..Totals::default() };
-        let deaths = OpenDeadLetterCounts {
+        let dead_letters = OpenDeadLetterCounts {
             source: "billing".into(),
             handler: "gate".into(),
             death_reason: DeathReason::Quarantined(Quarantine::NotJson),
@@ -249,17 +248,17 @@ mod tests {
             last_at: NOW,
         };
         let source = source();
-        let facts = SourceStats {
+        let stats = SourceStats {
             source: &source,
             hour: &hour,
-            habit: Baseline::of(&[(11, 700)], 1),
+            baseline: Baseline::of(&[(11, 700)], 1),
             last_event: Some(NOW - Duration::HOUR),
             waiting: Some(&waiting),
             late: None,
-            deaths: &[&deaths],
+            dead_letters: &[&dead_letters],
         };
         let texts: Vec<String> =
-            of_source(&facts, NOW).into_iter().map(|alarm| alarm.text).collect();
+            of_source(&stats, NOW).into_iter().map(|alarm| alarm.text).collect();
         assert_eq!(
             texts,
             [

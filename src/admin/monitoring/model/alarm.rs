@@ -1,4 +1,4 @@
-//! Alarms: what is wrong now.
+//! Alarms: current problems.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -123,7 +123,7 @@ pub enum Link {
 }
 
 impl AlarmKind {
-    /// The word for it, which is also the type of its alert.
+    /// The type, also of the alert.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

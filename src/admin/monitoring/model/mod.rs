@@ -1,4 +1,4 @@
-//! What monitoring tells users: the overview with its alarms and counts, and the sources.
+//! The models of monitoring: the overview with its alarms and counts, and the sources.
 
 mod alarm;
 mod source;

@@ -117,7 +117,6 @@ pub struct Setting {
 }
 
 impl SourceSetup {
-    /// The word for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

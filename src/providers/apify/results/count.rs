@@ -1,20 +1,18 @@
-//! Counts as scrapers write them: numbers, or texts such as `1.2M`.
+//! Counts as scrapers write them: numbers, or strings such as `1.2M`.
 
 use serde_json::Value;
 
-/// What a field says of a count.
+/// A count in an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
-    /// Nothing: it is not there, null, empty, or below zero, which is how scrapers write that the
-    /// account hides it.
+    /// Missing, null, empty, or negative, which is how scrapers write that the account hides it.
     Absent,
-    /// So many.
     Known(i64),
-    /// Something that is no count.
+    /// Not a count.
     Unreadable,
 }
 
-/// Reads a scalar. A list or an object under the name of a count is something else, and absent.
+/// Reads a scalar. A list or an object in place of a count is something else, and counts as absent.
 pub(super) fn read(value: &Value) -> Count {
     match value {
         Value::Null | Value::Array(_) | Value::Object(_) => Count::Absent,
@@ -23,7 +21,7 @@ pub(super) fn read(value: &Value) -> Count {
             (Some(count), _) if count >= 0 => Count::Known(count),
             (Some(_), _) => Count::Absent,
             (None, Some(count)) if count < 0.0 => Count::Absent,
-            // Whole numbers are exact in a float up to 2^53.
+            // Integers are exact in a float up to 2^53.
             (None, Some(count)) if count.fract() == 0.0 && count <= 9_007_199_254_740_992.0 => {
                 of_text(&format!("{count:.0}"))
             }
@@ -36,8 +34,8 @@ pub(super) fn read(value: &Value) -> Count {
     }
 }
 
-/// `12`, `12,345`, `1.2M`, `1.2 m`. Without a letter a point would be a fraction in one country
-/// and a thousand in another, so it is not guessed at.
+/// `12`, `12,345`, `1.2M`, `1.2 m`. Without a suffix a point could be a decimal point or a
+/// thousands separator, so it is rejected.
 fn of_text(text: &str) -> Count {
     let (number, zeros) = match text.char_indices().next_back() {
         Some((at, 'k' | 'K')) => (text.get(..at), 3),
@@ -49,7 +47,7 @@ fn of_text(text: &str) -> Count {
     known.map_or(Count::Unreadable, Count::Known)
 }
 
-/// The number with its decimal point moved by so many places, if that makes it whole.
+/// The number with its decimal point moved by `zeros` places, if the result is an integer.
 fn whole(number: &str, zeros: usize) -> Option<i64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let fraction = fraction.trim_end_matches('0');
@@ -126,7 +124,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_reaches_a_panic_or_a_count_below_zero(text in ".{0,30}") {
+        fn arbitrary_text_never_panics_or_becomes_negative(text in ".{0,30}") {
             if let Count::Known(count) = read(&json!(text)) {
                 prop_assert!(count >= 0);
             }

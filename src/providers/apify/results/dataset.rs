@@ -1,9 +1,9 @@
-//! Fetching a run's dataset from Apify: in pages, bounded in items and bytes.
+//! Fetches a run's dataset from Apify: in pages, with limits on items and bytes.
 //!
-//! `GET {base}/v2/datasets/{id}/items?clean=true&format=json&limit=…&offset=…`, with the token as
-//! a bearer. A page may hold fewer items than asked for although more follow, since `clean` leaves
-//! out empty ones; and the header that says how many there are may lag behind what is there. So a
-//! page is the last one when it is short *and* the header knows of no more.
+//! `GET {base}/v2/datasets/{id}/items?clean=true&format=json&limit=…&offset=…`, with the token as a
+//! bearer. A page may have fewer items than requested although more follow, since `clean` omits
+//! empty ones; and the header with the total may lag behind. So a page is the last one if it is
+//! short *and* the header indicates no more.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,38 +18,35 @@ use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::DeathReason;
 use crate::verify::Secret;
 
-/// Items that are asked for at a time.
+/// Items requested per page.
 const PAGE: u64 = 500;
-/// The largest page, in bytes. Where it would be larger, fewer items are asked for.
+/// The maximum size of a page, in bytes. If it is exceeded, fewer items are requested.
 const PAGE_BYTES: usize = 8 * 1024 * 1024;
-/// The most bytes of one dataset.
+/// The maximum size of a dataset, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// The longest time for one page.
+/// The timeout of one page.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The way to Apify's datasets.
+/// The client for Apify's datasets.
 #[derive(Debug)]
 pub(crate) struct Datasets {
-    /// The way out.
     pub(crate) outbound: Outbound,
-    /// Where Apify is.
     pub(crate) base: Url,
-    /// The API token.
     pub(crate) token: Secret,
-    /// The most items of one dataset.
+    /// The maximum number of items per dataset.
     pub(crate) max_items: u64,
 }
 
-/// One item: its text, or nothing where it is larger than a page may be.
+/// The text of an item, or `None` if it exceeds the page size.
 pub(crate) type Item<'i> = Option<&'i str>;
 
 impl Datasets {
-    /// Fetches the items up to the limits and hands over each; gives whether there are more. Of a
-    /// dataset no more than one page is held.
+    /// Fetches the items up to the limits and passes each to `take`; returns whether more exist. At
+    /// most one page is in memory.
     ///
     /// # Errors
-    /// A [`Failure`]: transient where Apify is away, busy or asks to wait, otherwise permanent.
-    /// What was handed over until then is to be thrown away.
+    /// A [`Failure`]: transient if Apify is unreachable, busy or rate limiting, otherwise
+    /// permanent. Items passed before the error must be discarded.
     pub(crate) async fn each(
         &self,
         dataset: &str,
@@ -58,7 +55,7 @@ impl Datasets {
     ) -> Result<bool, Failure> {
         let (mut offset, mut limit, mut bytes, mut taken) = (0, PAGE, 0, 0);
         loop {
-            // One more than is taken is asked for, to know whether there is one.
+            // One extra item is requested, to know whether more exist.
             limit = limit.min(self.max_items + 1 - taken);
             let answer = match self.page(dataset, offset, limit).await {
                 Ok(answer) => Some(answer),
@@ -130,11 +127,10 @@ impl Datasets {
     }
 }
 
-/// The items of a page.
 fn read(answer: &Answer, now: OffsetDateTime) -> Result<Vec<&RawValue>, Failure> {
     match answer.status {
         200 => serde_json::from_slice(&answer.body).map_err(|error| {
-            // What stands between us and Apify may answer with a page of its own.
+            // A proxy in between may respond with a page of its own.
             transient(answer, now, format!("the dataset is not a list of items: {error}"))
         }),
         408 | 425 | 429 | 500.. => Err(transient(answer, now, refused(answer))),

@@ -1,6 +1,6 @@
-//! One item of a run's results, as every platform's items are kept.
+//! One item of a run's results, in the same form for every platform.
 //!
-//! An item never loses others: what is wrong with it is a [`Flag`], and its text is kept with it.
+//! An invalid item does not affect the others: its problem is a [`Flag`], and its text is kept.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -11,15 +11,14 @@ use super::count::{self, Count};
 use super::shapes::{ADDRESSES, ERRORS, OBSERVED_AT, SHAPES, Shape};
 use crate::providers::apify::Platform;
 
-/// The longest handle or id, in characters.
+/// The maximum length of a handle or id, in characters.
 const MAX_NAME: usize = 200;
-/// The longest address, in bytes.
+/// The maximum length of a URL, in bytes.
 const MAX_URL: usize = 2048;
 
-/// One item, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Metric {
-    /// By what it is the same when it comes again.
+    /// The deduplication key.
     pub(crate) key: [u8; 32],
     pub(crate) platform: Option<Platform>,
     pub(crate) handle: Option<String>,
@@ -36,29 +35,27 @@ pub(crate) struct Metric {
     pub(crate) item: Option<Vec<u8>>,
 }
 
-/// What is wrong with an item.
+/// The problem of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
-    /// JSON, but not an object.
     NotAnObject,
-    /// Not JSON that can be read.
+    /// Not valid JSON.
     Unreadable,
-    /// The scraper's own report of an error.
+    /// An error reported by the scraper.
     ErrorItem,
-    /// It does not tell its platform.
+    /// Its platform is unknown.
     NoPlatform,
     /// It names neither an account nor a post.
     NoName,
-    /// It has none of the counts.
+    /// It has no counts.
     NoCounts,
-    /// A count that is there cannot be read; the others are kept.
+    /// One of its counts is unreadable; the others are kept.
     BadCount,
-    /// Larger than what is fetched.
+    /// It exceeds the page size.
     TooLarge,
 }
 
 impl Flag {
-    /// The stored word.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotAnObject => "not_an_object",
@@ -73,18 +70,18 @@ impl Flag {
     }
 }
 
-/// What a profile says of itself.
+/// A profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// The account's name, in lower case.
     pub(crate) handle: String,
-    /// Its description; `None` where the item has none, which is not an empty one.
+    /// The description; `None` if the item has none, which differs from an empty one.
     pub(crate) bio: Option<String>,
 }
 
 impl Metric {
-    /// Reads an item. `fallback` is its platform where it does not tell, `at` the time of its
-    /// counts where it does not say.
+    /// Reads an item. `fallback` is its platform if the item does not name one, `at` the time of
+    /// its counts if the item does not contain one.
     pub(crate) fn read(text: &[u8], fallback: Option<Platform>, at: OffsetDateTime) -> Self {
         let value: Value = match serde_json::from_slice(text) {
             Ok(value) => value,
@@ -120,7 +117,7 @@ impl Metric {
             post: if is_profile { None } else { first(&value, shape.post, name) },
             url: first(&value, shape.url, address),
             posted_at: first(&value, shape.posted_at, time),
-            // A time in the future says nothing.
+            // A time in the future is ignored.
             observed_at: first(&value, OBSERVED_AT, time).filter(|time| *time <= at).unwrap_or(at),
             views,
             likes,
@@ -169,14 +166,14 @@ impl Metric {
         let platform = self.platform.map_or("", Platform::as_str);
         let at = self.observed_at.unix_timestamp_nanos().to_string();
         let [handle, post] = [&self.handle, &self.post].map(|name| name.as_deref().unwrap_or(""));
-        // None of them holds a control character, so they cannot run into each other.
+        // None of them contains a control character, so they cannot run into each other.
         Sha256::digest([platform, handle, post, &at].join("\n")).into()
     }
 }
 
 impl Profile {
-    /// Reads the profile that an item is of, or carries beside a post; `None` where it is of
-    /// another platform or names no account.
+    /// Reads the profile in an item, or of the author of a post; `None` if the item is of another
+    /// platform or names no account.
     pub(crate) fn read(text: &str, platform: Platform) -> Option<Self> {
         let value: Value = serde_json::from_str(text).ok()?;
         let shape = shape_of(&value, Some(platform)).filter(|shape| shape.platform == platform)?;
@@ -186,14 +183,14 @@ impl Profile {
     }
 }
 
-/// The paths that fit: by what the item says it is, by the site that it is on, by fields that
-/// nobody else has; otherwise those of `fallback`.
+/// The paths that apply: by the item's stated platform, by the site of its URL, by characteristic
+/// fields, otherwise by `fallback`.
 fn shape_of(item: &Value, fallback: Option<Platform>) -> Option<&'static Shape> {
-    let said = item.get("platform").and_then(Value::as_str).and_then(Platform::read);
+    let stated = item.get("platform").and_then(Value::as_str).and_then(Platform::read);
     let by_address = || first(item, ADDRESSES, |value| value.as_str().and_then(Platform::of_url));
     let marked = |shape: &&Shape| shape.marks.iter().any(|mark| at(item, mark).is_some());
     let by_mark = || SHAPES.iter().find(marked).map(|shape| shape.platform);
-    let platform = said.or_else(by_address).or_else(by_mark).or(fallback)?;
+    let platform = stated.or_else(by_address).or_else(by_mark).or(fallback)?;
     SHAPES.iter().find(|shape| shape.platform == platform)
 }
 
@@ -202,24 +199,24 @@ fn is_error(item: &Value) -> bool {
     ERRORS.iter().any(says)
 }
 
-/// What stands at a path, unless it is null.
+/// The value at a path, unless it is null.
 fn at<'v>(item: &'v Value, path: &str) -> Option<&'v Value> {
     let nested = path.split('.').try_fold(item, |value, name| value.get(name));
     nested.or_else(|| item.get(path)).filter(|value| !value.is_null())
 }
 
-/// The first path at which there is something that can be read.
+/// The first readable value among the paths.
 fn first<T>(item: &Value, paths: &[&str], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
     paths.iter().find_map(|path| at(item, path).and_then(&read))
 }
 
-/// The first path that says something, be it unreadable.
+/// The first count among the paths, even if it is unreadable.
 fn first_count(item: &Value, paths: &[&str]) -> Count {
     let mut counts = paths.iter().filter_map(|path| at(item, path)).map(count::read);
     counts.find(|count| *count != Count::Absent).unwrap_or(Count::Absent)
 }
 
-/// A handle or an id: short, and without characters that no name has.
+/// A handle or an id: short, and without control characters.
 fn name(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -230,7 +227,7 @@ fn name(value: &Value) -> Option<String> {
     shaped.then_some(text)
 }
 
-/// An account's name, which some write with the sign for it.
+/// An account's name, without a leading `@`.
 fn handle(value: &Value) -> Option<String> {
     let name = name(value)?;
     let bare = name.strip_prefix('@').unwrap_or(&name);
@@ -243,7 +240,7 @@ fn address(value: &Value) -> Option<String> {
     (!url.contains(char::is_control)).then(|| url.to_owned())
 }
 
-/// A time as RFC 3339, as seconds or milliseconds since 1970, or as X writes it.
+/// A time in RFC 3339, in Unix seconds or milliseconds, or in X's format.
 fn time(value: &Value) -> Option<OffsetDateTime> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -259,6 +256,6 @@ fn time(value: &Value) -> Option<OffsetDateTime> {
     );
     let time =
         OffsetDateTime::parse(&text, &Rfc3339).or_else(|_| OffsetDateTime::parse(&text, of_x));
-    // At the end of the last year a time may be none in UTC.
+    // At the end of the last year a time may be out of range in UTC.
     time.ok()?.checked_to_offset(UtcOffset::UTC)
 }

@@ -1,6 +1,6 @@
-//! What a run that succeeded brought: items, from the webhook's own body where they stand in it,
-//! otherwise from the run's dataset, where an API token is configured. Of a run that collects,
-//! every item becomes a [`Metric`]; of one that verifies, each is a [`Profile`] to look into.
+//! The results of a successful run: items from the webhook's body if it contains any, otherwise
+//! from the run's dataset, if an API token is configured. Items of a collecting run become a
+//! [`Metric`] each, those of a verifying run a [`Profile`].
 
 mod count;
 mod dataset;
@@ -15,45 +15,39 @@ use time::OffsetDateTime;
 pub(super) use dataset::Datasets;
 use dataset::Item;
 pub(super) use item::{Flag, Metric, Profile};
-pub(super) use verify::{Finding, look};
+pub(super) use verify::{Finding, find_code};
 
 use super::payload::{self, Event};
 use super::{Platform, Purpose};
 use crate::dispatch::Failure;
 
-/// What a run brought.
+/// The results of a run.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// What was found.
     pub(super) found: Found,
-    /// From where.
     pub(super) origin: Origin,
-    /// How many items there were.
+    /// The number of items.
     pub(super) items: usize,
-    /// Whether there are more.
-    pub(super) left_off: bool,
+    /// Whether items were left out because of the limit.
+    pub(super) truncated: bool,
 }
 
-/// What was found.
+/// The items found.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// Of posts and accounts, the counts.
     Metrics(Vec<Metric>),
-    /// The items' texts: whose profiles are looked for says the register.
+    /// The items' raw texts: the platform to parse them for is known only from the stored run.
     Profiles(Vec<String>),
 }
 
-/// Where items are from.
+/// The origin of the items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The webhook's body.
     Payload,
-    /// The run's dataset.
     Dataset,
 }
 
 impl Origin {
-    /// The stored word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Payload => "payload",
@@ -62,17 +56,16 @@ impl Origin {
     }
 }
 
-/// Gets results.
 pub(super) struct Collector {
     pub(super) purpose: Purpose,
-    /// The way to the datasets, where there is a token for them.
+    /// The client for datasets, if there is a token.
     pub(super) datasets: Option<Datasets>,
-    /// The most items of one run.
+    /// The maximum number of items per run.
     pub(super) max_items: u64,
 }
 
 impl Collector {
-    /// What the run brought that ended at `at`; `None` where that is not to be known.
+    /// Collects the results of a run that ended at `at`; `None` if they are unavailable.
     ///
     /// # Errors
     /// A [`Failure`] of fetching.
@@ -86,7 +79,7 @@ impl Collector {
         let mut results = Results::none(self.purpose);
         if let Some(items) = payload::items(body) {
             let most = usize::try_from(self.max_items).unwrap_or(usize::MAX);
-            results.left_off = items.len() > most;
+            results.truncated = items.len() > most;
             items.iter().take(most).for_each(|item| results.add(Some(item.get()), at));
             return Ok(Some(results));
         }
@@ -94,7 +87,7 @@ impl Collector {
             return Ok(None);
         };
         results.origin = Origin::Dataset;
-        results.left_off = datasets.each(dataset, now, |item| results.add(item, at)).await?;
+        results.truncated = datasets.each(dataset, now, |item| results.add(item, at)).await?;
         Ok(Some(results))
     }
 }
@@ -105,7 +98,7 @@ impl Results {
             Purpose::Run => Found::Metrics(Vec::new()),
             Purpose::Verify => Found::Profiles(Vec::new()),
         };
-        Self { found, origin: Origin::Payload, items: 0, left_off: false }
+        Self { found, origin: Origin::Payload, items: 0, truncated: false }
     }
 
     fn add(&mut self, item: Item<'_>, at: OffsetDateTime) {
@@ -114,7 +107,7 @@ impl Results {
                 metrics.push(Metric::read(text.as_bytes(), None, at));
             }
             (Found::Metrics(metrics), None) => {
-                // All that is known of it is where it stands.
+                // Only its index is known.
                 let place = format!("item {}", self.items);
                 metrics.push(Metric::flagged(Flag::TooLarge, place.as_bytes(), at));
             }
@@ -126,8 +119,8 @@ impl Results {
 }
 
 impl Metric {
-    /// The same item, read as one of `platform` where it does not tell.
-    pub(super) fn placed(self, platform: Option<Platform>) -> Self {
+    /// Reads the item again for `platform` if it does not name one itself.
+    pub(super) fn with_platform(self, platform: Option<Platform>) -> Self {
         match (&self.flag, platform, &self.item) {
             (Some(Flag::NoPlatform), Some(_), Some(item)) => {
                 Self::read(item, platform, self.observed_at)

@@ -1,40 +1,36 @@
-//! Where scrapers of each platform put what is of interest. Data: the first path that is there
-//! counts, and a zero is there. A dot leads into an object, or is a part of the name where a
-//! dataset was flattened.
+//! The fields of each platform's scrapers. Data: the first path that is present counts, even if it
+//! is zero. A dot leads into an object, or is part of the name in a flattened dataset.
 //!
-//! The first spelling of each list is the one of the actor that is named beside it, in its newest
-//! form; the others are of its older forms and of other actors for the same platform, or of the
-//! platform's own interface, which some pass through.
+//! The first path of each list is that of the newest version of the named actor; the others are of
+//! its older versions, of other actors for the same platform, or of the platform's own API, which
+//! some pass through.
 
 use crate::providers::apify::Platform;
 
 /// The paths of one platform's items.
 pub(super) struct Shape {
-    /// The platform.
     pub(super) platform: Platform,
-    /// Fields that nobody else's items have.
+    /// Fields that only this platform's items have.
     pub(super) marks: &'static [&'static str],
     /// The account's name.
     pub(super) handle: &'static [&'static str],
     /// The post's id.
     pub(super) post: &'static [&'static str],
-    /// The post's address.
+    /// The post's URL.
     pub(super) url: &'static [&'static str],
-    /// When it was published.
+    /// The time of publication.
     pub(super) posted_at: &'static [&'static str],
-    /// Views or plays.
     pub(super) views: &'static [&'static str],
-    /// Likes.
     pub(super) likes: &'static [&'static str],
     /// Comments or replies.
     pub(super) comments: &'static [&'static str],
     /// Shares or reposts.
     pub(super) shares: &'static [&'static str],
-    /// How the account describes itself.
+    /// The account's description of itself.
     pub(super) bio: &'static [&'static str],
 }
 
-/// Addresses by which an item tells its platform, in this order.
+/// URL fields that identify an item's platform, in this order.
 pub(super) static ADDRESSES: &[&str] = &[
     "url",
     "webVideoUrl",
@@ -47,13 +43,12 @@ pub(super) static ADDRESSES: &[&str] = &[
     "inputUrl",
 ];
 
-/// When the counts were taken, for scrapers that say so.
+/// The time of the counts, for scrapers that report it.
 pub(super) static OBSERVED_AT: &[&str] = &["scrapedAt", "scraped_at", "collectedAt", "fetchedAt"];
 
-/// What an item has that is a report of an error.
+/// Fields that mark an item as an error report.
 pub(super) static ERRORS: &[&str] = &["error", "errorDescription", "errorMessage", "noResults"];
 
-/// Every platform's paths.
 pub(super) static SHAPES: [Shape; 5] = [TIKTOK, INSTAGRAM, X, YOUTUBE, FACEBOOK];
 
 /// `clockworks/tiktok-scraper` and its profile scraper.
@@ -91,8 +86,8 @@ const TIKTOK: Shape = Shape {
     bio: &["authorMeta.signature", "author.signature", "signature", "bio"],
 };
 
-/// `apify/instagram-scraper`, and its post, reel and profile scrapers. The short code names the
-/// post, as its address does: the `id` of a profile's item is the account's.
+/// `apify/instagram-scraper`, and its post, reel and profile scrapers. The short code identifies
+/// the post, as in its URL: the `id` of a profile's item is the account's.
 const INSTAGRAM: Shape = Shape {
     platform: Platform::Instagram,
     marks: &["shortCode", "ownerUsername", "biography", "igPlayCount"],

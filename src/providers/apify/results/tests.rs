@@ -1,4 +1,4 @@
-//! Items as the usual scrapers write them, and what is wrong with some.
+//! Items of the usual scrapers, valid and invalid.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -104,7 +104,7 @@ fn items_of_every_platform_become_the_same_row() {
 }
 
 #[test]
-fn other_spellings_lead_to_the_same_counts() {
+fn alternative_field_names_give_the_same_counts() {
     let flat = json!({
         "authorMeta.name": "ada", "stats.playCount": 5, "stats.diggCount": "3", "id": "1",
         "platform": "tiktok",
@@ -127,13 +127,13 @@ fn other_spellings_lead_to_the_same_counts() {
 }
 
 #[test]
-fn a_zero_is_a_count_and_does_not_fall_through_to_another_spelling() {
+fn zero_is_a_count_and_takes_precedence_over_alternatives() {
     let item = json!({ "shortCode": "Abc", "videoPlayCount": 0, "videoViewCount": 99 });
     assert_eq!(read(&item).views, Some(0));
 }
 
 #[test]
-fn every_item_that_is_no_metric_says_why_and_keeps_its_text() {
+fn invalid_item_has_a_flag_and_keeps_its_text() {
     for (text, flag) in [
         ("5", Flag::NotAnObject),
         ("null", Flag::NotAnObject),
@@ -160,20 +160,23 @@ fn every_item_that_is_no_metric_says_why_and_keeps_its_text() {
 }
 
 #[test]
-fn the_runs_platform_is_asked_only_where_the_item_does_not_tell() {
-    let silent = Metric::read(br#"{"id":"1","likes":5}"#, None, ENDED);
-    assert_eq!(silent.clone().placed(None).flag, Some(Flag::NoPlatform));
-    let placed = silent.placed(Some(Platform::Youtube));
+fn platform_of_the_run_is_only_a_fallback() {
+    let without_platform = Metric::read(br#"{"id":"1","likes":5}"#, None, ENDED);
+    assert_eq!(without_platform.clone().with_platform(None).flag, Some(Flag::NoPlatform));
+    let with_platform = without_platform.with_platform(Some(Platform::Youtube));
     assert_eq!(
-        (placed.platform, placed.likes, placed.flag),
+        (with_platform.platform, with_platform.likes, with_platform.flag),
         (Some(Platform::Youtube), Some(5), None)
     );
-    let telling = read(&json!({ "shortCode": "Abc", "likesCount": 1 }));
-    assert_eq!(telling.placed(Some(Platform::Youtube)).platform, Some(Platform::Instagram));
+    let own_platform = read(&json!({ "shortCode": "Abc", "likesCount": 1 }));
+    assert_eq!(
+        own_platform.with_platform(Some(Platform::Youtube)).platform,
+        Some(Platform::Instagram)
+    );
 }
 
 #[test]
-fn the_same_post_at_the_same_time_has_the_same_key_and_no_other() {
+fn key_depends_on_post_and_time_only() {
     let key = |item: Value| read(&item).key;
     let one = key(json!({ "shortCode": "Abc", "ownerUsername": "ada", "likesCount": 1 }));
     assert_eq!(one, key(json!({ "shortCode": "Abc", "ownerUsername": "ada", "likesCount": 2 })));
@@ -188,13 +191,13 @@ fn the_same_post_at_the_same_time_has_the_same_key_and_no_other() {
         "shortCode": "Abc", "ownerUsername": "ada", "likesCount": 1,
         "scrapedAt": "2030-01-01T00:00:00Z",
     });
-    assert_eq!(one, key(future), "a time in the future says nothing");
+    assert_eq!(one, key(future), "a time in the future is ignored");
     assert_eq!(key(json!({ "x": 1 })), key(json!({ "x": 1 })));
     assert_ne!(key(json!({ "x": 1 })), key(json!({ "x": 2 })));
 }
 
 #[test]
-fn a_profile_is_read_with_its_own_platforms_fields() {
+fn profile_is_read_from_its_own_platforms_fields() {
     let tiktok = json!({ "authorMeta": { "name": "Ada", "signature": "hello" } }).to_string();
     let profile = Profile::read(&tiktok, Platform::Tiktok).unwrap();
     assert_eq!((profile.handle.as_str(), profile.bio.as_deref()), ("ada", Some("hello")));
@@ -210,7 +213,7 @@ fn a_profile_is_read_with_its_own_platforms_fields() {
 }
 
 #[test]
-fn a_time_that_is_none_in_utc_says_nothing_and_loses_no_item() {
+fn time_out_of_range_in_utc_is_ignored() {
     let item = json!({
         "id": "7312345678901234567", "createTimeISO": "9999-12-31T23:59:59-01:00",
         "authorMeta": { "name": "ada" }, "playCount": 4500,

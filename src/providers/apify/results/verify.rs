@@ -1,24 +1,23 @@
-//! Whether a profile carries a code.
+//! Checks whether a profile contains a code.
 //!
-//! The code counts wherever it stands in the description, in capitals or not, also where the
-//! platform broke it over lines: white space and characters that take no room are left out of
-//! both before they are compared. Only the profile of the account that was asked for counts.
+//! The code may be anywhere in the description, in upper or lower case, and broken over lines by
+//! the platform: white space and zero-width characters are removed from both before they are
+//! compared. Only the profile of the requested account counts.
 
 use super::item::Profile;
 
-/// What a run comes to about a handle.
+/// The result of a verification run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// The code is there.
+    /// The description contains the code.
     Confirmed,
-    /// The description is there, and the code is not.
+    /// The description does not contain the code.
     Denied,
-    /// Nobody saw the description.
+    /// The description is unavailable.
     Unreachable,
 }
 
 impl Finding {
-    /// The stored word.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
@@ -28,13 +27,13 @@ impl Finding {
     }
 }
 
-/// Looks for `code` in what was found of `handle`, which is in lower case.
-pub(crate) fn look(profiles: &[Profile], handle: &str, code: &str) -> Finding {
-    let code = squeezed(code);
+/// Looks for `code` in the profiles of `handle`, which is in lower case.
+pub(crate) fn find_code(profiles: &[Profile], handle: &str, code: &str) -> Finding {
+    let code = normalised(code);
     let bios = profiles.iter().filter(|profile| profile.handle == handle);
     let mut finding = Finding::Unreachable;
     for bio in bios.filter_map(|profile| profile.bio.as_deref()) {
-        if squeezed(bio).contains(&code) {
+        if normalised(bio).contains(&code) {
             return Finding::Confirmed;
         }
         finding = Finding::Denied;
@@ -42,12 +41,12 @@ pub(crate) fn look(profiles: &[Profile], handle: &str, code: &str) -> Finding {
     finding
 }
 
-fn squeezed(text: &str) -> String {
-    let takes_room = |character: &char| {
+fn normalised(text: &str) -> String {
+    let is_visible = |character: &char| {
         !character.is_whitespace()
             && !matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
     };
-    text.chars().filter(takes_room).collect::<String>().to_ascii_lowercase()
+    text.chars().filter(is_visible).collect::<String>().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_found_in_whatever_spelling_the_platform_shows_it() {
+    fn code_is_found_in_any_spelling_of_the_platform() {
         for bio in [
             "SP-7K2M9QXA",
             "hello sp-7k2m9qxa!",
@@ -67,7 +66,7 @@ mod tests {
             "SP-\u{200b}7K2M9QXA \u{1f600}",
             "SP-7K2M9QXA\u{a0}",
         ] {
-            let found = look(&[profile("ada", Some(bio))], "ada", "SP-7K2M9QXA");
+            let found = find_code(&[profile("ada", Some(bio))], "ada", "SP-7K2M9QXA");
             assert_eq!(found, Finding::Confirmed, "{bio:?}");
         }
     }
@@ -84,7 +83,7 @@ mod tests {
             (vec![profile("ada", Some("")), profile("eve", Some(code))], Finding::Denied),
             (vec![profile("ada", Some("")), profile("ada", Some(code))], Finding::Confirmed),
         ] {
-            assert_eq!(look(&profiles, "ada", code), finding, "{profiles:?}");
+            assert_eq!(find_code(&profiles, "ada", code), finding, "{profiles:?}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The tables: the register of runs here, starting them in `start`, what they bring in `results`.
+//! The statements on Apify's tables: runs here, starting them in `start`, their results in
+//! `results`.
 
 mod results;
 mod start;
@@ -13,17 +14,17 @@ use super::{Platform, Purpose};
 use crate::store::{EventId, StoreError, Tx};
 
 pub(super) use results::{
-    Standing, Verification, insert_metrics, mark_posts, note_items, settle_verification,
+    PostStatus, Verification, insert_metrics, mark_posts, record_items, settle_verification,
     verification,
 };
-pub use start::{Budget, Details, Entered, NewRun, Registration, Sought, enter, register, spend};
+pub use start::{
+    Budget, Details, Insertion, NewRun, NewVerification, Registration, count_run, insert_run,
+    register,
+};
 
-/// Whether the run that verified `claims` name is still awaited, no longer than `dispatch_ttl`
-/// after it was started.
-///
-/// # Errors
-/// A [`StoreError`].
-pub async fn awaits(
+/// Whether the run named by verified `claims` is still expected, at most `dispatch_ttl` after its
+/// start.
+pub async fn is_expected(
     connection: &mut PgConnection,
     source: &str,
     claims: &[u8],
@@ -32,7 +33,7 @@ pub async fn awaits(
 ) -> Result<bool, StoreError> {
     let Some(claims) = Claims::read(claims) else { return Ok(false) };
     let Some(purpose) = Purpose::of_claim(&claims.purpose) else { return Ok(false) };
-    let awaited = sqlx::query_scalar!(
+    let expected = sqlx::query_scalar!(
         r#"SELECT EXISTS (
              SELECT FROM apify_runs
               WHERE source = $1 AND run_key = $2 AND purpose = $3 AND guild_id = $4
@@ -46,14 +47,11 @@ pub async fn awaits(
     )
     .fetch_one(connection)
     .await?;
-    Ok(awaited)
+    Ok(expected)
 }
 
-/// Gives up the runs of a source of which nothing was heard for `dispatch_ttl`, with the posts
-/// that they were started for, and the codes whose time is over; says how many runs.
-///
-/// # Errors
-/// A [`StoreError`].
+/// Expires the runs of a source that have sent nothing for `dispatch_ttl`, with their posts, and
+/// overdue verifications. Returns the number of runs.
 pub async fn expire(
     tx: &mut Tx<'_>,
     source: &str,
@@ -107,7 +105,7 @@ struct Row {
     finished_at: Option<OffsetDateTime>,
 }
 
-/// The run with this key, locked.
+/// Locks the run with this key.
 pub(super) async fn lock_by_key(
     tx: &mut Tx<'_>,
     source: &str,
@@ -126,7 +124,7 @@ pub(super) async fn lock_by_key(
     row.map(Row::read).transpose()
 }
 
-/// The run that Apify knows by this id, locked.
+/// Locks the run with this Apify id.
 pub(super) async fn lock_by_actor_run(
     tx: &mut Tx<'_>,
     source: &str,
@@ -145,7 +143,7 @@ pub(super) async fn lock_by_actor_run(
     row.map(Row::read).transpose()
 }
 
-/// Whether another run than `run_key` is known to Apify by this id.
+/// Whether Apify's id belongs to a run other than `run_key`.
 pub(super) async fn is_taken(
     tx: &mut Tx<'_>,
     source: &str,
@@ -165,7 +163,7 @@ pub(super) async fn is_taken(
     Ok(taken)
 }
 
-/// Writes what is known of a locked run now.
+/// Writes the state of a locked run.
 pub(super) async fn update(
     tx: &mut Tx<'_>,
     source: &str,

@@ -1,5 +1,5 @@
-//! What a run came to: the posts that it was started for, the counts that it brought, the code
-//! that it looked for. The run's row is locked meanwhile.
+//! The results of a run: its posts, its metrics, and its verification. The run's row is locked
+//! meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::providers::apify::Platform;
 use crate::providers::apify::results::{Flag, Metric, Origin};
 use crate::store::{EventId, StoreError, Tx};
 
-/// Rows that are written at a time.
+/// Rows per insert.
 const STEP: usize = 500;
-/// How much of a flagged item is kept, in bytes.
+/// The stored length of a flagged item, in bytes.
 const MAX_ITEM: usize = 16 * 1024;
 
-/// How what a run was started for stands.
+/// The status of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers::apify) enum Standing {
+pub(in crate::providers::apify) enum PostStatus {
     Pending,
     Collected,
     Failed,
 }
 
-/// What a run looks for.
+/// A verification.
 #[derive(Debug)]
 pub(in crate::providers::apify) struct Verification {
     pub(in crate::providers::apify) platform: Platform,
@@ -33,18 +33,18 @@ pub(in crate::providers::apify) struct Verification {
     pub(in crate::providers::apify) expires_at: OffsetDateTime,
 }
 
-/// Marks the posts that the run holds.
+/// Sets the status of the posts that are assigned to the run.
 pub(in crate::providers::apify) async fn mark_posts(
     tx: &mut Tx<'_>,
     source: &str,
     run_key: Uuid,
-    standing: Standing,
+    post_status: PostStatus,
     (event, at): (EventId, OffsetDateTime),
 ) -> Result<(), StoreError> {
-    let status = match standing {
-        Standing::Pending => "pending",
-        Standing::Collected => "collected",
-        Standing::Failed => "failed",
+    let status = match post_status {
+        PostStatus::Pending => "pending",
+        PostStatus::Collected => "collected",
+        PostStatus::Failed => "failed",
     };
     sqlx::query!(
         "UPDATE apify_posts SET status = $3, changed_at = $4, event_id = $5
@@ -60,28 +60,28 @@ pub(in crate::providers::apify) async fn mark_posts(
     Ok(())
 }
 
-/// Notes how many items the run brought.
-pub(in crate::providers::apify) async fn note_items(
+/// Stores the number of items of the run.
+pub(in crate::providers::apify) async fn record_items(
     tx: &mut Tx<'_>,
     source: &str,
     run_key: Uuid,
     items: usize,
-    left_off: bool,
+    truncated: bool,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE apify_runs SET items = $3, items_left_off = $4 WHERE source = $1 AND run_key = $2",
         source,
         run_key,
         i64::try_from(items).unwrap_or(i64::MAX),
-        left_off,
+        truncated,
     )
     .execute(tx.connection())
     .await?;
     Ok(())
 }
 
-/// Writes what the run brought. What is there already is replaced by what comes now; of two items
-/// with the same name the later one counts.
+/// Writes the run's metrics. Existing rows are replaced; of two items with the same key the later
+/// one counts.
 pub(in crate::providers::apify) async fn insert_metrics(
     tx: &mut Tx<'_>,
     source: &str,
@@ -162,8 +162,8 @@ async fn insert_step(
     Ok(())
 }
 
-/// What the run looks for, unless it has been confirmed, which is final; `None` where it looks
-/// for nothing.
+/// Locks and returns the run's verification; `None` if there is none or it is confirmed, which is
+/// final.
 pub(in crate::providers::apify) async fn verification(
     tx: &mut Tx<'_>,
     source: &str,
@@ -187,7 +187,7 @@ pub(in crate::providers::apify) async fn verification(
     Ok(Some(Verification { platform, handle, code, expires_at }))
 }
 
-/// Writes the result of a verification; without one it is awaited again.
+/// Writes the result of a verification; without a result it is pending again.
 pub(in crate::providers::apify) async fn settle_verification(
     tx: &mut Tx<'_>,
     source: &str,
@@ -195,13 +195,13 @@ pub(in crate::providers::apify) async fn settle_verification(
     result: Option<(&str, OffsetDateTime)>,
     event: EventId,
 ) -> Result<(), StoreError> {
-    let (word, at) = result.unzip();
+    let (result, at) = result.unzip();
     sqlx::query!(
         "UPDATE apify_verifications SET result = $3, checked_at = $4, event_id = $5
           WHERE source = $1 AND run_key = $2",
         source,
         run_key,
-        word.unwrap_or("pending"),
+        result.unwrap_or("pending"),
         at,
         event.0,
     )

@@ -1,4 +1,4 @@
-//! Entering runs that are about to be started, and counting them.
+//! Registers runs that are about to be started, and counts them.
 
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -11,116 +11,103 @@ use crate::store::{StoreError, Tx};
 pub struct NewRun {
     /// The source at which its webhooks will arrive.
     pub source: String,
-    /// The application's own id of the run.
+    /// The application's id of the run.
     pub run_key: Uuid,
-    /// What it is for.
     pub purpose: Purpose,
-    /// The Discord guild that it is started for.
+    /// The Discord guild for which it is started.
     pub guild_id: String,
-    /// The actor, as its id or its name.
+    /// The actor's id or name.
     pub actor_id: Option<String>,
-    /// Apify's id of the run, where it is known already.
+    /// Apify's id of the run, if already known.
     pub actor_run_id: Option<String>,
-    /// When.
     pub initiated_at: OffsetDateTime,
 }
 
-/// What else may be known of a run that is about to be started.
+/// Optional details of a new run.
 #[derive(Debug, Clone, Default)]
 pub struct Details<'d> {
-    /// The platform that it looks at.
+    /// The platform that it examines.
     pub platform: Option<Platform>,
-    /// The posts that it is started for, each once, in order.
+    /// The unique posts for which it is started, in order.
     pub posts: Vec<String>,
-    /// Of a verification: what it looks for.
-    pub sought: Option<Sought>,
-    /// What its token says.
+    /// For a verification: its handle and code.
+    pub verification: Option<NewVerification>,
+    /// The claims of its token.
     pub claims: Option<String>,
-    /// The idempotency key of the call that starts it, and the SHA-256 of the call's body.
+    /// The idempotency key of the call, and the SHA-256 of the call's body.
     pub request: Option<(&'d str, [u8; 32])>,
 }
 
-/// What a verification looks for.
+/// A new verification.
 #[derive(Debug, Clone)]
-pub struct Sought {
-    /// The platform.
+pub struct NewVerification {
     pub platform: Platform,
     /// The account's name, in lower case.
     pub handle: String,
-    /// What must stand in its description.
+    /// The code that must be in the profile's description.
     pub code: String,
-    /// Until when the run must have ended.
+    /// The run must end before this time.
     pub expires_at: OffsetDateTime,
 }
 
-/// What became of an attempt to register a run.
+/// The result of registering a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
-    /// It is registered now.
     Registered,
-    /// It was, with the same purpose and guild.
+    /// It was registered before, with the same purpose and guild.
     Known,
-    /// Its key, or its id at Apify, belongs to another run.
+    /// Its key, or Apify's id, belongs to another run.
     Taken,
 }
 
-/// What became of an attempt to enter a run with its details.
+/// The result of inserting a run with its details.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entered {
-    /// It is there now.
+pub enum Insertion {
     New,
-    /// A call with the same idempotency key and body has entered it.
-    RetryUntil {
-        /// Its key.
+    /// An earlier call with the same idempotency key and body has inserted it.
+    Repeated {
         run_key: Uuid,
-        /// What its token says.
+        /// The claims of its token.
         claims: String,
-        /// Of a verification: its code.
+        /// For a verification: its code.
         code: Option<String>,
     },
-    /// It was there, with the same purpose and guild; nothing about it is changed.
+    /// It exists already, with the same purpose and guild; it is unchanged.
     Known {
-        /// Of a verification: its code.
+        /// For a verification: its code.
         code: Option<String>,
     },
-    /// Its key, or its id at Apify, belongs to another run.
+    /// Its key, or Apify's id, belongs to another run.
     Taken,
     /// The idempotency key was used with another body.
     KeyReused,
 }
 
-/// How a guild's budget of a day stands.
+/// The state of a guild's daily budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// It has room for this run, which is counted now.
+    /// The run fits in and was counted.
     Counted,
-    /// It is spent.
     Spent,
 }
 
-/// Enters a run of which nothing else is known, outside every budget.
-///
-/// # Errors
-/// A [`StoreError`].
+/// Registers a run without details, outside any budget.
 pub async fn register(tx: &mut Tx<'_>, run: &NewRun) -> Result<Registration, StoreError> {
-    Ok(match enter(tx, run, &Details::default()).await? {
-        Entered::New => Registration::Registered,
-        Entered::RetryUntil { .. } | Entered::Known { .. } => Registration::Known,
-        Entered::Taken | Entered::KeyReused => Registration::Taken,
+    Ok(match insert_run(tx, run, &Details::default()).await? {
+        Insertion::New => Registration::Registered,
+        Insertion::Repeated { .. } | Insertion::Known { .. } => Registration::Known,
+        Insertion::Taken | Insertion::KeyReused => Registration::Taken,
     })
 }
 
-/// Enters a run before it is started.
-///
-/// # Errors
-/// A [`StoreError`].
-pub async fn enter(
+/// Inserts a run before it is started.
+pub async fn insert_run(
     tx: &mut Tx<'_>,
     run: &NewRun,
     details: &Details<'_>,
-) -> Result<Entered, StoreError> {
+) -> Result<Insertion, StoreError> {
     let (request_key, digest) = details.request.unzip();
-    // Where another call with the same key is at it, this waits until that has ended.
+    // If another call with the same key is in progress, this waits for its end.
     let inserted = sqlx::query!(
         "INSERT INTO apify_runs
             (source, run_key, purpose, guild_id, actor_id, actor_run_id, platform, claims,
@@ -142,23 +129,23 @@ pub async fn enter(
     .execute(tx.connection())
     .await?;
     if inserted.rows_affected() == 0 {
-        return what_is_there(tx, run, details).await;
+        return existing_run(tx, run, details).await;
     }
     if !details.posts.is_empty() {
-        take_posts(tx, run, &details.posts).await?;
+        assign_posts(tx, run, &details.posts).await?;
     }
-    if let Some(sought) = &details.sought {
-        seek(tx, run, sought).await?;
+    if let Some(verification) = &details.verification {
+        insert_verification(tx, run, verification).await?;
     }
-    Ok(Entered::New)
+    Ok(Insertion::New)
 }
 
-/// What stands in the way of a run.
-async fn what_is_there(
+/// The reason why a run could not be inserted.
+async fn existing_run(
     tx: &mut Tx<'_>,
     run: &NewRun,
     details: &Details<'_>,
-) -> Result<Entered, StoreError> {
+) -> Result<Insertion, StoreError> {
     if let Some((key, digest)) = details.request {
         let first = sqlx::query!(
             r#"SELECT run_key, request_digest AS "request_digest!", claims AS "claims!"
@@ -171,10 +158,10 @@ async fn what_is_there(
         .await?;
         if let Some(first) = first {
             if first.request_digest != digest {
-                return Ok(Entered::KeyReused);
+                return Ok(Insertion::KeyReused);
             }
             let code = code(tx, &run.source, first.run_key).await?;
-            return Ok(Entered::RetryUntil { run_key: first.run_key, claims: first.claims, code });
+            return Ok(Insertion::Repeated { run_key: first.run_key, claims: first.claims, code });
         }
     }
     let known = sqlx::query_scalar!(
@@ -192,9 +179,9 @@ async fn what_is_there(
     .fetch_one(tx.connection())
     .await?;
     if known {
-        return Ok(Entered::Known { code: code(tx, &run.source, run.run_key).await? });
+        return Ok(Insertion::Known { code: code(tx, &run.source, run.run_key).await? });
     }
-    Ok(Entered::Taken)
+    Ok(Insertion::Taken)
 }
 
 async fn code(tx: &mut Tx<'_>, source: &str, run_key: Uuid) -> Result<Option<String>, StoreError> {
@@ -208,9 +195,9 @@ async fn code(tx: &mut Tx<'_>, source: &str, run_key: Uuid) -> Result<Option<Str
     Ok(code)
 }
 
-/// The posts are this run's from now on, whoever had them before. In order, so that two runs for
-/// the same posts wait for each other and do not meet crosswise.
-async fn take_posts(tx: &mut Tx<'_>, run: &NewRun, posts: &[String]) -> Result<(), StoreError> {
+/// Assigns the posts to this run, whichever run had them before. They are ordered, so that two runs
+/// for the same posts cannot deadlock.
+async fn assign_posts(tx: &mut Tx<'_>, run: &NewRun, posts: &[String]) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO apify_posts (source, guild_id, post_id, run_key, status, changed_at)
          SELECT $1, $2, post, $4, 'pending', $5 FROM unnest($3::text[]) AS post ORDER BY post
@@ -228,7 +215,11 @@ async fn take_posts(tx: &mut Tx<'_>, run: &NewRun, posts: &[String]) -> Result<(
     Ok(())
 }
 
-async fn seek(tx: &mut Tx<'_>, run: &NewRun, sought: &Sought) -> Result<(), StoreError> {
+async fn insert_verification(
+    tx: &mut Tx<'_>,
+    run: &NewRun,
+    verification: &NewVerification,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO apify_verifications
             (source, run_key, guild_id, platform, handle, code, expires_at)
@@ -236,22 +227,19 @@ async fn seek(tx: &mut Tx<'_>, run: &NewRun, sought: &Sought) -> Result<(), Stor
         run.source,
         run.run_key,
         run.guild_id,
-        sought.platform.as_str(),
-        sought.handle,
-        sought.code,
-        sought.expires_at,
+        verification.platform.as_str(),
+        verification.handle,
+        verification.code,
+        verification.expires_at,
     )
     .execute(tx.connection())
     .await?;
     Ok(())
 }
 
-/// Counts a run against its guild's budget of the day, if there is room. The row is locked by
-/// the statement that looks, so no two runs take the last place.
-///
-/// # Errors
-/// A [`StoreError`].
-pub async fn spend(
+/// Counts a run against its guild's daily budget, if there is room. The statement that checks also
+/// locks the row, so two runs cannot take the last place.
+pub async fn count_run(
     tx: &mut Tx<'_>,
     run: &NewRun,
     day: Date,

@@ -1,12 +1,12 @@
-//! A repository's address and its token, as Docora takes them.
+//! The URL and the token of a repository, as Docora accepts them.
 
 use std::str::FromStr;
 
 use crate::verify::{Secret, WeakSecret};
 
-/// The longest address.
+/// The maximum length of a URL.
 const MAX_ADDRESS: usize = 2048;
-/// The longest token.
+/// The maximum length of a token.
 const MAX_TOKEN: usize = 255;
 
 /// `https://github.com/{owner}/{name}`.
@@ -17,56 +17,49 @@ pub struct Address {
     name: String,
 }
 
-/// Docora would not take the address.
+/// Docora would reject the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
-    /// It is no repository's.
     #[error("the repository URL must be https://github.com/OWNER/NAME")]
     Form,
-    /// Docora takes none of these.
     #[error("docora does not support repository names with a dot")]
     Dot,
 }
 
-/// A GitHub token, for repositories that are private.
+/// A GitHub token, for private repositories.
 #[derive(Debug, Clone)]
 pub struct GithubToken(Secret);
 
-/// Docora would not take the token. It is not part of the message.
+/// Docora would reject the token. The message does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
-    /// Not one of GitHub's.
     #[error(
         "a GitHub token must begin with ghp_ or github_pat_ and have at most {MAX_TOKEN} characters"
     )]
     Form,
-    /// Unfit for a secret.
     #[error("the GitHub token {0}")]
     Weak(WeakSecret),
 }
 
 impl Address {
-    /// The whole.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The owner.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// The name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Owner and name, as users say it.
+    /// Owner and name, for display.
     pub fn short(&self) -> String {
         format!("{}/{}", self.owner, self.name)
     }
 
-    /// The name under which the repository's token is kept: GitHub does not tell cases apart.
+    /// The name of the repository's stored token. GitHub ignores case.
     pub(super) fn credential(&self) -> String {
         format!("github_token:{}", self.url.to_lowercase())
     }
@@ -75,7 +68,7 @@ impl Address {
 impl FromStr for Address {
     type Err = BadAddress;
 
-    /// Takes an address as users paste it: with a slash or `.git` at its end, too.
+    /// Accepts a pasted URL, also with a trailing slash or `.git`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim_end_matches('/');
         let text = text.strip_suffix(".git").unwrap_or(text);
@@ -98,10 +91,6 @@ impl FromStr for Address {
 }
 
 impl GithubToken {
-    /// Takes a token.
-    ///
-    /// # Errors
-    /// [`BadToken`].
     pub fn new(bytes: &[u8]) -> Result<Self, BadToken> {
         let begins = [&b"ghp_"[..], b"github_pat_"].iter().any(|start| bytes.starts_with(start));
         if !begins || bytes.len() > MAX_TOKEN || !bytes.iter().all(u8::is_ascii_graphic) {
@@ -110,7 +99,7 @@ impl GithubToken {
         Secret::new(bytes).map(Self).map_err(BadToken::Weak)
     }
 
-    /// The token itself, to be sent or sealed. Never for a log.
+    /// The token itself, to send or seal it. Never log it.
     pub fn expose(&self) -> &str {
         std::str::from_utf8(self.0.expose()).unwrap_or_default()
     }
@@ -121,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_as_people_paste_it() {
+    fn pasted_url_is_accepted() {
         for text in [
             "https://github.com/Owner/my_repo-1",
             "https://github.com/Owner/my_repo-1/",
@@ -151,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_one_of_githubs_and_is_not_shown() {
+    fn token_must_be_a_github_token_and_is_not_shown() {
         let token = GithubToken::new(b"ghp_0123456789abcdef").unwrap();
         assert_eq!(token.expose(), "ghp_0123456789abcdef");
         assert!(!format!("{token:?}").contains("ghp_"));

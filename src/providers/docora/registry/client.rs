@@ -1,4 +1,4 @@
-//! Docora's own interface.
+//! The client for Docora's API.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use super::{Address, ApiUrl, GithubToken};
 use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::verify::Secret;
 
-/// The longest time for one call. Docora asks GitHub meanwhile.
+/// The timeout of one call. Docora calls GitHub meanwhile.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The largest answer that is read.
+/// The maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
-/// How often a registration is tried: one that takes another's place fails at first.
-const TRIES: usize = 3;
-/// The longest text of Docora's that is passed on, in characters.
+/// The attempts of a registration: one that replaces another fails at first.
+const MAX_ATTEMPTS: usize = 3;
+/// The maximum length of Docora's messages, in characters.
 const MAX_TEXT: usize = 300;
 
-/// Docora's own interface, for one application.
+/// Docora's API, for one application.
 #[derive(Debug, Clone)]
 pub struct DocoraClient {
     outbound: Outbound,
@@ -30,50 +30,37 @@ pub struct DocoraClient {
 /// A repository that Docora watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// Docora's id of it.
+    /// Docora's id.
     pub repository_id: String,
-    /// Whether it is private.
     pub is_private: bool,
 }
 
-/// Why Docora did not do it.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// No answer. It may have been done.
+    /// No response. The call may have succeeded.
     #[error("no response from docora: the request may have succeeded and can be retried")]
     NoAnswer(#[from] OutboundError),
-    /// The application's token is not accepted.
+    /// The source's token was rejected.
     #[error("docora rejected the source's token: {0}")]
     Unauthorized(String),
-    /// It is not there, or not for this application or this GitHub token.
+    /// Not found, or not accessible to this application or GitHub token.
     #[error("docora responded not found: {0}")]
     NotFound(String),
-    /// Too many calls.
     #[error("docora rate limited the source: too many calls per minute")]
     TooMany,
-    /// Any other answer.
     #[error("docora responded {status}: {text}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// What it says.
-        text: String,
-    },
-    /// An answer that is not what it should be.
+    Refused { status: u16, text: String },
     #[error("docora responded {0} with an invalid body")]
     Unreadable(u16),
 }
 
 impl DocoraClient {
-    /// The interface at `url`, for the application whose `token` it is.
     pub fn new(outbound: Outbound, url: ApiUrl, token: Secret) -> Self {
         Self { outbound, url, token }
     }
 
-    /// Registers a repository. If the application has registered it before, it may get a new id.
-    ///
-    /// # Errors
-    /// [`ApiError`].
+    /// Registers a repository. If the application has registered it before, its id may change.
     pub async fn register(
         &self,
         address: &Address,
@@ -83,13 +70,13 @@ impl DocoraClient {
         if let (Some(token), Some(body)) = (token, body.as_object_mut()) {
             body.insert("github_token".to_owned(), Value::from(token.expose()));
         }
-        let mut tries = 1;
+        let mut attempt = 1;
         let answer = loop {
             let answer = self.call("POST", "api/repositories", Some(&body)).await?;
-            if answer.status != 500 || tries == TRIES {
+            if answer.status != 500 || attempt == MAX_ATTEMPTS {
                 break answer;
             }
-            tries += 1;
+            attempt += 1;
         };
         match answer.status {
             200 | 201 => registered(&answer).ok_or(ApiError::Unreadable(answer.status)),
@@ -97,10 +84,7 @@ impl DocoraClient {
         }
     }
 
-    /// Takes a repository's registration back; says whether there was one.
-    ///
-    /// # Errors
-    /// [`ApiError`].
+    /// Removes a repository's registration; returns whether there was one.
     pub async fn unregister(&self, repository_id: &str) -> Result<bool, ApiError> {
         let path = format!("api/repositories/{repository_id}");
         let answer = self.call("DELETE", &path, None).await?;
@@ -111,10 +95,7 @@ impl DocoraClient {
         }
     }
 
-    /// Replaces a repository's GitHub token; says whether there was such a repository to take it.
-    ///
-    /// # Errors
-    /// [`ApiError`].
+    /// Replaces a repository's GitHub token; returns whether the repository was found.
     pub async fn update_token(
         &self,
         repository_id: &str,
@@ -136,7 +117,7 @@ impl DocoraClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ApiError> {
-        // The path is ours and begins with no slash: joined, it stays below the base.
+        // The path is ours and relative, so it stays below the base.
         let url = self.url.0.join(path).map_err(|_| ApiError::Unreadable(0))?;
         let token = String::from_utf8_lossy(self.token.expose());
         let mut headers = vec![
@@ -164,7 +145,7 @@ fn registered(answer: &Answer) -> Option<Registered> {
         .then_some(Registered { repository_id: body.repository_id, is_private: body.is_private })
 }
 
-/// `repo_` and 24 hexadecimal digits: what may stand in a path.
+/// `repo_` and 24 hexadecimal digits: safe in a path.
 pub(super) fn is_repository_id(text: &str) -> bool {
     let lower_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     text.strip_prefix("repo_").is_some_and(|id| id.len() == 24 && id.bytes().all(lower_hex))
@@ -192,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_id_that_may_stand_in_a_path_is_taken() {
+    fn only_an_id_that_is_safe_in_a_path_is_accepted() {
         assert!(is_repository_id("repo_0123456789abcdef01234567"));
         for text in ["", "repo_", "repo_0123456789ABCDEF01234567", "repo_../../../../../../../x"] {
             assert!(!is_repository_id(text), "{text}");

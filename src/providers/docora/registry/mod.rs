@@ -1,11 +1,11 @@
-//! The repositories that Docora watches for this application: registered at its own interface
-//! ([`DocoraClient`]), and kept track of here ([`RepositoryRegistrar`]).
+//! The repositories that Docora watches for this application: registered through its API
+//! ([`DocoraClient`]) and tracked here ([`RepositoryRegistrar`]).
 //!
-//! - A *registration* gives a repository its id. Registering again may give another: Docora then
-//!   deletes the old one, and refuses the first call of the two.
-//! - A repository's GitHub token is kept sealed, so that it can be registered again.
-//! - Docora begins to send as soon as it knows a repository, which may be before its answer is
-//!   recorded here. Where a registration is required, such events wait for it.
+//! - A *registration* gives a repository its id. A new registration may change the id: Docora then
+//!   deletes the old one and rejects the first of the two calls.
+//! - A repository's GitHub token is kept sealed, so that the repository can be registered again.
+//! - Docora starts sending as soon as it knows a repository, possibly before its response is
+//!   recorded here. If a registration is required, such events wait for it.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -22,49 +22,46 @@ pub use registrar::{By, Changed, Registering, RegistrarError, RepositoryRegistra
 use super::tables::RepositoryRow;
 use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 
-/// Which repositories' events are accepted.
+/// The repositories whose events are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
-    /// Any: a repository appears with its first event.
+    /// Any: a repository is created with its first event.
     #[default]
     Open,
-    /// Registered ones: events of others wait until they are.
+    /// Registered ones: events of others wait for the registration.
     Required,
 }
 
-/// Where Docora's own interface is.
+/// The URL of Docora's API.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ApiUrl(Url);
 
-/// A repository, as it is listed.
+/// A listed repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    /// Its source.
     pub source: String,
-    /// Docora's id of it.
+    /// Docora's id.
     pub repository_id: String,
-    /// Its address.
     pub github_url: String,
     /// `pending`, `synced` or `sync_failed`.
     pub status: String,
-    /// Since when it is registered, if it is.
+    /// The time of registration, if it is registered.
     pub registered_at: Option<OffsetDateTime>,
-    /// The id that took this one's place.
+    /// The id that replaced this one.
     pub replaced_by: Option<String>,
     /// When the newest file event was built.
     pub last_sync_at: Option<OffsetDateTime>,
-    /// How many cards are available.
+    /// The number of available cards.
     pub cards_count: i64,
-    /// How often the sender failed in a row.
+    /// The sender's consecutive failures.
     pub consecutive_failures: i64,
-    /// For `sync_failed`: what git said, without credentials.
+    /// For `sync_failed`: the output of git, without credentials.
     pub error_message: Option<String>,
 }
 
 impl ApiUrl {
-    /// The address itself.
     pub(super) fn as_url(&self) -> &Url {
         &self.0
     }
@@ -92,15 +89,15 @@ impl TryFrom<String> for ApiUrl {
     }
 }
 
-/// What an event says that waits for its repository's registration.
+/// The name under which events wait for a repository's registration.
 pub(super) fn awaiting(repository_id: &str) -> String {
     format!("repository {repository_id} is not registered (run `sealpost docora register`)")
 }
 
 const SYNC_FAILED: &str = "sync_failed";
 
-/// Tells that a repository cannot be read. `message` holds no credentials any more.
-pub(super) async fn failed(
+/// Raises the alert for an unreadable repository. `message` contains no credentials.
+pub(super) async fn alert_failure(
     tx: &mut Tx<'_>,
     repository: &RepositoryRow,
     message: &str,
@@ -117,25 +114,25 @@ pub(super) async fn failed(
     .await
 }
 
-/// Tells that a repository can be read again.
-pub(super) async fn recovered(
+/// Resolves the alert of a repository that is readable again.
+pub(super) async fn resolve_recovered(
     tx: &mut Tx<'_>,
     repository: &RepositoryRow,
 ) -> Result<(), StoreError> {
     let RepositoryRow { source, repository_id, owner, name, .. } = repository;
     let text = format!("{owner}/{name} recovered: files are arriving again");
-    ended(tx, source, repository_id, &text).await
+    resolve_alert(tx, source, repository_id, &text).await
 }
 
-/// Tells, where a repository could not be read, why that is over.
-pub(super) async fn ended(
+/// Resolves the alert of an unreadable repository, if there is one.
+pub(super) async fn resolve_alert(
     tx: &mut Tx<'_>,
     source: &str,
     repository_id: &str,
     text: &str,
 ) -> Result<(), StoreError> {
-    let recovery = AlertResolution { kind: SYNC_FAILED, key: repository_id, source, text };
-    tx.close_alert(&recovery).await?;
+    let resolution = AlertResolution { kind: SYNC_FAILED, key: repository_id, source, text };
+    tx.close_alert(&resolution).await?;
     Ok(())
 }
 
@@ -144,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interface_is_an_address_without_credentials() {
+    fn api_url_must_not_contain_credentials() {
         for (text, url) in [
             ("https://docora.test", "https://docora.test/"),
             ("https://docora.test/base", "https://docora.test/base/"),

@@ -1,8 +1,7 @@
-//! What an operator does about repositories: at Docora, and then here.
+//! Operator actions on repositories: first at Docora, then here.
 //!
-//! First the call, then one transaction for everything that follows from it. Whoever dies between
-//! the two does it again: every one of these may be repeated. Whether somebody may is decided
-//! before they come to the desk, where it is known who they are: see [`By`].
+//! The call comes first, then one transaction for everything that follows from it. After a crash in
+//! between, the action can be repeated safely. Permissions are checked before: see [`By`].
 
 use std::net::IpAddr;
 
@@ -14,93 +13,76 @@ use crate::providers::docora::tables::registrations;
 use crate::store::{AuditEntry, AuditMore, Store, StoreError, Tx};
 use crate::vault::{Label, Sealed, Vault, VaultError};
 
-/// The repositories of one source, for somebody who may change them.
+/// The repositories of one source, for a caller who may change them.
 #[derive(Debug, Clone)]
 pub struct RepositoryRegistrar {
-    /// The database.
     pub(crate) store: Store,
-    /// For the repositories' tokens.
+    /// The vault for the repositories' tokens.
     pub(crate) vault: Vault,
-    /// The source's tenant.
     pub(crate) tenant: String,
-    /// The source.
     pub(crate) source: String,
-    /// Docora.
     pub(crate) api: DocoraClient,
-    /// Who acts.
     pub(crate) by: By,
 }
 
-/// Who acts and why, for the audit log. It is made where it was found that they may.
+/// Who acts and why, for the audit log. It is created where the permission is checked.
 #[derive(Debug, Clone)]
 pub struct By {
-    /// Their name.
     pub(crate) actor: String,
-    /// The only tenant whose things they see.
+    /// The only tenant that the caller may see, if limited.
     pub(crate) tenant: Option<String>,
-    /// The address that they ask from.
+    /// The caller's address.
     pub(crate) address: Option<IpAddr>,
-    /// Why, in their words.
     pub(crate) reason: String,
 }
 
-/// What a registration came to.
+/// The result of a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registering {
-    /// It is registered already; Docora was not asked.
+    /// It is already registered; Docora was not called.
     Known(String),
-    /// It is registered now.
     Registered(Changed),
 }
 
-/// How a repository is registered now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Docora's id of it.
+    /// Docora's id.
     pub repository_id: String,
-    /// The id that it had before, if another.
+    /// The previous id, if it changed.
     pub before: Option<String>,
     /// Whether it was registered again.
     pub anew: bool,
-    /// How many deliveries waited for it, and go on now.
+    /// The number of deliveries that waited for it and now continue.
     pub released: u64,
 }
 
-/// What taking a registration back came to.
+/// The result of removing a registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unregistered {
-    /// Its id.
     pub repository_id: String,
     /// Whether Docora knew it.
     pub known: bool,
 }
 
-/// Why it was not done.
+/// Why an action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrarError {
-    /// It is not registered here.
     #[error("the repository is not registered at this source")]
     NotRegistered,
-    /// Docora did not do it.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// The token cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// What was sealed is no token.
     #[error("invalid stored token")]
     Token(#[from] BadToken),
-    /// The database failed. What was done at Docora stays done: do it again.
+    /// The database failed. The change at Docora remains: repeat the action.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl RepositoryRegistrar {
-    /// Registers a repository, unless it is registered; with `again`, in any case, with the token
-    /// that is kept where none is given.
-    ///
-    /// # Errors
-    /// [`RegistrarError`].
+    /// Registers a repository unless it is registered; with `again` in any case, using the stored
+    /// token if none is given.
     pub async fn register(
         &self,
         address: &Address,
@@ -127,8 +109,7 @@ impl RepositoryRegistrar {
         Ok(Registering::Registered(self.record(address, changed, sealed, now).await?))
     }
 
-    /// Takes a repository's registration back, and deletes its token. Files and cards stay as
-    /// they are.
+    /// Removes a repository's registration and its token. Files and cards are kept.
     ///
     /// # Errors
     /// [`RegistrarError`]; nothing has changed here then.
@@ -141,17 +122,14 @@ impl RepositoryRegistrar {
         let known = self.api.unregister(&repository_id).await?;
         let mut tx = self.store.begin().await?;
         registrations::end(&mut tx, &self.source, address, &repository_id).await?;
-        tx.forget_credential(&self.label(address)).await?;
+        tx.delete_credential(&self.label(address)).await?;
         self.audit(&mut tx, "unregister", address, now).await?;
         tx.commit(()).await?;
         Ok(Unregistered { repository_id, known })
     }
 
-    /// Replaces a repository's token, at Docora and here. One that Docora does not know any more
-    /// is registered anew.
-    ///
-    /// # Errors
-    /// [`RegistrarError`].
+    /// Replaces a repository's token, at Docora and here. If Docora no longer knows the repository,
+    /// it is registered again.
     pub async fn update_token(
         &self,
         address: &Address,
@@ -168,10 +146,7 @@ impl RepositoryRegistrar {
         self.record(address, changed, sealed, now).await
     }
 
-    /// Every repository of the source, each with whether a token of it is kept.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// All repositories of the source, each with whether a token is stored.
     pub async fn list(
         store: &Store,
         tenant: &str,
@@ -194,7 +169,7 @@ impl RepositoryRegistrar {
         let mut tx = self.store.begin().await?;
         let found = registrations::find(&mut tx, &self.source, address).await?;
         tx.commit(()).await?;
-        // It goes into a path: whatever stands in the table, nothing else does.
+        // The id becomes part of a path, so only a valid one is used.
         found.filter(|id| is_repository_id(id)).ok_or(RegistrarError::NotRegistered)
     }
 
@@ -209,7 +184,7 @@ impl RepositoryRegistrar {
         Ok(Changed { repository_id, before, anew: true, released: 0 })
     }
 
-    /// Notes what was done at Docora, and lets go on what waited for it.
+    /// Records the change made at Docora, and releases the deliveries that waited for it.
     async fn record(
         &self,
         address: &Address,

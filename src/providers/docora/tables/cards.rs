@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{FileRow, RepositoryRow};
 
-/// The card that a markdown file is.
+/// The card of a markdown file.
 pub(in super::super) struct CardRow {
     pub(in super::super) title: String,
     pub(in super::super) tags: Vec<String>,
@@ -14,14 +14,13 @@ pub(in super::super) struct CardRow {
     pub(in super::super) front_matter_error: Option<String>,
     pub(in super::super) raw: String,
     pub(in super::super) body: String,
-    /// The references to images, as they are written.
+    /// The references to images, as written.
     pub(in super::super) references: Vec<String>,
-    /// The files that they mean, in the same order.
+    /// The paths that they refer to, in the same order.
     pub(in super::super) image_paths: Vec<String>,
 }
 
 impl RepositoryRow {
-    /// Writes a card.
     pub(super) async fn put_card(
         &self,
         connection: &mut PgConnection,
@@ -106,7 +105,7 @@ impl RepositoryRow {
     }
 
     /// Marks a card as no longer in the repository.
-    pub(super) async fn withdraw_card(
+    pub(super) async fn hide_card(
         &self,
         connection: &mut PgConnection,
         path: &str,

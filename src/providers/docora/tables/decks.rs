@@ -4,7 +4,6 @@ use sqlx::PgConnection;
 
 use super::{FileRow, RepositoryRow};
 
-/// What a deck's file says.
 pub(in super::super) struct DeckRow {
     pub(in super::super) folder: String,
     pub(in super::super) display_name: Option<String>,
@@ -13,7 +12,7 @@ pub(in super::super) struct DeckRow {
     pub(in super::super) whole: Option<String>,
 }
 
-/// What the read-me at the root says.
+/// The README at the root.
 pub(in super::super) struct ReadmeRow {
     pub(in super::super) text: String,
 }
@@ -68,7 +67,7 @@ impl RepositoryRow {
         Ok(())
     }
 
-    pub(super) async fn describe(
+    pub(super) async fn put_description(
         &self,
         connection: &mut PgConnection,
         file: &FileRow,
@@ -87,8 +86,8 @@ impl RepositoryRow {
         Ok(())
     }
 
-    /// Deletes the description, if it came from this file and not from one that differs in case.
-    pub(super) async fn forget_description(
+    /// Deletes the description if it came from this file, and not from one that differs in case.
+    pub(super) async fn remove_description(
         &self,
         connection: &mut PgConnection,
         path: &str,

@@ -7,7 +7,6 @@ use super::super::registry;
 use super::RepositoryRow;
 use crate::store::{EffectError, Outcome, Tx, Write};
 
-/// A repository could not be read.
 pub(in super::super) struct RecordFailure {
     pub(in super::super) repository: RepositoryRow,
     pub(in super::super) error_type: String,
@@ -53,7 +52,7 @@ impl Write for RecordFailure {
         if written.rows_affected() == 0 {
             return Ok(Outcome::Unchanged);
         }
-        registry::failed(tx, repository, &self.error_message).await?;
+        registry::alert_failure(tx, repository, &self.error_message).await?;
         Ok(Outcome::Handled)
     }
 }

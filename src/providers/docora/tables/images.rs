@@ -1,4 +1,4 @@
-//! Images, and which objects are theirs.
+//! Images and their objects.
 
 use std::time::Duration;
 
@@ -7,10 +7,9 @@ use sqlx::PgConnection;
 use super::{FileRow, RepositoryRow};
 use crate::store::EffectError;
 
-/// How long to wait for an object that is being removed just when it is wanted again.
+/// The delay if an object is being removed just when it is needed again.
 const AFTER_REMOVAL: Duration = Duration::from_mins(11);
 
-/// An image that is kept.
 pub(in super::super) struct ImageRow {
     pub(in super::super) media_type: &'static str,
     pub(in super::super) width: Option<i32>,
@@ -20,7 +19,7 @@ pub(in super::super) struct ImageRow {
     pub(in super::super) rendition_problem: Option<String>,
 }
 
-/// A smaller image of it.
+/// A smaller rendition.
 pub(in super::super) struct RenditionRow {
     pub(in super::super) key: String,
     pub(in super::super) width: i32,
@@ -35,8 +34,8 @@ impl ImageRow {
 }
 
 impl RepositoryRow {
-    /// Writes an image. Its objects are in use from now on, those that it had before no longer.
-    /// Whether it is available stays as it is where `available` is none.
+    /// Writes an image: uses its objects and releases the previous ones. Its availability is
+    /// unchanged if `available` is `None`.
     pub(super) async fn put_image(
         &self,
         connection: &mut PgConnection,
@@ -49,10 +48,10 @@ impl RepositoryRow {
             return Err(EffectError::NotYet {
                 detail: "an object of the image is being removed".to_owned(),
                 retry_after: AFTER_REMOVAL,
-                awaits: None,
+                awaiting: None,
             });
         }
-        let before = self.image_keys(connection, &file.path).await?;
+        let previous = self.image_keys(connection, &file.path).await?;
         sqlx::query!(
             "INSERT INTO docora_images
                  (source, repository_id, path, sha256, media_type, width, height, object_key,
@@ -85,18 +84,19 @@ impl RepositoryRow {
         )
         .execute(&mut *connection)
         .await?;
-        let left: Vec<String> = before.into_iter().filter(|key| !keys.contains(key)).collect();
-        self.release_objects(connection, &left).await?;
+        let released: Vec<String> =
+            previous.into_iter().filter(|key| !keys.contains(key)).collect();
+        self.release_objects(connection, &released).await?;
         Ok(())
     }
 
-    /// Removes an image; its objects are no longer in use.
+    /// Removes an image and releases its objects.
     pub(super) async fn remove_image(
         &self,
         connection: &mut PgConnection,
         path: &str,
     ) -> Result<(), sqlx::Error> {
-        let before = self.image_keys(connection, path).await?;
+        let previous = self.image_keys(connection, path).await?;
         sqlx::query!(
             "DELETE FROM docora_images WHERE source = $1 AND repository_id = $2 AND path = $3",
             self.source,
@@ -105,16 +105,16 @@ impl RepositoryRow {
         )
         .execute(&mut *connection)
         .await?;
-        self.release_objects(connection, &before).await
+        self.release_objects(connection, &previous).await
     }
 
-    /// Notes the objects of an image that came too late to be in use.
-    pub(super) async fn leave_unused(
+    /// Records the objects of an image that is outdated on arrival.
+    pub(super) async fn record_unused(
         &self,
         connection: &mut PgConnection,
         image: &ImageRow,
     ) -> Result<(), sqlx::Error> {
-        self.note_unused(connection, &image.keys()).await
+        self.record_unused_objects(connection, &image.keys()).await
     }
 
     async fn image_keys(

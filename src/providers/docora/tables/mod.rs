@@ -1,8 +1,8 @@
-//! What Docora's handler writes.
+//! The writes of Docora's handler.
 //!
-//! Every write first takes the lock on its repository's row, by inserting or updating it. Writes
-//! about one repository are therefore serial, whatever lanes they come from: two of them cannot
-//! deadlock, and what one of them reads about it stays so until it commits.
+//! Every write first locks its repository's row by inserting or updating it. Writes for one
+//! repository are therefore serialised across lanes: they cannot deadlock, and what a write has
+//! read stays valid until it commits.
 
 mod cards;
 mod decks;
@@ -20,7 +20,7 @@ pub(super) use cards::CardRow;
 pub(super) use decks::{DeckRow, ReadmeRow};
 pub(super) use failures::RecordFailure;
 pub(super) use images::{ImageRow, RenditionRow};
-pub(super) use objects::{Account, Removal};
+pub(super) use objects::{ObjectLedger, Removal};
 pub(super) use rules::RulesRow;
 
 use crate::store::{EffectError, Outcome, Tx, Write};
@@ -36,9 +36,8 @@ pub(super) struct RepositoryRow {
     pub(super) name: String,
     /// When the sender built the payload.
     pub(super) sent_at: OffsetDateTime,
-    /// Whether it must have been registered.
     pub(super) must_be_registered: bool,
-    /// When the attempt began that writes this.
+    /// When the writing attempt started.
     pub(super) started_at: OffsetDateTime,
 }
 
@@ -52,13 +51,13 @@ pub(super) struct FileRow {
     pub(super) media_type: &'static str,
     pub(super) lossy: bool,
     pub(super) problem: Option<String>,
-    /// Whatever the rules of the repository say.
+    /// Ignored whatever the rules of the repository say.
     pub(super) always_ignored: bool,
     pub(super) commit_sha: String,
     pub(super) event_id: Uuid,
 }
 
-/// What a file is beyond a file.
+/// The parsed content of a file, depending on its kind.
 pub(super) enum Detail {
     None,
     Card(Box<CardRow>),
@@ -68,14 +67,12 @@ pub(super) enum Detail {
     Readme(ReadmeRow),
 }
 
-/// A file has this content now.
 pub(super) struct StoreFile {
     pub(super) repository: RepositoryRow,
     pub(super) file: FileRow,
     pub(super) detail: Detail,
 }
 
-/// A file is gone.
 pub(super) struct DeleteFile {
     pub(super) repository: RepositoryRow,
     pub(super) path: String,
@@ -85,7 +82,7 @@ pub(super) struct DeleteFile {
     pub(super) event_id: Uuid,
 }
 
-/// What is known about a file.
+/// The known state of a file.
 struct Known {
     sha: String,
     content_sha: Option<String>,
@@ -98,22 +95,22 @@ struct Known {
 impl Write for StoreFile {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self { repository, file, detail } = self;
-        repository.let_in(tx).await?;
+        repository.accept_event(tx).await?;
         let connection = tx.connection();
         let known = repository.known(connection, &file.path).await?;
         if let Some(known) = &known {
             if known.sent_at > repository.sent_at {
                 if let Detail::Image(image) = detail {
-                    repository.leave_unused(connection, image).await?;
+                    repository.record_unused(connection, image).await?;
                 }
                 return Ok(Outcome::Unchanged);
             }
             let same =
                 known.content_sha.as_ref() == Some(&file.content_sha) && known.sha == file.sha;
             if same && !known.deleted {
-                repository.seen_again(connection, &file.path, &file.commit_sha).await?;
+                repository.record_unchanged(connection, &file.path, &file.commit_sha).await?;
                 if let Detail::Image(image) = detail {
-                    // Its objects may be others than before: a rendition that is new.
+                    // Its objects may differ: a rendition may be new.
                     repository.put_image(connection, file, image, None).await?;
                 }
                 return Ok(Outcome::Unchanged);
@@ -132,7 +129,7 @@ impl Write for StoreFile {
             }
             Detail::Deck(deck) => repository.put_deck(connection, file, deck, !ignored).await?,
             Detail::Rules(rules) => repository.put_rules(connection, file, rules).await?,
-            Detail::Readme(readme) => repository.describe(connection, file, readme).await?,
+            Detail::Readme(readme) => repository.put_description(connection, file, readme).await?,
         }
         if known.is_some_and(|known| known.kind == "image") && file.kind != "image" {
             repository.remove_image(connection, &file.path).await?;
@@ -145,25 +142,25 @@ impl Write for StoreFile {
 impl Write for DeleteFile {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         let Self { repository, path, commit_sha, .. } = self;
-        repository.let_in(tx).await?;
+        repository.accept_event(tx).await?;
         let connection = tx.connection();
         let known = repository.known(connection, path).await?;
         match &known {
             Some(known) if known.sent_at > repository.sent_at => return Ok(Outcome::Unchanged),
             Some(known) if known.deleted => {
-                repository.seen_again(connection, path, commit_sha).await?;
+                repository.record_unchanged(connection, path, commit_sha).await?;
                 return Ok(Outcome::Unchanged);
             }
-            // Noted although nothing is known: an older create that comes after all, from the
-            // dead letters for instance, must not bring the file back.
-            None | Some(_) => self.mark(connection).await?,
+            // Recorded although the file is unknown: an older create that arrives later, for
+            // instance from the dead letters, must not bring the file back.
+            None | Some(_) => self.record_deletion(connection).await?,
         }
         match known.as_ref().map(|known| known.kind.as_str()) {
-            Some("card") => repository.withdraw_card(connection, path).await?,
+            Some("card") => repository.hide_card(connection, path).await?,
             Some("image") => repository.remove_image(connection, path).await?,
             Some("deck") => repository.remove_deck(connection, path).await?,
-            Some("rules") => repository.lift_rules(connection, path).await?,
-            Some("readme") => repository.forget_description(connection, path).await?,
+            Some("rules") => repository.remove_rules(connection, path).await?,
+            Some("readme") => repository.remove_description(connection, path).await?,
             _ => {}
         }
         Ok(Outcome::Handled)
@@ -171,7 +168,7 @@ impl Write for DeleteFile {
 }
 
 impl DeleteFile {
-    async fn mark(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    async fn record_deletion(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "INSERT INTO docora_files
                  (source, repository_id, path, sha, kind, lossy, ignored, deleted, commit_sha, sent_at,
@@ -198,9 +195,9 @@ impl DeleteFile {
 }
 
 impl RepositoryRow {
-    /// Locks the repository's row, and notes that it can be read, as every file event says unless
-    /// the failure is newer. Says whether it could not be read before.
-    async fn heard_from(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    /// Locks the repository's row and marks the repository as readable, unless a newer failure is
+    /// known. Returns whether it was unreadable before.
+    async fn mark_readable(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let recovered = sqlx::query_scalar!(
             r#"INSERT INTO docora_repositories AS known
                    (source, repository_id, github_url, owner, name, status, last_sync_at)
@@ -256,9 +253,8 @@ impl RepositoryRow {
         .await
     }
 
-    /// Notes that the file was still so at a later time: what is older than that must not
-    /// overwrite it either.
-    async fn seen_again(
+    /// Records that the file was unchanged at a later time: an older event must not overwrite it.
+    async fn record_unchanged(
         &self,
         connection: &mut PgConnection,
         path: &str,

@@ -1,18 +1,18 @@
-//! The account of objects: which are in use, and how those that are not are removed.
+//! The object ledger: which stored objects are in use, and the removal of those that are not.
 //!
-//! Objects are written before the transaction that takes them into use, and removed after the
-//! transaction that gives them up. In between stands this account:
+//! Objects are written before the transaction that uses them, and removed after the transaction
+//! that releases them. The ledger covers the time in between:
 //!
-//! 1. An object that no image has any more is *unused*. It may be used again at any time.
-//! 2. After a while upkeep marks it as *being removed*, if under the lock on its row no image has
-//!    it. From then on no transaction takes it into use: the delivery that wants to is tried again
-//!    later, and writes the object anew.
-//! 3. Then it is removed from the place, however often that has to be tried.
-//! 4. The mark stays for longer than an attempt lasts: an attempt that saw the object before it
-//!    was removed still finds the mark.
+//! 1. An object that no image uses is *unused*. It may be used again at any time.
+//! 2. After a while maintenance marks it as *being removed*, provided that no image uses it while
+//!    its row is locked. From then on no transaction can use it: a delivery that needs it is
+//!    retried later and writes the object anew.
+//! 3. It is then removed from the object store, with as many retries as needed.
+//! 4. The mark outlives any attempt: an attempt that saw the object before its removal still finds
+//!    the mark.
 //!
-//! So no object in use is ever removed, wherever a process dies; and what was written for a
-//! transaction that never came is found by holding the place against this account.
+//! An object in use is therefore never removed, wherever a process crashes; and objects written for
+//! a failed transaction are found by comparing the object store with the ledger.
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
@@ -22,25 +22,25 @@ use crate::store::{StoreError, Tx};
 
 /// How long an object stays unused before it is removed.
 const UNUSED_FOR: Duration = Duration::minutes(10);
-/// How long the mark stays after the removal: longer than any attempt lasts.
+/// How long the mark is kept after the removal: longer than any attempt takes.
 const MARKED_FOR: Duration = Duration::minutes(10);
-/// How often the objects of a repository are held against the account.
+/// The interval at which the objects of a repository are compared with the ledger.
 const CHECK_EVERY: Duration = Duration::days(1);
-/// The most objects or repositories that one step takes.
+/// The maximum number of objects or repositories per step.
 const BATCH: i64 = 200;
 
-/// The account of the objects of a source.
-pub(in super::super) struct Account<'s> {
+/// The object ledger of a source.
+pub(in super::super) struct ObjectLedger<'s> {
     pub(in super::super) source: &'s str,
 }
 
-/// Objects that are being removed.
+/// Objects being removed.
 pub(in super::super) struct Removal {
     pub(in super::super) keys: Vec<String>,
 }
 
 impl RepositoryRow {
-    /// Takes objects into use; says whether all of them can be.
+    /// Marks objects as used; returns whether all of them can be used.
     pub(super) async fn use_objects(
         &self,
         connection: &mut PgConnection,
@@ -58,7 +58,7 @@ impl RepositoryRow {
         Ok(used.rows_affected() == keys.len() as u64)
     }
 
-    /// Objects that an image no longer has.
+    /// Marks objects as unused.
     pub(super) async fn release_objects(
         &self,
         connection: &mut PgConnection,
@@ -78,21 +78,19 @@ impl RepositoryRow {
         Ok(())
     }
 
-    /// Objects that were written and are not needed, unless they are known.
-    pub(super) async fn note_unused(
+    /// Records objects that were written but are not needed, unless they are known.
+    pub(super) async fn record_unused_objects(
         &self,
         connection: &mut PgConnection,
         keys: &[String],
     ) -> Result<(), sqlx::Error> {
-        note_unused(connection, keys, self.started_at).await.map(drop)
+        record_unused_objects(connection, keys, self.started_at).await.map(drop)
     }
 }
 
-impl Account<'_> {
-    /// Marks objects that have been unused for a while, and gives all that are marked.
-    ///
-    /// # Errors
-    /// A [`StoreError`].
+impl ObjectLedger<'_> {
+    /// Marks objects that have been unused for a while as being removed, and returns all marked
+    /// ones.
     pub(in super::super) async fn begin_removal(
         &self,
         tx: &mut Tx<'_>,
@@ -114,7 +112,7 @@ impl Account<'_> {
         )
         .fetch_all(&mut *connection)
         .await?;
-        // In a statement of its own: under the locks, every image that has one of them is seen.
+        // A separate statement, so that under the locks every image that uses them is visible.
         sqlx::query!(
             "UPDATE docora_objects AS known
              SET removing_since = CASE WHEN in_use.yes THEN NULL ELSE $2::timestamptz END,
@@ -139,10 +137,7 @@ impl Account<'_> {
         Ok(Removal { keys })
     }
 
-    /// Notes that these objects are gone.
-    ///
-    /// # Errors
-    /// A [`StoreError`].
+    /// Records that these objects were removed.
     pub(in super::super) async fn removed(
         &self,
         tx: &mut Tx<'_>,
@@ -160,11 +155,8 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Gives a repository whose objects are to be held against the account, and notes that they
-    /// were.
-    ///
-    /// # Errors
-    /// A [`StoreError`].
+    /// Returns a repository whose objects are due for comparison with the ledger, and records the
+    /// comparison.
     pub(in super::super) async fn next_to_check(
         &self,
         tx: &mut Tx<'_>,
@@ -187,26 +179,23 @@ impl Account<'_> {
         Ok(repository)
     }
 
-    /// Takes objects that the account does not know into it, as unused; says how many.
-    ///
-    /// # Errors
-    /// A [`StoreError`].
-    pub(in super::super) async fn found(
+    /// Adds unknown objects to the ledger as unused; returns their number.
+    pub(in super::super) async fn add_unknown(
         &self,
         tx: &mut Tx<'_>,
         keys: &[String],
         now: OffsetDateTime,
     ) -> Result<u64, StoreError> {
-        Ok(note_unused(tx.connection(), keys, now).await?)
+        Ok(record_unused_objects(tx.connection(), keys, now).await?)
     }
 }
 
-async fn note_unused(
+async fn record_unused_objects(
     connection: &mut PgConnection,
     keys: &[String],
     now: OffsetDateTime,
 ) -> Result<u64, sqlx::Error> {
-    let noted = sqlx::query!(
+    let recorded = sqlx::query!(
         "INSERT INTO docora_objects (object_key, unused_since)
          SELECT key, $2 FROM unnest($1::text[]) AS key ORDER BY key
          ON CONFLICT (object_key) DO NOTHING",
@@ -215,5 +204,5 @@ async fn note_unused(
     )
     .execute(connection)
     .await?;
-    Ok(noted.rows_affected())
+    Ok(recorded.rows_affected())
 }

@@ -1,4 +1,4 @@
-//! Which repositories are registered, and who waits until they are.
+//! Registered repositories, and events that wait for a registration.
 
 use std::time::Duration;
 
@@ -6,24 +6,27 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::RepositoryRow;
-use crate::providers::docora::registry::{Address, Repository, awaiting, ended, recovered};
+use crate::providers::docora::registry::{
+    Address, Repository, awaiting, resolve_alert, resolve_recovered,
+};
 use crate::store::{EffectError, StoreError, Tx};
 
-/// Whoever waits for a registration looks again after this, and less often as time goes by.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// The initial delay of an event that waits for a registration.
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 impl RepositoryRow {
-    /// Lets a file event in: notes that its repository can be read, and tells so if it could not.
-    pub(super) async fn let_in(&self, tx: &mut Tx<'_>) -> Result<(), EffectError> {
+    /// Accepts a file event: records that its repository is readable, and resolves the alert if it
+    /// was not.
+    pub(super) async fn accept_event(&self, tx: &mut Tx<'_>) -> Result<(), EffectError> {
         self.check_registered(tx.connection()).await?;
-        if self.heard_from(tx.connection()).await? {
-            recovered(tx, self).await?;
+        if self.mark_readable(tx.connection()).await? {
+            resolve_recovered(tx, self).await?;
         }
         Ok(())
     }
 
-    /// Waits where a registration is required and there is none yet: the first event may come
-    /// before Docora's answer to the registration is recorded, and nothing is sent twice.
+    /// Delays the event if a registration is required and missing: the first event may arrive
+    /// before Docora's response to the registration is recorded, and nothing is sent twice.
     pub(super) async fn check_registered(
         &self,
         connection: &mut PgConnection,
@@ -45,8 +48,8 @@ impl RepositoryRow {
             return Ok(());
         }
         let detail = awaiting(&self.repository_id);
-        let awaits = Some(detail.clone());
-        Err(EffectError::NotYet { detail, retry_after: LOOK_AGAIN, awaits })
+        let awaiting = Some(detail.clone());
+        Err(EffectError::NotYet { detail, retry_after: RETRY_DELAY, awaiting })
     }
 }
 
@@ -68,7 +71,7 @@ pub(in crate::providers::docora) async fn find(
     Ok(found)
 }
 
-/// Notes that a repository is registered, under this id and under no other any more.
+/// Records a repository as registered under this id, replacing any other.
 pub(in crate::providers::docora) async fn record(
     tx: &mut Tx<'_>,
     source: &str,
@@ -88,9 +91,10 @@ pub(in crate::providers::docora) async fn record(
     .fetch_all(tx.connection())
     .await?;
     for old in replaced {
-        ended(tx, source, &old, &format!("{} was registered again", address.short())).await?;
+        resolve_alert(tx, source, &old, &format!("{} was registered again", address.short()))
+            .await?;
     }
-    // Its events may have come before: then they say how it stands.
+    // If its events arrived earlier, they determine the status.
     sqlx::query!(
         "INSERT INTO docora_repositories AS known
              (source, repository_id, github_url, owner, name, status, registered_at)
@@ -110,7 +114,7 @@ pub(in crate::providers::docora) async fn record(
     Ok(())
 }
 
-/// Notes that a repository is registered no more.
+/// Records that a repository is no longer registered.
 pub(in crate::providers::docora) async fn end(
     tx: &mut Tx<'_>,
     source: &str,
@@ -125,10 +129,10 @@ pub(in crate::providers::docora) async fn end(
     )
     .execute(tx.connection())
     .await?;
-    ended(tx, source, id, &format!("{} is no longer watched", address.short())).await
+    resolve_alert(tx, source, id, &format!("{} is no longer watched", address.short())).await
 }
 
-/// The repositories of a source: registered, or heard of.
+/// The repositories of a source: registered, or known from events.
 pub(in crate::providers::docora) async fn list(
     tx: &mut Tx<'_>,
     source: &str,

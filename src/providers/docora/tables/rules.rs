@@ -1,28 +1,27 @@
-//! Ignore rules, and what they hide.
+//! Ignore rules, and the files that they hide.
 //!
-//! What is hidden is kept: when the rules change, every file below their folder is looked at
-//! again, and cards, images and decks come and go with their files.
+//! Hidden data is kept: when the rules change, every file below their folder is evaluated again,
+//! and its card, image or deck is hidden or shown.
 
 use sqlx::PgConnection;
 
 use super::super::rules::RuleSet;
 use super::{FileRow, RepositoryRow};
 
-/// What a file of rules says.
 pub(in super::super) struct RulesRow {
     pub(in super::super) folder: String,
     pub(in super::super) lines: String,
     pub(in super::super) skipped: Vec<String>,
 }
 
-/// A file that the rules may name.
-struct Classified {
+/// A file to which the rules may apply.
+struct ListedFile {
     path: String,
     ignored: bool,
 }
 
 impl RepositoryRow {
-    /// Whether the rules of the repository name this file.
+    /// Whether the rules of the repository ignore this file.
     pub(super) async fn ignores(
         &self,
         connection: &mut PgConnection,
@@ -31,7 +30,7 @@ impl RepositoryRow {
         Ok(RuleSet::new(self.rules(connection).await?, &[path]).ignore(path))
     }
 
-    /// Notes a file of rules, and applies it to what is there.
+    /// Writes a rules file and applies it to the existing files.
     pub(super) async fn put_rules(
         &self,
         connection: &mut PgConnection,
@@ -55,8 +54,8 @@ impl RepositoryRow {
         self.apply_rules(connection).await
     }
 
-    /// Lifts the rules of a file that is gone.
-    pub(super) async fn lift_rules(
+    /// Removes the rules of a deleted file.
+    pub(super) async fn remove_rules(
         &self,
         connection: &mut PgConnection,
         path: &str,
@@ -88,11 +87,11 @@ impl RepositoryRow {
         Ok(files.into_iter().map(|file| (file.folder, file.rules)).collect())
     }
 
-    /// Holds every card, image, deck and other file against the rules. Those that are ignored
-    /// whatever the rules say are of no kind that the rules could bring back.
+    /// Evaluates every card, image, deck and other file. Files that are always ignored have no kind
+    /// that the rules could show again.
     async fn apply_rules(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let files = sqlx::query_as!(
-            Classified,
+            ListedFile,
             "SELECT path, ignored FROM docora_files
              WHERE source = $1 AND repository_id = $2 AND NOT deleted
                AND kind NOT IN ('rules', 'readme')",
@@ -104,7 +103,7 @@ impl RepositoryRow {
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let rules = RuleSet::new(self.rules(connection).await?, &paths);
         let (mut hidden, mut shown) = (Vec::new(), Vec::new());
-        for Classified { path, ignored } in files {
+        for ListedFile { path, ignored } in files {
             let always = super::super::path::is_about_the_repository(&path);
             match (ignored, always || rules.ignore(&path)) {
                 (false, true) => hidden.push(path),
@@ -121,7 +120,7 @@ impl RepositoryRow {
         Ok(())
     }
 
-    /// Hides files that are there and everything that they are, or shows them again.
+    /// Hides files with their cards, images and decks, or shows them again.
     async fn hide(
         &self,
         connection: &mut PgConnection,

@@ -3,15 +3,15 @@
 use serde_json::value::RawValue;
 
 use super::super::lifecycle::Place;
-use super::super::payload::{Account, Standing};
+use super::super::payload::{Account, AccountStatus};
 use super::super::refusal::{missing, read_object, wrong_account};
 use super::super::tables::{AccountRow, Stamp};
 use crate::dispatch::Failure;
 
-/// What an event says about a connected account.
+/// The state of a connected account that an event reports.
 pub(crate) struct AccountState {
     account: String,
-    standing: Standing,
+    status: AccountStatus,
     details_submitted: bool,
     payouts_enabled: bool,
     charges_enabled: bool,
@@ -19,7 +19,6 @@ pub(crate) struct AccountState {
 }
 
 impl AccountState {
-    /// As Stripe describes it.
     pub(super) fn described(object: Option<&RawValue>, stamp: &Stamp) -> Result<Self, Failure> {
         let described: Account = read_object(object)?;
         let account = described.id.as_str();
@@ -28,7 +27,7 @@ impl AccountState {
         }
         Ok(Self {
             account: account.to_owned(),
-            standing: described.standing(),
+            status: described.status(),
             details_submitted: described.details_submitted,
             payouts_enabled: described
                 .payouts_enabled()
@@ -38,12 +37,12 @@ impl AccountState {
         })
     }
 
-    /// It took its authorisation back. Of events of one second this one counts; a newer
-    /// description means that it came back.
-    pub(super) fn gone(account: String, stamp: &Stamp) -> Self {
+    /// A deauthorised account. Among events of the same second this one counts; a newer description
+    /// means that the account was connected again.
+    pub(super) fn deauthorized(account: String, stamp: &Stamp) -> Self {
         Self {
             account,
-            standing: Standing::NotConnected,
+            status: AccountStatus::NotConnected,
             details_submitted: false,
             payouts_enabled: false,
             charges_enabled: false,
@@ -54,7 +53,7 @@ impl AccountState {
     pub(super) fn row(&self) -> AccountRow<'_> {
         AccountRow {
             account: &self.account,
-            status: self.standing.as_str(),
+            status: self.status.as_str(),
             details_submitted: self.details_submitted,
             payouts_enabled: self.payouts_enabled,
             charges_enabled: self.charges_enabled,

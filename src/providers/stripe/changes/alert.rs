@@ -1,4 +1,4 @@
-//! Telling users that a payment is disputed: evidence is taken for some days only.
+//! The alert for a disputed payment: evidence is accepted for a few days only.
 
 use super::super::lifecycle::Dispute;
 use super::super::money::Money;
@@ -8,9 +8,9 @@ use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
 
 const DISPUTED: &str = "payment_disputed";
 
-/// Tells of a dispute that is new or has become another, and of its end. Nothing is told of one
-/// whose end was heard of first.
-pub(super) async fn tell(
+/// Raises an alert for a new or changed dispute, and resolves it when the dispute is closed. A
+/// dispute first seen as closed raises none.
+pub(super) async fn update_alert(
     tx: &mut Tx<'_>,
     stamp: &Stamp,
     known: Option<&Dispute>,

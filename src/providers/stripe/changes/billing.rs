@@ -1,8 +1,8 @@
-//! Reading subscriptions and Stripe's own invoices.
+//! Reads subscriptions and Stripe's own invoices.
 
 use serde_json::value::RawValue;
 
-use super::super::lifecycle::{Invoice, Item, Subscription, Told};
+use super::super::lifecycle::{Invoice, Item, Subscription, SubscriptionEvent};
 use super::super::payload;
 use super::super::refusal::{read_object, schema};
 use super::super::tables::Stamp;
@@ -11,11 +11,11 @@ use crate::dispatch::Failure;
 
 pub(super) fn subscription(
     object: Option<&RawValue>,
-    told: Told,
+    event: SubscriptionEvent,
     stamp: &Stamp,
 ) -> Result<Subscription, Failure> {
     let described: payload::Subscription = read_object(object)?;
-    let status = Subscription::status(told, described.status.as_str()).to_owned();
+    let status = Subscription::status(event, described.status.as_str()).to_owned();
     let mut items = described.items().iter().map(item).collect::<Result<Vec<_>, _>>()?;
     items.sort();
     items.dedup_by(|one, other| one.id == other.id);
@@ -29,7 +29,7 @@ pub(super) fn subscription(
         canceled_at: described.canceled_at.map(|moment| moment.0),
         ended_at: described.ended_at.map(|moment| moment.0),
         items,
-        place: stamp.place(Subscription::rank(told, &status)),
+        place: stamp.place(Subscription::rank(event, &status)),
         status,
     })
 }
@@ -46,15 +46,15 @@ fn item(item: &payload::Item) -> Result<Item, Failure> {
     })
 }
 
-/// `paid`: the event says that it was; otherwise, that a payment failed.
+/// `paid`: the event reports a payment, otherwise a failed one.
 pub(super) fn invoice(
     object: Option<&RawValue>,
     paid: bool,
     stamp: &Stamp,
 ) -> Result<Invoice, Failure> {
     let invoice: payload::Invoice = read_object(object)?;
-    let told = if paid { Invoice::PAID } else { "open" };
-    let status = invoice.status.as_ref().map_or(told, Word::as_str).to_owned();
+    let implied_status = if paid { Invoice::PAID } else { "open" };
+    let status = invoice.status.as_ref().map_or(implied_status, Word::as_str).to_owned();
     let attempt_count = invoice.attempt_count.map(Amount::get).unwrap_or_default();
     let paid_at = (status == Invoice::PAID).then(|| invoice.paid_at().unwrap_or(stamp.happened_at));
     Ok(Invoice {

@@ -1,9 +1,10 @@
-//! What an event says, and what that changes. Read outside a transaction, applied in the one that
-//! settles the delivery: the object's lock is taken, what is known is loaded, the two are joined
-//! ([`super::lifecycle`]), and the result is written.
+//! The change that an event reports. It is read outside a transaction and applied in the one that
+//! settles the delivery: the object is locked, the known state is loaded and merged with the new
+//! one ([`super::lifecycle`]), and the result is written.
 //!
-//! Locks are taken in the order session, dispute, charge, intent, invoice; and session or Stripe's
-//! invoice, subscription. Two events of one payment are therefore serial, and cannot deadlock.
+//! Locks are taken in the order session, dispute, charge, intent, invoice; and session or Stripe
+//! invoice, then subscription. Two events of one payment are therefore serialised and cannot
+//! deadlock.
 
 mod accounts;
 mod alert;
@@ -15,13 +16,14 @@ use serde_json::value::RawValue;
 
 use self::accounts::AccountState;
 use super::lifecycle::{
-    Charge, Dispute, Intent, Invoice, Place, Reached, Session, Subscriber, Subscription, Told,
+    Charge, Dispute, Intent, Invoice, Place, Reached, Session, Subscriber, Subscription,
+    SubscriptionEvent,
 };
 use super::refusal::missing;
 use super::tables::Stamp;
 use crate::dispatch::Failure;
 
-/// The types that change something.
+/// The handled event types.
 pub(super) const KINDS: [&str; 14] = [
     CHECKOUT_COMPLETED,
     CHECKOUT_PAID_LATER,
@@ -40,9 +42,9 @@ pub(super) const KINDS: [&str; 14] = [
 ];
 
 const CHECKOUT_COMPLETED: &str = "checkout.session.completed";
-/// The same session again, once the money of a delayed method has come.
+/// The same session again, after a delayed payment succeeded.
 const CHECKOUT_PAID_LATER: &str = "checkout.session.async_payment_succeeded";
-/// The same session again, once it is known that the money does not come.
+/// The same session again, after a delayed payment failed.
 const CHECKOUT_FAILED_LATER: &str = "checkout.session.async_payment_failed";
 const INTENT_SUCCEEDED: &str = "payment_intent.succeeded";
 const CHARGE_REFUNDED: &str = "charge.refunded";
@@ -56,7 +58,7 @@ const INVOICE_FAILED: &str = "invoice.payment_failed";
 const ACCOUNT_UPDATED: &str = "account.updated";
 const DEAUTHORIZED: &str = "account.application.deauthorized";
 
-/// What an event says.
+/// The change that an event reports.
 pub(super) enum Change {
     Session(Session),
     Intent(Intent),
@@ -69,16 +71,16 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Whether events of this type are about the object that they point at. Whose authorisation
-    /// ended, the event itself says.
-    pub(super) fn wants_object(kind: &str) -> bool {
+    /// Whether events of this type need the object that they refer to. A deauthorisation is
+    /// described by the event alone.
+    pub(super) fn needs_object(kind: &str) -> bool {
         kind != DEAUTHORIZED
     }
 
-    /// What an event of one of the [`KINDS`] says; `None` where it names nothing of interest.
+    /// Reads an event of one of the [`KINDS`]; `None` if it names nothing of interest.
     ///
     /// # Errors
-    /// A permanent failure: the object is not what the type says.
+    /// A permanent failure: the object does not match the type.
     pub(super) fn read(
         kind: &str,
         object: Option<&RawValue>,
@@ -92,33 +94,36 @@ impl Change {
             INTENT_SUCCEEDED => Self::Intent(payments::intent(object, stamp)?),
             CHARGE_REFUNDED => Self::Charge(payments::charge(object, stamp)?),
             DISPUTE_CREATED | DISPUTE_CLOSED => Self::Dispute(payments::dispute(object, stamp)?),
-            SUBSCRIPTION_CREATED => Self::subscription(object, Told::Created, stamp)?,
-            SUBSCRIPTION_UPDATED => Self::subscription(object, Told::Updated, stamp)?,
-            SUBSCRIPTION_DELETED => Self::subscription(object, Told::Deleted, stamp)?,
+            SUBSCRIPTION_CREATED => Self::subscription(object, SubscriptionEvent::Created, stamp)?,
+            SUBSCRIPTION_UPDATED => Self::subscription(object, SubscriptionEvent::Updated, stamp)?,
+            SUBSCRIPTION_DELETED => Self::subscription(object, SubscriptionEvent::Deleted, stamp)?,
             INVOICE_PAID => Self::Invoice(billing::invoice(object, true, stamp)?),
             INVOICE_FAILED => Self::Invoice(billing::invoice(object, false, stamp)?),
             ACCOUNT_UPDATED => Self::Account(AccountState::described(object, stamp)?),
             DEAUTHORIZED => {
                 let account = stamp.account.clone().ok_or_else(|| missing("account"))?;
-                Self::Account(AccountState::gone(account, stamp))
+                Self::Account(AccountState::deauthorized(account, stamp))
             }
             _ => return Ok(None),
         };
         Ok(Some(change))
     }
 
-    fn subscription(object: Option<&RawValue>, told: Told, stamp: &Stamp) -> Result<Self, Failure> {
-        Ok(Self::Subscription(billing::subscription(object, told, stamp)?))
+    fn subscription(
+        object: Option<&RawValue>,
+        event: SubscriptionEvent,
+        stamp: &Stamp,
+    ) -> Result<Self, Failure> {
+        Ok(Self::Subscription(billing::subscription(object, event, stamp)?))
     }
 }
 
 impl Stamp {
-    /// Where an object stands that is described so.
+    /// The position of an object described by this event.
     fn place(&self, rank: i64) -> Place {
         Place { at: self.seen_at, rank, event: self.stripe_event.clone() }
     }
 
-    /// When what it says happened.
     fn reached(&self) -> Reached {
         Reached { at: self.happened_at, event: self.stripe_event.clone() }
     }

@@ -1,4 +1,4 @@
-//! Reading what concerns a payment: sessions, intents, refunded charges, disputes.
+//! Reads payment objects: sessions, intents, refunded charges and disputes.
 
 use serde_json::value::RawValue;
 
@@ -11,8 +11,8 @@ use super::super::values::{Amount, Currency, Id};
 use super::Change;
 use crate::dispatch::Failure;
 
-/// `None` for a session that names neither an invoice nor for whom a subscription is. `failed`:
-/// the event says that the money does not come.
+/// `None` for a session that names neither an invoice nor a subscriber. `failed`: the event reports
+/// a failed payment.
 pub(super) fn session(
     object: Option<&RawValue>,
     failed: bool,

@@ -4,28 +4,26 @@ use time::OffsetDateTime;
 
 use super::{Life, Place};
 
-/// What a customer's standing usually goes through. It may go back: who pays what was due is
-/// active again.
+/// The usual states of a subscription. They can go back: paying what was due makes it active again.
 const SUBSCRIPTION: Life = Life {
     steps: &["incomplete", "trialing", "active", "past_due", "unpaid", "paused"],
     ends: &["incomplete_expired", "canceled"],
 };
 
-/// An uncollectible invoice may still be paid; a paid or void one is closed.
+/// An uncollectible invoice can still be paid; a paid or void one is closed.
 const INVOICE: Life = Life { steps: &["draft", "open", "uncollectible"], ends: &["void", "paid"] };
 
 /// Attempts within one status: more than Stripe ever makes.
 const ATTEMPTS: i64 = 1_000_000;
 
-/// Which event told of a subscription.
+/// The event that describes a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum SubscriptionEvent {
     Created,
     Updated,
     Deleted,
 }
 
-/// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subscription {
     pub(crate) id: String,
@@ -37,12 +35,12 @@ pub(crate) struct Subscription {
     pub(crate) cancel_at: Option<OffsetDateTime>,
     pub(crate) canceled_at: Option<OffsetDateTime>,
     pub(crate) ended_at: Option<OffsetDateTime>,
-    /// By their ids, in order.
+    /// Sorted by id.
     pub(crate) items: Vec<Item>,
     pub(crate) place: Place,
 }
 
-/// Of what a subscription consists.
+/// An item of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Item {
     pub(crate) id: String,
@@ -51,7 +49,7 @@ pub(crate) struct Item {
     pub(crate) quantity: Option<i64>,
 }
 
-/// For whom a subscription is, in the application's words. Said once, when it begins.
+/// Who a subscription is for, in the application's terms. Reported once, when it begins.
 pub(crate) struct Subscriber {
     pub(crate) subscription: String,
     pub(crate) reference: String,
@@ -60,7 +58,6 @@ pub(crate) struct Subscriber {
     pub(crate) reached_at: OffsetDateTime,
 }
 
-/// An invoice that Stripe made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invoice {
     pub(crate) id: String,
@@ -80,26 +77,30 @@ pub(crate) struct Invoice {
 }
 
 impl Subscription {
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
         match known {
-            Some(known) if known.order() >= told.order() => known,
-            _ => told,
+            Some(known) if known.order() >= update.order() => known,
+            _ => update,
         }
     }
 
-    /// The rank within a second: created before updated before deleted, then by status.
-    pub(crate) fn rank(told: Told, status: &str) -> i64 {
-        let order = match told {
-            Told::Created => 0,
-            Told::Updated => 1,
-            Told::Deleted => 2,
+    /// The rank within a second: created, updated, deleted; then by status.
+    pub(crate) fn rank(event: SubscriptionEvent, status: &str) -> i64 {
+        let order = match event {
+            SubscriptionEvent::Created => 0,
+            SubscriptionEvent::Updated => 1,
+            SubscriptionEvent::Deleted => 2,
         };
         order * 100 + SUBSCRIPTION.rank(status)
     }
 
-    /// The status after an event: a deleted one is at an end, whatever its object still says.
-    pub(crate) fn status(told: Told, status: &str) -> &str {
-        if told == Told::Deleted && !SUBSCRIPTION.is_end(status) { "canceled" } else { status }
+    /// The status after an event: after a deletion it is final, whatever the object says.
+    pub(crate) fn status(event: SubscriptionEvent, status: &str) -> &str {
+        if event == SubscriptionEvent::Deleted && !SUBSCRIPTION.is_end(status) {
+            "canceled"
+        } else {
+            status
+        }
     }
 
     fn order(&self) -> (bool, &Place) {
@@ -108,18 +109,18 @@ impl Subscription {
 }
 
 impl Invoice {
-    /// Paid, in Stripe's word.
+    /// Stripe's name of the status.
     pub(crate) const PAID: &'static str = "paid";
 
-    /// The last failure is kept beside: it is known of a paid invoice too, whichever came first.
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
-        let Some(known) = known else { return told };
-        let last_failed_at = known.last_failed_at.max(told.last_failed_at);
-        let newest = if known.order() >= told.order() { known } else { told };
+    /// The last failure is kept too: a paid invoice retains it, whichever event arrives first.
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
+        let Some(known) = known else { return update };
+        let last_failed_at = known.last_failed_at.max(update.last_failed_at);
+        let newest = if known.order() >= update.order() { known } else { update };
         Self { last_failed_at, ..newest }
     }
 
-    /// The rank within a second: by status, then by the attempts.
+    /// The rank within a second: by status, then by number of attempts.
     pub(crate) fn rank(status: &str, attempt_count: i64) -> i64 {
         INVOICE.rank(status) * ATTEMPTS + attempt_count.min(ATTEMPTS - 1)
     }

@@ -1,17 +1,16 @@
-//! A dispute: from the bank's question to its verdict.
+//! Disputes: from the bank's inquiry to its decision.
 
 use time::OffsetDateTime;
 
 use super::{Life, Place};
 
 /// An inquiry (`warning_…`) may become a dispute, and a dispute is reviewed once evidence was
-/// handed in.
+/// submitted.
 const LIFE: Life = Life {
     steps: &["warning_needs_response", "warning_under_review", "needs_response", "under_review"],
     ends: &["warning_closed", "prevented", "lost", "won"],
 };
 
-/// A dispute of a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dispute {
     pub(crate) id: String,
@@ -29,10 +28,10 @@ pub(crate) struct Dispute {
 }
 
 impl Dispute {
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
         match known {
-            Some(known) if known.order() >= told.order() => known,
-            _ => told,
+            Some(known) if known.order() >= update.order() => known,
+            _ => update,
         }
     }
 
@@ -41,17 +40,16 @@ impl Dispute {
         LIFE.rank(status)
     }
 
-    /// Whether it has come to its end.
     pub(crate) fn is_closed(status: &str) -> bool {
         LIFE.is_end(status)
     }
 
-    /// Whether the bank only asks, with the money where it is.
+    /// Whether the bank only inquires and the money is not withdrawn yet.
     pub(crate) fn is_inquiry(&self) -> bool {
         self.status.starts_with("warning_")
     }
 
-    /// Of the disputes of one payment, the one that it shows: the one opened last.
+    /// The dispute that a payment displays: the one opened last.
     pub(crate) fn shown(disputes: &[Self]) -> Option<&Self> {
         disputes.iter().max_by_key(|dispute| (dispute.opened_at, &dispute.id))
     }

@@ -1,18 +1,17 @@
-//! How Stripe's events add up, whatever the order in which they arrive. Pure, and the one place
-//! where the lives of its objects are recorded.
+//! Merges Stripe's events independently of their order of arrival. Pure, and the only place that
+//! defines the lifecycles of Stripe's objects.
 //!
-//! Every rule here is a *join*: of two things known about one object it keeps one, by an order in
-//! which nothing ties except what is equal. Joins may be made in any order and any number of
-//! times, so a row comes to the same whether its events arrive in order, backwards or five times.
-//! The order is, for every object:
+//! Every rule is a *join*: of two known states of an object it keeps one, by a total order. Joins
+//! may be applied in any order and any number of times, so a row ends the same whether its events
+//! arrive in order, reversed or repeated. The order is, for every object:
 //!
-//! 1. An end is never left: canceled, paid, won stay so whatever comes later.
+//! 1. A final state is never left: cancelled, paid and won stay, whatever arrives later.
 //! 2. The newer event counts, by Stripe's own time. A subscription may go from active to past due
-//!    and back, so that its status alone says nothing about which came first.
-//! 3. Stripe's times are whole seconds. Within one, what stands later in the object's life counts
+//!    and back, so its status alone does not tell which came first.
+//! 3. Stripe's times are whole seconds. Within one second, the later state in the lifecycle counts
 //!    ([`Life`]): an incomplete subscription becomes active, not the other way round; one that is
-//!    active and past due in the same second was charged and refused.
-//! 4. What still ties is decided by the event's id: without a meaning, but the same every time.
+//!    active and past due in the same second was charged and declined.
+//! 4. Remaining ties are decided by the event's id: arbitrary, but always the same.
 
 mod billing;
 mod dispute;
@@ -22,32 +21,34 @@ mod tests;
 
 use time::OffsetDateTime;
 
-pub(super) use self::billing::{Invoice, Item, Subscriber, Subscription, Told};
+pub(super) use self::billing::{Invoice, Item, Subscriber, Subscription, SubscriptionEvent};
 pub(super) use self::dispute::Dispute;
-pub(super) use self::payment::{Charge, Intent, Reached, Session, Stage, Standing, standing};
+pub(super) use self::payment::{
+    Charge, Intent, PaymentState, Reached, Session, Stage, payment_state,
+};
 
-/// Where an event stands among those of one object. Compared in this order.
+/// The position of an event among those of one object. Fields are compared in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    /// The state's time by Stripe's clock.
+    /// The time of the state, by Stripe's clock.
     pub(super) at: OffsetDateTime,
-    /// The state's rank in the object's life.
+    /// The rank of the state in the object's lifecycle.
     pub(super) rank: i64,
     /// Stripe's id of the event.
     pub(super) event: String,
 }
 
-/// The words for an object's states, in the order in which they are usually reached.
+/// The states of an object, in the order in which they are usually reached.
 struct Life {
-    /// From these it may go on, and back.
+    /// States that may be left, also backwards.
     steps: &'static [&'static str],
-    /// These it never leaves.
+    /// Final states.
     ends: &'static [&'static str],
 }
 
 impl Life {
-    /// Later in life is larger; ends are largest. A word that Stripe adds one day ranks between:
-    /// newer than what is known, and not an end before somebody has read what it means.
+    /// Later states rank higher, final states highest. A state that Stripe adds later ranks in
+    /// between: newer than the known ones, and not final until its meaning is known.
     fn rank(&self, word: &str) -> i64 {
         let place = |words: &[&str]| words.iter().position(|known| *known == word);
         let unknown = self.steps.len();

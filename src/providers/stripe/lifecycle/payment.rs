@@ -1,4 +1,4 @@
-//! A payment of an invoice: its sessions, intents and refunds, and what they come to.
+//! The payment of an invoice: its sessions, intents and refunds, and the resulting state.
 
 use std::cmp::Reverse;
 
@@ -6,26 +6,24 @@ use time::OffsetDateTime;
 
 use super::Place;
 
-/// How far a session got. It gets there once: a session that failed is not tried again, the
-/// customer begins another one.
+/// The stage of a session. It is reached once: a failed session is not retried, the customer begins
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// Complete, with the money on its way.
+    /// Complete, with the money in transit.
     Pending,
-    /// The money did not come.
     Failed,
-    /// The money came. If ever an event says both, this one counts: it is about money.
+    /// The money was received. If events contradict each other, this one counts: it is about money.
     Paid,
 }
 
-/// When something was first told, and by which event.
+/// When a state was first reported, and by which event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reached {
     pub(crate) at: OffsetDateTime,
     pub(crate) event: String,
 }
 
-/// A checkout session that names an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -38,7 +36,6 @@ pub(crate) struct Session {
     pub(crate) reached: Reached,
 }
 
-/// A payment intent that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Intent {
     pub(crate) id: String,
@@ -48,22 +45,22 @@ pub(crate) struct Intent {
     pub(crate) reached: Reached,
 }
 
-/// A charge of which something was refunded.
+/// A charge with a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Charge {
     pub(crate) id: String,
     pub(crate) account: Option<String>,
     pub(crate) intent: Option<String>,
     pub(crate) amount: i64,
-    /// The object's own total: that events of single refunds are missing does not matter.
+    /// The object's own total, so missing events of single refunds do not matter.
     pub(crate) amount_refunded: i64,
     pub(crate) currency: String,
     pub(crate) place: Place,
 }
 
-/// What is known of an invoice's payment.
+/// The payment state of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct PaymentState {
     pub(crate) stage: Stage,
     pub(crate) session: Option<String>,
     pub(crate) intent: Option<String>,
@@ -73,7 +70,6 @@ pub(crate) struct Standing {
 }
 
 impl Stage {
-    /// The stored word.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -82,7 +78,7 @@ impl Stage {
         }
     }
 
-    /// The stage of a stored word; `CHECK`ed there, so that no other is read.
+    /// The stage of a stored value; a `CHECK` constraint excludes others.
     pub(crate) fn of(word: &str) -> Self {
         match word {
             "paid" => Self::Paid,
@@ -93,13 +89,13 @@ impl Stage {
 }
 
 impl Session {
-    /// The furthest stage, as it was first reached.
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
-        let Some(known) = known else { return told };
-        let intent = known.intent.clone().max(told.intent.clone());
-        let begun_at = known.begun_at.min(told.begun_at);
-        let first = told.order() > known.order();
-        let furthest = if first { told } else { known };
+    /// Keeps the furthest stage, as first reached.
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
+        let Some(known) = known else { return update };
+        let intent = known.intent.clone().max(update.intent.clone());
+        let begun_at = known.begun_at.min(update.begun_at);
+        let first = update.order() > known.order();
+        let furthest = if first { update } else { known };
         Self { intent, begun_at, ..furthest }
     }
 
@@ -109,22 +105,22 @@ impl Session {
 }
 
 impl Intent {
-    /// The first success; an invoice that any of its events names stays named.
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
-        let Some(known) = known else { return told };
-        let invoice = known.invoice.clone().max(told.invoice.clone());
-        let first = if known.reached <= told.reached { known } else { told };
+    /// Keeps the first success, and an invoice that any of its events names.
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
+        let Some(known) = known else { return update };
+        let invoice = known.invoice.clone().max(update.invoice.clone());
+        let first = if known.reached <= update.reached { known } else { update };
         Self { invoice, ..first }
     }
 }
 
 impl Charge {
-    /// The newest totals. A refund that fails at the bank takes its part back out of the total,
-    /// so the largest is not always the last; within one second it is taken for it.
-    pub(crate) fn join(known: Option<Self>, told: Self) -> Self {
+    /// Keeps the newest totals. A refund that fails at the bank is taken out of the total again, so
+    /// the largest is not always the last; only within one second the larger counts as newer.
+    pub(crate) fn join(known: Option<Self>, update: Self) -> Self {
         match known {
-            Some(known) if known.place >= told.place => known,
-            _ => told,
+            Some(known) if known.place >= update.place => known,
+            _ => update,
         }
     }
 
@@ -134,10 +130,10 @@ impl Charge {
     }
 }
 
-/// How an invoice's payment stands, by everything that names the invoice: the first payment if
-/// there is one, otherwise the newest session. That money was received is not undone by another
-/// session that is still pending, and a second payment does not replace the first.
-pub(crate) fn standing(sessions: &[Session], intents: &[Intent]) -> Option<Standing> {
+/// The payment state of an invoice, from everything that names it: the first payment if there is
+/// one, otherwise the newest session. A received payment is not undone by another pending session,
+/// and a second payment does not replace the first.
+pub(crate) fn payment_state(sessions: &[Session], intents: &[Intent]) -> Option<PaymentState> {
     let tried = sessions.iter().map(|session| {
         let own = |intent: &&Intent| session.intent.as_deref() == Some(&*intent.id);
         (Some(session), intents.iter().find(own))
@@ -151,10 +147,10 @@ pub(crate) fn standing(sessions: &[Session], intents: &[Intent]) -> Option<Stand
     let first = attempts.iter().filter(|attempt| attempt.paid_at().is_some());
     let first = first.min_by_key(|attempt| (attempt.paid_at(), attempt.ids()));
     let newest = || attempts.iter().max_by_key(|attempt| (attempt.begun_at(), attempt.ids()));
-    first.or_else(newest).map(Attempt::standing)
+    first.or_else(newest).map(Attempt::payment_state)
 }
 
-/// One way in which the invoice was, or may yet be, paid: a session, its intent, or both.
+/// One way in which the invoice was or may be paid: a session, its intent, or both.
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
     session: Option<&'a Session>,
@@ -178,10 +174,10 @@ impl Attempt<'_> {
         (self.session.map(|session| &*session.id), intent)
     }
 
-    fn standing(&self) -> Standing {
+    fn payment_state(&self) -> PaymentState {
         let paid_at = self.paid_at();
         let unpaid = self.session.map_or(Stage::Pending, |session| session.stage);
-        // What was received, rather than what was asked for: it may be in another currency.
+        // The received amount rather than the requested one: it may be in another currency.
         let received = self.intent.map(|intent| (intent.amount, intent.currency.clone()));
         let (amount, currency) = match (received, self.session) {
             (Some((amount, currency)), _) => (Some(amount), Some(currency)),
@@ -189,7 +185,7 @@ impl Attempt<'_> {
             (None, None) => (None, None),
         };
         let of_session = self.session.and_then(|session| session.intent.clone());
-        Standing {
+        PaymentState {
             stage: if paid_at.is_some() { Stage::Paid } else { unpaid },
             session: self.session.map(|session| session.id.clone()),
             intent: self.intent.map(|intent| intent.id.clone()).or(of_session),

@@ -1,4 +1,4 @@
-//! Any order and any duplicate of an object's events comes to the same.
+//! An object's events lead to the same state in any order and with any duplicates.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::*;
 
-/// Few enough seconds that many events tie.
+/// Few distinct seconds, so that many events tie.
 fn second() -> impl Strategy<Value = OffsetDateTime> {
     (0_i64..4).prop_map(|second| OffsetDateTime::UNIX_EPOCH + Duration::seconds(second))
 }
@@ -17,8 +17,8 @@ fn at(second: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::seconds(second)
 }
 
-/// Events in some order, and the same ones in another with some of them repeated.
-fn told_twice<T: Clone + std::fmt::Debug + 'static>(
+/// Events in some order, and the same events shuffled with some of them repeated.
+fn in_two_orders<T: Clone + std::fmt::Debug + 'static>(
     event: impl Strategy<Value = T> + 'static,
 ) -> impl Strategy<Value = (Vec<T>, Vec<T>)> {
     prop::collection::vec(event, 1..9).prop_flat_map(|events| {
@@ -31,17 +31,17 @@ fn told_twice<T: Clone + std::fmt::Debug + 'static>(
     })
 }
 
-fn dedup_key<T: Clone>(events: &[T], join: impl Fn(Option<T>, T) -> T) -> Option<T> {
-    events.iter().cloned().fold(None, |known, told| Some(join(known, told)))
+fn join_all<T: Clone>(events: &[T], join: impl Fn(Option<T>, T) -> T) -> Option<T> {
+    events.iter().cloned().fold(None, |known, update| Some(join(known, update)))
 }
 
-/// An id that no other event has, in no order that means anything.
-fn event() -> impl Strategy<Value = String> {
+/// A unique event id, in arbitrary order.
+fn event_id() -> impl Strategy<Value = String> {
     "evt_[a-z]{6}"
 }
 
 #[derive(Debug, Clone)]
-enum Said {
+enum Event {
     Session(Session),
     Intent(Intent),
     Charge(Charge),
@@ -51,7 +51,7 @@ enum Said {
 fn session() -> impl Strategy<Value = Session> {
     let stage = select(&[Stage::Pending, Stage::Failed, Stage::Paid]);
     let intent = prop::option::weighted(0.8, Just(()));
-    (select(&["a", "b"]), stage, intent, 1_i64..3, second(), second(), event()).prop_map(
+    (select(&["a", "b"]), stage, intent, 1_i64..3, second(), second(), event_id()).prop_map(
         |(id, stage, intent, amount, begun_at, at, event)| Session {
             id: format!("cs_{id}"),
             invoice: "inv".to_owned(),
@@ -66,7 +66,7 @@ fn session() -> impl Strategy<Value = Session> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    (select(&["a", "b"]), any::<bool>(), second(), event()).prop_map(|(id, named, at, event)| {
+    (select(&["a", "b"]), any::<bool>(), second(), event_id()).prop_map(|(id, named, at, event)| {
         Intent {
             id: format!("pi_{id}"),
             invoice: named.then(|| "inv".to_owned()),
@@ -78,7 +78,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 }
 
 fn charge() -> impl Strategy<Value = Charge> {
-    (select(&["a", "b"]), 0_i64..3, second(), event()).prop_map(|(id, refunded, at, event)| {
+    (select(&["a", "b"]), 0_i64..3, second(), event_id()).prop_map(|(id, refunded, at, event)| {
         Charge {
             id: format!("ch_{id}"),
             account: None,
@@ -101,8 +101,8 @@ fn dispute() -> impl Strategy<Value = Dispute> {
         "lost",
         "won",
     ];
-    (select(&["a", "b"]), select(words), second(), event()).prop_map(|(id, status, time, event)| {
-        Dispute {
+    (select(&["a", "b"]), select(words), second(), event_id()).prop_map(
+        |(id, status, time, event)| Dispute {
             id: format!("dp_{id}"),
             account: None,
             charge: "ch_a".to_owned(),
@@ -115,15 +115,19 @@ fn dispute() -> impl Strategy<Value = Dispute> {
             evidence_due_by: None,
             closed_at: Dispute::is_closed(status).then_some(time),
             place: Place { at: time, rank: Dispute::rank(status), event },
-        }
-    })
+        },
+    )
 }
 
 fn subscription() -> impl Strategy<Value = Subscription> {
     let words = &["incomplete", "trialing", "active", "past_due", "unpaid", "new", "canceled"];
-    let told = select(&[Told::Created, Told::Updated, Told::Deleted]);
-    (told, select(words), second(), event()).prop_map(|(told, word, at, event)| {
-        let status = Subscription::status(told, word).to_owned();
+    let update = select(&[
+        SubscriptionEvent::Created,
+        SubscriptionEvent::Updated,
+        SubscriptionEvent::Deleted,
+    ]);
+    (update, select(words), second(), event_id()).prop_map(|(update, word, at, event)| {
+        let status = Subscription::status(update, word).to_owned();
         Subscription {
             id: "sub".to_owned(),
             account: None,
@@ -134,7 +138,7 @@ fn subscription() -> impl Strategy<Value = Subscription> {
             canceled_at: None,
             ended_at: None,
             items: Vec::new(),
-            place: Place { at, rank: Subscription::rank(told, &status), event },
+            place: Place { at, rank: Subscription::rank(update, &status), event },
             status,
         }
     })
@@ -142,7 +146,7 @@ fn subscription() -> impl Strategy<Value = Subscription> {
 
 fn invoice() -> impl Strategy<Value = Invoice> {
     let words = &["draft", "open", "uncollectible", "void", "paid"];
-    (select(words), any::<bool>(), 0_i64..3, second(), event()).prop_map(
+    (select(words), any::<bool>(), 0_i64..3, second(), event_id()).prop_map(
         |(status, failed, attempts, at, event)| Invoice {
             id: "in".to_owned(),
             account: None,
@@ -162,30 +166,30 @@ fn invoice() -> impl Strategy<Value = Invoice> {
     )
 }
 
-/// What is known of an invoice's payment, as the tables hold it.
+/// The known payment data of an invoice, as in the tables.
 #[derive(Debug, Default, PartialEq)]
-struct Book {
+struct Tables {
     sessions: BTreeMap<String, Session>,
     intents: BTreeMap<String, Intent>,
     charges: BTreeMap<String, Charge>,
     disputes: BTreeMap<String, Dispute>,
 }
 
-impl Book {
-    fn after(said: &[Said]) -> Self {
-        let mut book = Self::default();
-        for said in said.iter().cloned() {
-            match said {
-                Said::Session(one) => put(&mut book.sessions, &one.id, &one, Session::join),
-                Said::Intent(one) => put(&mut book.intents, &one.id, &one, Intent::join),
-                Said::Charge(one) => put(&mut book.charges, &one.id, &one, Charge::join),
-                Said::Dispute(one) => put(&mut book.disputes, &one.id, &one, Dispute::join),
+impl Tables {
+    fn after(events: &[Event]) -> Self {
+        let mut tables = Self::default();
+        for event in events.iter().cloned() {
+            match event {
+                Event::Session(one) => put(&mut tables.sessions, &one.id, &one, Session::join),
+                Event::Intent(one) => put(&mut tables.intents, &one.id, &one, Intent::join),
+                Event::Charge(one) => put(&mut tables.charges, &one.id, &one, Charge::join),
+                Event::Dispute(one) => put(&mut tables.disputes, &one.id, &one, Dispute::join),
             }
         }
-        book
+        tables
     }
 
-    fn standing(&self) -> Option<Standing> {
+    fn payment_state(&self) -> Option<PaymentState> {
         let sessions: Vec<_> = self.sessions.values().cloned().collect();
         let named = |intent: &&Intent| {
             let by_session =
@@ -193,72 +197,73 @@ impl Book {
             by_session || intent.invoice.is_some()
         };
         let intents: Vec<_> = self.intents.values().filter(named).cloned().collect();
-        standing(&sessions, &intents)
+        payment_state(&sessions, &intents)
     }
 }
 
 fn put<T: Clone>(
     known: &mut BTreeMap<String, T>,
     id: &str,
-    told: &T,
+    update: &T,
     join: impl Fn(Option<T>, T) -> T,
 ) {
-    let joined = join(known.get(id).cloned(), told.clone());
+    let joined = join(known.get(id).cloned(), update.clone());
     known.insert(id.to_owned(), joined);
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        session().prop_map(Said::Session),
-        intent().prop_map(Said::Intent),
-        charge().prop_map(Said::Charge),
-        dispute().prop_map(Said::Dispute),
+        session().prop_map(Event::Session),
+        intent().prop_map(Event::Intent),
+        charge().prop_map(Event::Charge),
+        dispute().prop_map(Event::Dispute),
     ]
 }
 
 proptest! {
     #[test]
-    fn a_payment_ends_the_same_in_every_order_of_its_events((once, again) in told_twice(said())) {
-        let (once, again) = (Book::after(&once), Book::after(&again));
-        prop_assert_eq!(once.standing(), again.standing());
+    fn payment_ends_the_same_in_any_order((once, again) in in_two_orders(any_event())) {
+        let (once, again) = (Tables::after(&once), Tables::after(&again));
+        prop_assert_eq!(once.payment_state(), again.payment_state());
         prop_assert_eq!(once, again);
     }
 
     #[test]
-    fn what_was_paid_stays_paid(before in prop::collection::vec(said(), 0..6), more in said()) {
-        let stage = |said: &[Said]| Book::after(said).standing().map(|standing| standing.stage);
+    fn paid_stays_paid(before in prop::collection::vec(any_event(), 0..6), more in any_event()) {
+        let stage =
+            |events: &[Event]| Tables::after(events).payment_state().map(|state| state.stage);
         let was = stage(&before);
         let is = stage(&[before, vec![more]].concat());
         prop_assert!(was != Some(Stage::Paid) || is == Some(Stage::Paid));
     }
 
     #[test]
-    fn a_subscription_ends_the_same_in_every_order((once, again) in told_twice(subscription())) {
-        let ends = dedup_key(&once, Subscription::join);
-        prop_assert_eq!(&ends, &dedup_key(&again, Subscription::join));
+    fn subscription_ends_the_same_in_every_order((once, again) in in_two_orders(subscription())) {
+        let ends = join_all(&once, Subscription::join);
+        prop_assert_eq!(&ends, &join_all(&again, Subscription::join));
         let ended = |one: &Subscription| matches!(&*one.status, "canceled" | "incomplete_expired");
         prop_assert_eq!(once.iter().any(ended), ends.is_some_and(|one| ended(&one)));
     }
 
     #[test]
-    fn a_dispute_ends_the_same_in_every_order((once, again) in told_twice(dispute())) {
-        let one = |told: &[Dispute]| -> Vec<Dispute> {
-            told.iter().filter(|told| told.id == "dp_a").cloned().collect()
+    fn dispute_ends_the_same_in_every_order((once, again) in in_two_orders(dispute())) {
+        let one = |disputes: &[Dispute]| -> Vec<Dispute> {
+            disputes.iter().filter(|dispute| dispute.id == "dp_a").cloned().collect()
         };
         let (once, again) = (one(&once), one(&again));
-        let ends = dedup_key(&once, Dispute::join);
-        prop_assert_eq!(&ends, &dedup_key(&again, Dispute::join));
-        let closed = once.iter().any(|told| told.closed_at.is_some());
+        let ends = join_all(&once, Dispute::join);
+        prop_assert_eq!(&ends, &join_all(&again, Dispute::join));
+        let closed = once.iter().any(|dispute| dispute.closed_at.is_some());
         prop_assert_eq!(closed, ends.is_some_and(|end| end.closed_at.is_some()));
     }
 
     #[test]
-    fn an_invoice_ends_the_same_in_every_order((once, again) in told_twice(invoice())) {
-        prop_assert_eq!(dedup_key(&once, Invoice::join), dedup_key(&again, Invoice::join));
+    fn invoice_ends_the_same_in_every_order((once, again) in in_two_orders(invoice())) {
+        prop_assert_eq!(join_all(&once, Invoice::join), join_all(&again, Invoice::join));
     }
 }
 
-fn subscribed(told: Told, status: &str, second: i64, event: &str) -> Subscription {
+fn subscribed(update: SubscriptionEvent, status: &str, second: i64, event: &str) -> Subscription {
     Subscription {
         id: "sub".to_owned(),
         account: None,
@@ -272,33 +277,33 @@ fn subscribed(told: Told, status: &str, second: i64, event: &str) -> Subscriptio
         items: Vec::new(),
         place: Place {
             at: at(second),
-            rank: Subscription::rank(told, status),
+            rank: Subscription::rank(update, status),
             event: event.to_owned(),
         },
     }
 }
 
 #[test]
-fn a_subscription_goes_back_by_its_events_time_and_forward_within_a_second() {
-    let active = subscribed(Told::Created, "active", 1, "evt_1");
-    let due = subscribed(Told::Updated, "past_due", 2, "evt_2");
-    let paid = subscribed(Told::Updated, "active", 3, "evt_3");
+fn subscription_goes_back_only_between_seconds() {
+    let active = subscribed(SubscriptionEvent::Created, "active", 1, "evt_1");
+    let due = subscribed(SubscriptionEvent::Updated, "past_due", 2, "evt_2");
+    let paid = subscribed(SubscriptionEvent::Updated, "active", 3, "evt_3");
     let late = [paid.clone(), due.clone(), active];
-    assert_eq!(dedup_key(&late, Subscription::join), Some(paid));
+    assert_eq!(join_all(&late, Subscription::join), Some(paid));
 
-    let first = subscribed(Told::Created, "incomplete", 1, "evt_9");
-    let then = subscribed(Told::Updated, "active", 1, "evt_1");
-    assert_eq!(dedup_key(&[then.clone(), first], Subscription::join), Some(then.clone()));
+    let first = subscribed(SubscriptionEvent::Created, "incomplete", 1, "evt_9");
+    let then = subscribed(SubscriptionEvent::Updated, "active", 1, "evt_1");
+    assert_eq!(join_all(&[then.clone(), first], Subscription::join), Some(then.clone()));
 
-    let refused = subscribed(Told::Updated, "past_due", 1, "evt_0");
-    assert_eq!(dedup_key(&[refused.clone(), then], Subscription::join), Some(refused));
+    let refused = subscribed(SubscriptionEvent::Updated, "past_due", 1, "evt_0");
+    assert_eq!(join_all(&[refused.clone(), then], Subscription::join), Some(refused));
 
-    let gone = subscribed(Told::Deleted, "canceled", 1, "evt_1");
-    assert_eq!(dedup_key(&[gone.clone(), due], Subscription::join), Some(gone));
+    let gone = subscribed(SubscriptionEvent::Deleted, "canceled", 1, "evt_1");
+    assert_eq!(join_all(&[gone.clone(), due], Subscription::join), Some(gone));
 }
 
 #[test]
-fn every_word_ranks_below_the_ends_and_an_unknown_one_is_no_end() {
+fn non_final_states_rank_below_final_ones() {
     for status in ["needs_response", "under_review", "a_new_word"] {
         assert!(Dispute::rank(status) < Dispute::rank("warning_closed"), "{status}");
         assert!(!Dispute::is_closed(status), "{status}");
@@ -307,7 +312,7 @@ fn every_word_ranks_below_the_ends_and_an_unknown_one_is_no_end() {
 }
 
 #[test]
-fn an_intent_that_named_its_invoice_once_keeps_it() {
+fn intent_keeps_the_invoice_it_once_named() {
     let intent = |second, invoice: Option<&str>| Intent {
         id: "pi".to_owned(),
         invoice: invoice.map(str::to_owned),
@@ -315,6 +320,6 @@ fn an_intent_that_named_its_invoice_once_keeps_it() {
         currency: "aud".to_owned(),
         reached: Reached { at: at(second), event: format!("evt_{second}") },
     };
-    let told = [intent(2, Some("inv")), intent(1, None)];
-    assert_eq!(dedup_key(&told, Intent::join), Some(intent(1, Some("inv"))));
+    let events = [intent(2, Some("inv")), intent(1, None)];
+    assert_eq!(join_all(&events, Intent::join), Some(intent(1, Some("inv"))));
 }

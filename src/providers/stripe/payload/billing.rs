@@ -1,17 +1,16 @@
-//! Subscriptions and Stripe's own invoices, in the shapes that they have had since 2020.
+//! Subscriptions and Stripe's own invoices, in their formats since 2020.
 
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::super::values::{Amount, Currency, Id, Moment, Word};
 
-/// A subscription.
 #[derive(Deserialize)]
 pub(crate) struct Subscription {
     pub(crate) id: Id,
     pub(crate) customer: Id,
     pub(crate) status: Word,
-    /// Until the version 2025-03-31; since then every item has its own.
+    /// Until version 2025-03-31; since then each item has its own.
     current_period_end: Option<Moment>,
     pub(crate) cancel_at_period_end: Option<bool>,
     cancel_at: Option<Moment>,
@@ -25,19 +24,18 @@ struct Items {
     data: Vec<Item>,
 }
 
-/// Of what a subscription consists.
+/// An item of a subscription.
 #[derive(Deserialize)]
 pub(crate) struct Item {
     pub(crate) id: Id,
     price: Option<Price>,
-    /// What prices were called before; still there beside them in some versions.
+    /// The former name of `price`; some versions have both.
     plan: Option<Price>,
-    /// None where use is metered.
+    /// `None` for metered use.
     pub(crate) quantity: Option<Amount>,
     current_period_end: Option<Moment>,
 }
 
-/// A price or a plan.
 #[derive(Deserialize)]
 pub(crate) struct Price {
     pub(crate) id: Id,
@@ -49,14 +47,14 @@ impl Subscription {
         self.items.as_ref().map(|items| &*items.data).unwrap_or_default()
     }
 
-    /// Until when it is billed: by the subscription, or by the item that ends first.
+    /// The end of the billed period: the subscription's, or the earliest of its items.
     pub(crate) fn current_period_end(&self) -> Option<OffsetDateTime> {
         let of_items = self.items().iter().filter_map(|item| item.current_period_end);
         let own = self.current_period_end.map(|moment| moment.0);
         own.or_else(|| of_items.map(|moment| moment.0).min())
     }
 
-    /// When it is going to end, if it was told to: at a time, or with the period.
+    /// When it will end, if cancelled: at a given time or with the period.
     pub(crate) fn cancel_at(&self) -> Option<OffsetDateTime> {
         let with_the_period = self.cancel_at_period_end == Some(true);
         let at = self.cancel_at.map(|moment| moment.0);
@@ -70,13 +68,12 @@ impl Item {
     }
 }
 
-/// An invoice that Stripe made.
 #[derive(Deserialize)]
 pub(crate) struct Invoice {
     pub(crate) id: Id,
     pub(crate) customer: Option<Id>,
     pub(crate) status: Option<Word>,
-    /// Until the version 2025-03-31; since then below `parent`.
+    /// Until version 2025-03-31; since then below `parent`.
     subscription: Option<Id>,
     parent: Option<Parent>,
     pub(crate) amount_due: Amount,

@@ -1,8 +1,8 @@
-//! What Stripe's bodies look like, as far as they are read.
+//! The parts of Stripe's payloads that are read.
 //!
-//! Every field that is read is typed: another type makes the event a dead letter, never a guess.
-//! Stripe moves fields between versions of its interface, and the version is the endpoint's, not
-//! ours: what was moved is read from both places.
+//! Every field is typed: a wrong type makes the event a dead letter, never a guess. Stripe moves
+//! fields between API versions, and the version is the endpoint's, not ours: a moved field is read
+//! from both places.
 
 mod billing;
 mod objects;
@@ -15,12 +15,12 @@ use time::OffsetDateTime;
 
 pub(super) use self::billing::{Invoice, Item, Subscription};
 pub(super) use self::objects::{
-    Account, Charge, Dispute, Intent, PaymentStatus, Session, Standing, invoice,
+    Account, AccountStatus, Charge, Dispute, Intent, PaymentStatus, Session, invoice,
 };
 use super::values::{Id, Moment};
 
-/// What names an event, of either form. Only the type is demanded: what else a handler needs, it
-/// demands itself, so that an event of no interest is never a dead letter.
+/// The fields that classify an event of either form. Only the type is required; the handler
+/// requires what it needs itself, so that an unhandled event never becomes a dead letter.
 #[derive(Deserialize)]
 pub(super) struct Head<'a> {
     #[serde(borrow)]
@@ -40,7 +40,7 @@ pub(super) struct Head<'a> {
     related_object: Option<Identified<'a>>,
 }
 
-/// The id is read on the way past: the object is not looked at twice.
+/// The id is read in passing, so that the object is not parsed twice.
 #[derive(Deserialize)]
 struct HeadData<'a> {
     #[serde(borrow)]
@@ -53,7 +53,7 @@ struct Identified<'a> {
     id: Option<Text<'a>>,
 }
 
-/// A text, borrowed unless it is escaped. (An optional `Cow` on its own is always copied.)
+/// A string, borrowed unless it contains escapes. (serde always copies a plain `Option<Cow>`.)
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -62,7 +62,7 @@ impl Head<'_> {
         &self.kind.0
     }
 
-    /// The event's own id; an empty one is none.
+    /// The event's own id; an empty one counts as absent.
     pub(super) fn id(&self) -> Option<&str> {
         present(self.id.as_ref())
     }
@@ -72,7 +72,7 @@ impl Head<'_> {
         self.object.as_ref().is_none_or(|text| matches!(&*text.0, "event" | THIN))
     }
 
-    /// The account in whose name it happened, where that is not the platform itself.
+    /// The account for which it happened, unless it is the platform itself.
     pub(super) fn scope(&self) -> Option<&str> {
         present(self.account.as_ref()).or_else(|| present(self.context.as_ref()))
     }
@@ -92,17 +92,17 @@ fn present<'t>(text: Option<&'t Text<'_>>) -> Option<&'t str> {
     text.map(|text| &*text.0).filter(|text| !text.is_empty())
 }
 
-/// What `object` says in a thin event.
+/// The `object` of a thin event.
 const THIN: &str = "v2.core.event";
 
-/// An event as the handler reads it.
+/// The fields of an event that the handler reads.
 #[derive(Deserialize)]
 pub(super) struct Event<'a> {
     id: Option<String>,
     object: Option<String>,
     pub(super) livemode: Option<bool>,
     pub(super) account: Option<Id>,
-    /// What a thin event has instead of `account`.
+    /// The account of a thin event, instead of `account`.
     context: Option<String>,
     pub(super) created: Option<Moment>,
     #[serde(borrow)]
@@ -110,14 +110,14 @@ pub(super) struct Event<'a> {
     pub(super) related_object: Option<Related>,
 }
 
-/// What a thin event points at.
+/// The object that a thin event refers to.
 #[derive(Deserialize)]
 pub(super) struct Related {
     id: Option<String>,
     pub(super) url: Option<String>,
 }
 
-/// The object that an event is about, left unread until its type is known.
+/// The object of an event, left unparsed until its type is known.
 #[derive(Deserialize)]
 pub(super) struct Data<'a> {
     #[serde(borrow)]
@@ -125,18 +125,18 @@ pub(super) struct Data<'a> {
 }
 
 impl Event<'_> {
-    /// Stripe's id of the event, where it is one.
+    /// Stripe's id of the event, if valid.
     pub(super) fn id(&self) -> Option<Id> {
         id(self.id.as_ref())
     }
 
-    /// The account in whose name a thin event happened, where that is not the platform itself.
+    /// The account for which a thin event happened, unless it is the platform itself.
     pub(super) fn context(&self) -> Option<Id> {
         id(self.context.as_ref())
     }
 
-    /// Whether it happened in the name of a connected account. A context may lead over several
-    /// accounts, so it need not be an id.
+    /// Whether it happened for a connected account. A context may be a path over several accounts,
+    /// so it need not be an id.
     pub(super) fn is_of_a_connected_account(&self) -> bool {
         self.account.is_some() || self.context.as_ref().is_some_and(|context| !context.is_empty())
     }

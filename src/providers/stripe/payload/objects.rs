@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 
 use super::super::values::{Amount, BadId, Currency, Id, Moment, Word};
 
-/// A checkout session.
 #[derive(Deserialize)]
 pub(crate) struct Session {
     pub(crate) id: Id,
@@ -21,12 +20,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The invoice that it is to pay, if it names one.
+    /// The invoice that it pays, if it names one.
     pub(crate) fn invoice(&self) -> Result<Option<Id>, BadId> {
         invoice(self.metadata.as_ref())
     }
 
-    /// For whom it is, if it says so.
+    /// Who it is for, if it says so.
     pub(crate) fn reference(&self) -> Result<Option<Id>, BadId> {
         let agency = self.metadata.as_ref().and_then(|metadata| metadata.agency_id.as_ref());
         Ok(named(agency)?.or(named(self.client_reference_id.as_ref())?))
@@ -37,12 +36,11 @@ impl Session {
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(from = "String")]
 pub(crate) enum PaymentStatus {
-    /// It was.
     Paid,
     /// Everything else. `unpaid`: a delayed method, such as a bank debit, completes the session
-    /// before the money moves. `no_payment_required`: the payment lies in the future, or the
-    /// session only sets a method up; nothing was received for the invoice either way. A status
-    /// that Stripe adds one day does not pay before somebody has read what it means.
+    /// before the money moves. `no_payment_required`: the payment is in the future, or the session
+    /// only sets up a method; either way nothing was received for the invoice. A status that Stripe
+    /// adds later does not count as paid until its meaning is known.
     NotPaid,
 }
 
@@ -52,7 +50,6 @@ impl From<String> for PaymentStatus {
     }
 }
 
-/// A payment intent.
 #[derive(Deserialize)]
 pub(crate) struct Intent {
     pub(crate) id: Id,
@@ -61,7 +58,6 @@ pub(crate) struct Intent {
     pub(crate) metadata: Option<Metadata>,
 }
 
-/// A charge.
 #[derive(Deserialize)]
 pub(crate) struct Charge {
     pub(crate) id: Id,
@@ -71,7 +67,6 @@ pub(crate) struct Charge {
     pub(crate) currency: Currency,
 }
 
-/// A dispute.
 #[derive(Deserialize)]
 pub(crate) struct Dispute {
     pub(crate) id: Id,
@@ -91,14 +86,14 @@ struct Evidence {
 }
 
 impl Dispute {
-    /// Until when the bank takes evidence; 0 is how Stripe says that it takes none.
+    /// Until when the bank accepts evidence; Stripe writes 0 if it accepts none.
     pub(crate) fn evidence_due_by(&self) -> Option<OffsetDateTime> {
         let due_by = self.evidence_details.as_ref()?.due_by?.0;
         (due_by > OffsetDateTime::UNIX_EPOCH).then_some(due_by)
     }
 }
 
-/// Of the application's own key-value pairs, those that are read.
+/// The application's metadata, as far as it is read.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
     invoice_id: Option<String>,
@@ -110,23 +105,23 @@ pub(crate) fn invoice(metadata: Option<&Metadata>) -> Result<Option<Id>, BadId> 
     named(metadata.and_then(|metadata| metadata.invoice_id.as_ref()))
 }
 
-/// An id of the application's; an empty value is how Stripe unsets one.
+/// An id set by the application; Stripe unsets one with an empty value.
 fn named(value: Option<&String>) -> Result<Option<Id>, BadId> {
     value.filter(|id| !id.is_empty()).cloned().map(Id::try_from).transpose()
 }
 
-/// A connected account, in any version of Stripe's interface since 2015. An endpoint keeps the
-/// version that it was made with, for years.
+/// A connected account, in any API version since 2015. An endpoint keeps the version with which it
+/// was created, for years.
 #[derive(Deserialize)]
 pub(crate) struct Account {
     pub(crate) id: Id,
     pub(crate) details_submitted: bool,
     payouts_enabled: Option<bool>,
-    /// What payouts were called until the version 2017-04-06.
+    /// The name of `payouts_enabled` until version 2017-04-06.
     transfers_enabled: Option<bool>,
     pub(crate) charges_enabled: bool,
     requirements: Option<Requirements>,
-    /// What requirements were called until the version 2019-02-19.
+    /// The name of `requirements` until version 2019-02-19.
     verification: Option<Verification>,
 }
 
@@ -143,9 +138,8 @@ struct Verification {
     fields_needed: Option<Vec<String>>,
 }
 
-/// How a connected account stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum AccountStatus {
     NotConnected,
     Active,
     Restricted,
@@ -153,33 +147,36 @@ pub(crate) enum Standing {
 }
 
 impl Account {
-    /// Whether money can leave it; `None` where no version's field says so.
+    /// Whether money can be paid out; `None` if no version's field says so.
     pub(crate) fn payouts_enabled(&self) -> Option<bool> {
         self.payouts_enabled.or(self.transfers_enabled)
     }
 
-    /// How it stands. An account that takes no payments is never active, whatever else it says.
-    pub(crate) fn standing(&self) -> Standing {
+    /// The status. An account that cannot take payments is never active.
+    pub(crate) fn status(&self) -> AccountStatus {
         let (new, old) = (self.requirements.as_ref(), self.verification.as_ref());
         let reasons = [
             new.and_then(|new| new.disabled_reason.as_ref()),
             old.and_then(|old| old.disabled_reason.as_ref()),
         ];
         if reasons.into_iter().flatten().any(|reason| !reason.is_empty()) {
-            return Standing::Disabled;
+            return AccountStatus::Disabled;
         }
         let due = [
             new.and_then(|new| new.currently_due.as_ref()),
             new.and_then(|new| new.past_due.as_ref()),
             old.and_then(|old| old.fields_needed.as_ref()),
         ];
-        let wanted = due.into_iter().flatten().any(|fields| !fields.is_empty());
-        if wanted || !self.charges_enabled { Standing::Restricted } else { Standing::Active }
+        let is_due = due.into_iter().flatten().any(|fields| !fields.is_empty());
+        if is_due || !self.charges_enabled {
+            AccountStatus::Restricted
+        } else {
+            AccountStatus::Active
+        }
     }
 }
 
-impl Standing {
-    /// The stored word.
+impl AccountStatus {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotConnected => "not_connected",
@@ -200,54 +197,54 @@ mod tests {
     }
 
     #[test]
-    fn an_account_stands_as_every_version_of_the_interface_describes_it() {
-        for (rest, standing) in [
-            (r#""charges_enabled":true,"payouts_enabled":true"#, Standing::Active),
+    fn account_status_is_read_from_every_api_version() {
+        for (rest, status) in [
+            (r#""charges_enabled":true,"payouts_enabled":true"#, AccountStatus::Active),
             (
                 r#""charges_enabled":true,"payouts_enabled":true,
                    "requirements":{"currently_due":[],"past_due":[],"disabled_reason":null}"#,
-                Standing::Active,
+                AccountStatus::Active,
             ),
             (
                 r#""charges_enabled":true,"payouts_enabled":false,
                    "requirements":{"currently_due":["external_account"],"disabled_reason":null}"#,
-                Standing::Restricted,
+                AccountStatus::Restricted,
             ),
             (
                 r#""charges_enabled":false,"payouts_enabled":false,
                    "requirements":{"currently_due":[],"disabled_reason":"rejected.fraud"}"#,
-                Standing::Disabled,
+                AccountStatus::Disabled,
             ),
             // 2019-02-18 and before.
             (
                 r#""charges_enabled":false,"payouts_enabled":false,
                    "verification":{"disabled_reason":"rejected.fraud","fields_needed":[]}"#,
-                Standing::Disabled,
+                AccountStatus::Disabled,
             ),
             (
                 r#""charges_enabled":true,"payouts_enabled":false,
                    "verification":{"disabled_reason":null,"fields_needed":["legal_entity.dob"]}"#,
-                Standing::Restricted,
+                AccountStatus::Restricted,
             ),
             (
                 r#""charges_enabled":true,"payouts_enabled":true,
                    "verification":{"disabled_reason":null,"fields_needed":[],"due_by":null}"#,
-                Standing::Active,
+                AccountStatus::Active,
             ),
-            // Nothing is asked for, and it takes no payments all the same.
-            (r#""charges_enabled":false,"payouts_enabled":true"#, Standing::Restricted),
+            // Nothing is due, but it cannot take payments.
+            (r#""charges_enabled":false,"payouts_enabled":true"#, AccountStatus::Restricted),
             (
                 r#""charges_enabled":false,"payouts_enabled":false,
                    "requirements":{"currently_due":[],"disabled_reason":null}"#,
-                Standing::Restricted,
+                AccountStatus::Restricted,
             ),
         ] {
-            assert_eq!(account(rest).standing(), standing, "{rest}");
+            assert_eq!(account(rest).status(), status, "{rest}");
         }
     }
 
     #[test]
-    fn payouts_were_called_transfers_once() {
+    fn payouts_are_also_read_as_transfers() {
         for (rest, payouts) in [
             (r#""charges_enabled":true,"payouts_enabled":false"#, Some(false)),
             (r#""charges_enabled":true,"transfers_enabled":true"#, Some(true)),

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::super::lifecycle::Place;
 use super::Stamp;
 
-/// How a connected account stands after an event.
+/// The state of a connected account after an event.
 pub(crate) struct AccountRow<'a> {
     pub(crate) account: &'a str,
     pub(crate) status: &'a str,
@@ -15,7 +15,7 @@ pub(crate) struct AccountRow<'a> {
     pub(crate) place: &'a Place,
 }
 
-/// Writes how the account stands, unless a newer event is known; false when nothing changed.
+/// Writes the account's state unless a newer event is known; false if nothing changed.
 pub(crate) async fn record_account(
     connection: &mut PgConnection,
     stamp: &Stamp,

@@ -6,7 +6,6 @@ use super::super::lifecycle::{Invoice, Item, Place, Subscriber, Subscription};
 use super::super::money::decimals;
 use super::Stamp;
 
-/// The subscription as it is known.
 pub(crate) async fn subscription(
     connection: &mut PgConnection,
     source: &str,
@@ -48,7 +47,7 @@ pub(crate) async fn subscription(
     }))
 }
 
-/// Writes a subscription and what it consists of.
+/// Writes a subscription and its items.
 pub(crate) async fn save_subscription(
     connection: &mut PgConnection,
     stamp: &Stamp,
@@ -113,7 +112,7 @@ pub(crate) async fn save_subscription(
     Ok(())
 }
 
-/// Writes for whom a subscription is, as it was first said; false when nothing changed.
+/// Writes who a subscription is for, as first reported; false if nothing changed.
 pub(crate) async fn record_subscriber(
     connection: &mut PgConnection,
     stamp: &Stamp,
@@ -143,7 +142,6 @@ pub(crate) async fn record_subscriber(
     Ok(done.rows_affected() > 0)
 }
 
-/// The invoice as it is known.
 pub(crate) async fn invoice(
     connection: &mut PgConnection,
     source: &str,
@@ -177,7 +175,6 @@ pub(crate) async fn invoice(
     }))
 }
 
-/// Writes an invoice.
 pub(crate) async fn save_invoice(
     connection: &mut PgConnection,
     stamp: &Stamp,

@@ -1,10 +1,10 @@
-//! The statements on Stripe's tables. Whoever reads a row to write it afterwards holds the lock of
-//! its object, by [`claim`].
+//! The statements on Stripe's tables. Anyone who reads a row in order to write it must hold the
+//! lock of its object, taken by [`claim`].
 
 mod accounts;
 mod billing;
+mod payment_state;
 mod payments;
-mod standing;
 mod thin;
 
 use sqlx::PgConnection;
@@ -15,31 +15,31 @@ pub(super) use self::accounts::{AccountRow, record_account};
 pub(super) use self::billing::{
     invoice, record_subscriber, save_invoice, save_subscription, subscription,
 };
+pub(super) use self::payment_state::{Payment, record_payment};
 pub(super) use self::payments::{
     charges, disputes, intents, invoices_of_intent, save_charge, save_dispute, save_intent,
     save_session, sessions,
 };
-pub(super) use self::standing::{Payment, record_payment};
 pub(super) use self::thin::{Fetched, Thin, record_thin};
 
-/// What every row says about the event behind it.
+/// The data about the event that every row contains.
 pub(super) struct Stamp {
     pub(super) source: String,
     pub(super) livemode: bool,
-    /// The connected account in whose name it happened; none is the platform's own.
+    /// The connected account for which it happened; `None` for the platform's own account.
     pub(super) account: Option<String>,
-    /// When the event was made at Stripe.
+    /// When Stripe created the event.
     pub(super) happened_at: OffsetDateTime,
-    /// As of when the object is described. Of a snapshot: when the event was made. Of an object
-    /// that was fetched: when it was asked for.
+    /// The time as of which the object is described: for a snapshot the event's creation, for a
+    /// fetched object the request.
     pub(super) seen_at: OffsetDateTime,
-    /// Stripe's id of the event; empty where it has none.
+    /// Stripe's id of the event; empty if it has none.
     pub(super) stripe_event: String,
     /// The gateway's id of the event.
     pub(super) event_id: Uuid,
 }
 
-/// What an id names.
+/// The kind of object that an id names.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ObjectKind {
     Invoice,
@@ -52,7 +52,6 @@ pub(super) enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// The stored word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Invoice => "invoice",
@@ -66,8 +65,8 @@ impl ObjectKind {
     }
 }
 
-/// Gives the object to the event's account if nobody has it yet, and tells who has it. The update
-/// that changes nothing takes the row's lock until the end of the transaction.
+/// Assigns the object to the event's account if it has no owner yet, and returns the owner. The
+/// no-op update locks the row until the end of the transaction.
 pub(super) async fn claim(
     connection: &mut PgConnection,
     stamp: &Stamp,

@@ -1,11 +1,10 @@
-//! What payments are worked out from: sessions, intents, charges and disputes.
+//! The inputs of the payment state: sessions, intents, charges and disputes.
 
 use sqlx::PgConnection;
 
 use super::super::lifecycle::{Charge, Dispute, Intent, Place, Reached, Session, Stage};
 use super::Stamp;
 
-/// The sessions that name the invoice.
 pub(crate) async fn sessions(
     connection: &mut PgConnection,
     source: &str,
@@ -34,7 +33,6 @@ pub(crate) async fn sessions(
     Ok(sessions.collect())
 }
 
-/// Writes a session.
 pub(crate) async fn save_session(
     connection: &mut PgConnection,
     source: &str,
@@ -69,7 +67,7 @@ pub(crate) async fn save_session(
     Ok(())
 }
 
-/// The intents of these ids, and those that name the invoice.
+/// The intents with these ids, and those whose metadata names the invoice.
 pub(crate) async fn intents(
     connection: &mut PgConnection,
     source: &str,
@@ -96,7 +94,6 @@ pub(crate) async fn intents(
     Ok(intents.collect())
 }
 
-/// Writes an intent.
 pub(crate) async fn save_intent(
     connection: &mut PgConnection,
     source: &str,
@@ -125,7 +122,7 @@ pub(crate) async fn save_intent(
     Ok(())
 }
 
-/// The invoices that the intent pays: those whose sessions name it, and the one that it names.
+/// The invoices paid by the intent: those whose sessions refer to it, and the one that it names.
 pub(crate) async fn invoices_of_intent(
     connection: &mut PgConnection,
     source: &str,
@@ -145,7 +142,7 @@ pub(crate) async fn invoices_of_intent(
     .await
 }
 
-/// The charge of this id, and those of the intent.
+/// The charge with this id, and those of the intent.
 pub(crate) async fn charges(
     connection: &mut PgConnection,
     source: &str,
@@ -175,7 +172,6 @@ pub(crate) async fn charges(
     Ok(charges.collect())
 }
 
-/// Writes a charge.
 pub(crate) async fn save_charge(
     connection: &mut PgConnection,
     stamp: &Stamp,
@@ -211,7 +207,7 @@ pub(crate) async fn save_charge(
     Ok(())
 }
 
-/// The dispute of this id, and those of the intent.
+/// The dispute with this id, and those of the intent.
 pub(crate) async fn disputes(
     connection: &mut PgConnection,
     source: &str,
@@ -246,7 +242,6 @@ pub(crate) async fn disputes(
     Ok(disputes.collect())
 }
 
-/// Writes a dispute.
 pub(crate) async fn save_dispute(
     connection: &mut PgConnection,
     stamp: &Stamp,

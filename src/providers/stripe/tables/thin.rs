@@ -4,26 +4,26 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A thin event, and what Stripe answered about it.
+/// A thin event, and the response of Stripe's API.
 pub(crate) struct Thin {
     pub(crate) source: String,
     pub(crate) event_id: Uuid,
     pub(crate) stripe_event: String,
     pub(crate) kind: String,
     pub(crate) context: Option<String>,
-    /// None where the source has no API key.
+    /// `None` if the source has no API key.
     pub(crate) fetched: Option<Fetched>,
 }
 
-/// What Stripe answered: JSON.
+/// The response of Stripe's API, as JSON.
 pub(crate) struct Fetched {
     pub(crate) event: String,
-    /// Only for types that something is done about.
+    /// Only for handled types.
     pub(crate) object: Option<String>,
     pub(crate) at: OffsetDateTime,
 }
 
-/// Writes what is known of a thin event. What was fetched is kept when it is not fetched again.
+/// Writes a thin event. A previous response is kept if nothing was fetched this time.
 pub(crate) async fn record_thin(
     connection: &mut PgConnection,
     thin: &Thin,

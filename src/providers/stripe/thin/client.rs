@@ -1,4 +1,4 @@
-//! Asking Stripe.
+//! The client for Stripe's API.
 
 use std::time::Duration;
 
@@ -13,17 +13,16 @@ use crate::outbound::{Answer, Call, Outbound, OutboundError};
 use crate::store::DeathReason;
 use crate::verify::Secret;
 
-/// Where Stripe is.
 pub(crate) const DEFAULT_BASE: &str = "https://api.stripe.com";
-/// The version of Stripe's interface in whose words answers come.
+/// The API version in which responses are requested.
 pub(crate) const DEFAULT_VERSION: &str = "2025-09-30.clover";
 
-/// The longest time for one answer: two are asked for within a handler's deadline.
+/// The timeout of one request: a handler makes two within its own timeout.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The largest answer, in bytes. Stripe's objects have some kilobytes.
+/// The maximum size of a response, in bytes. Stripe's objects are a few kilobytes.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// Stripe's interface, with the key of one account.
+/// Stripe's API, with the key of one account.
 pub(crate) struct StripeClient {
     outbound: Outbound,
     base: Url,
@@ -31,29 +30,28 @@ pub(crate) struct StripeClient {
     version: String,
 }
 
-/// Why Stripe did not say.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+enum ClientError {
     #[error("request to Stripe failed")]
-    NotAsked(#[source] OutboundError),
-    #[error("Stripe rejected the API key ({status}{said})")]
-    Key { status: u16, said: Said },
+    Request(#[source] OutboundError),
+    #[error("Stripe rejected the API key ({status}{code})")]
+    Key { status: u16, code: ErrorCode },
     #[error("Stripe has no {what} with this id, or no longer keeps it")]
     Unknown { what: &'static str },
-    #[error("Stripe responded {status}{said}")]
-    Status { status: u16, said: Said },
+    #[error("Stripe responded {status}{code}")]
+    Status { status: u16, code: ErrorCode },
     #[error("Stripe's response is not text")]
     NotText,
     #[error("`{0}` is not a valid path of a Stripe object")]
-    Place(String),
+    Path(String),
 }
 
-/// The words of Stripe's own for what is wrong, without the sentence, which may repeat what was
-/// sent.
+/// Stripe's error code. Its message is left out: it may repeat what was sent.
 #[derive(Debug, Default)]
-struct Said(Option<String>);
+struct ErrorCode(Option<String>);
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|word| write!(f, " {word}"))
     }
@@ -64,12 +62,11 @@ impl StripeClient {
         Self { outbound, base, key, version }
     }
 
-    /// The whole of an event, as text.
+    /// Fetches a whole event, as text.
     ///
     /// # Errors
-    /// Transient where Stripe cannot be reached, is overloaded (with its `Retry-After`) or fails;
-    /// permanent where it does not take the key or does not know the event, which it deletes
-    /// after 30 days.
+    /// Transient if Stripe is unreachable, overloaded (with its `Retry-After`) or failing;
+    /// permanent if it rejects the key or does not know the event, which it deletes after 30 days.
     pub(crate) async fn event(
         &self,
         id: &Id,
@@ -80,27 +77,27 @@ impl StripeClient {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["v2", "core", "events", id.as_str()]);
         }
-        self.ask("event", url, context, now).await
+        self.get("event", url, context, now).await
     }
 
-    /// The object at a place that an event points at, as text.
+    /// Fetches the object at the path that an event refers to, as text.
     ///
     /// # Errors
-    /// As for [`StripeClient::event`]; permanent where the place is none of the older interface's.
+    /// As for [`StripeClient::event`]; permanent if the path is not in the v1 API.
     pub(crate) async fn object(
         &self,
-        place: &str,
+        path: &str,
         context: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<String, Failure> {
-        let url = place.starts_with("/v1/").then(|| self.base.join(place).ok()).flatten();
+        let url = path.starts_with("/v1/").then(|| self.base.join(path).ok()).flatten();
         let Some(url) = url.filter(|url| url.path().starts_with("/v1/")) else {
-            return Err(permanent(AskError::Place(place.to_owned())));
+            return Err(permanent(ClientError::Path(path.to_owned())));
         };
-        self.ask("object", url, context, now).await
+        self.get("object", url, context, now).await
     }
 
-    async fn ask(
+    async fn get(
         &self,
         what: &'static str,
         url: Url,
@@ -128,9 +125,9 @@ impl StripeClient {
                 error @ (OutboundError::AnswerTooLarge { status: 200, .. }
                 | OutboundError::Header(_)),
             ) => {
-                return Err(permanent(AskError::NotAsked(error)));
+                return Err(permanent(ClientError::Request(error)));
             }
-            Err(error) => return Err(Failure::transient(AskError::NotAsked(error))),
+            Err(error) => return Err(Failure::transient(ClientError::Request(error))),
         };
         text(what, answer, now)
     }
@@ -139,23 +136,23 @@ impl StripeClient {
 fn text(what: &'static str, answer: Answer, now: OffsetDateTime) -> Result<String, Failure> {
     let status = answer.status;
     match status {
-        200 => String::from_utf8(answer.body.into()).map_err(|_| permanent(AskError::NotText)),
-        401 | 403 => Err(permanent(AskError::Key { status, said: said(&answer) })),
-        404 => Err(permanent(AskError::Unknown { what })),
-        // Two requests at once, too many, or Stripe's own trouble.
+        200 => String::from_utf8(answer.body.into()).map_err(|_| permanent(ClientError::NotText)),
+        401 | 403 => Err(permanent(ClientError::Key { status, code: code(&answer) })),
+        404 => Err(permanent(ClientError::Unknown { what })),
+        // Conflict, rate limit, or a server error.
         408 | 409 | 425 | 429 | 500.. => Err(Failure::Transient {
             retry_after: answer.retry_after(now),
-            error: AskError::Status { status, said: said(&answer) }.into(),
+            error: ClientError::Status { status, code: code(&answer) }.into(),
         }),
-        _ => Err(permanent(AskError::Status { status, said: said(&answer) })),
+        _ => Err(permanent(ClientError::Status { status, code: code(&answer) })),
     }
 }
 
-fn permanent(error: AskError) -> Failure {
+fn permanent(error: ClientError) -> Failure {
     Failure::permanent(DeathReason::Permanent, error)
 }
 
-fn said(answer: &Answer) -> Said {
+fn code(answer: &Answer) -> ErrorCode {
     #[derive(Deserialize)]
     struct Body {
         error: Words,
@@ -169,7 +166,7 @@ fn said(answer: &Answer) -> Said {
 
     let body: Option<Body> = serde_json::from_slice(&answer.body).ok();
     let word = body.and_then(|body| body.error.code.or(body.error.r#type));
-    Said(word.filter(|word| {
+    ErrorCode(word.filter(|word| {
         word.len() <= 100 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     }))
 }

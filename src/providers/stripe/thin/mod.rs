@@ -1,10 +1,9 @@
-//! Thin events: they only point at what happened.
+//! Thin events: they only refer to what happened.
 //!
-//! Where the source has an API key, Stripe is asked for the whole event, and, for the types that
-//! something is done about, for the object as it is now; both are kept beside the event. A type
-//! such as `v1.invoice.paid` is then handled as `invoice.paid` is, with one difference: the object
-//! is described as of when it was asked for, not as of the event. Without a key the event is kept
-//! and marked.
+//! If the source has an API key, the whole event is fetched and, for handled types, the current
+//! object; both are stored beside the event. A type such as `v1.invoice.paid` is then handled like
+//! `invoice.paid`, except that the object is as of the request, not as of the event. Without a key
+//! the event is stored and marked as not fetched.
 
 mod client;
 
@@ -22,27 +21,27 @@ use super::values::Id;
 use crate::dispatch::{Attempt, Failure};
 use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
 
-/// What stands before a type of the older interface in a thin event.
-const OF_OLD: &str = "v1.";
+/// The prefix of a v1 API type in a thin event.
+const V1_PREFIX: &str = "v1.";
 
 impl Stripe {
     /// Handles a thin event.
     ///
     /// # Errors
-    /// As [`StripeClient`] fails; or what it answered is not what was asked for.
+    /// A [`StripeClient`] failure, or a response other than the requested one.
     pub(super) async fn thin(
         &self,
         event: &StoredEvent,
         body: &Event<'_>,
         attempt: Attempt,
     ) -> Result<Effects, Failure> {
-        let kind = event.event_type.strip_prefix(OF_OLD).filter(|kind| KINDS.contains(kind));
+        let kind = event.event_type.strip_prefix(V1_PREFIX).filter(|kind| KINDS.contains(kind));
         let context = body.context().map(|context| context.as_str().to_owned());
         if kind.is_some() {
             self.check_account(context.as_deref())?;
         }
         let id = body.id().ok_or_else(|| missing("id"))?;
-        let mut write = Asked {
+        let mut write = WriteThinEvent {
             thin: Thin {
                 source: event.source.clone(),
                 event_id: event.id.0,
@@ -55,27 +54,27 @@ impl Stripe {
         };
         let Some(api) = &self.api else { return Ok(Effects::write(write)) };
         let context = write.thin.context.as_deref();
-        let told = api.event(&id, context, attempt.started_at).await?;
-        let whole: Event<'_> = answered(told.as_bytes(), "event")?;
-        if whole.id() != Some(id) {
-            return Err(other("event"));
+        let event_text = api.event(&id, context, attempt.started_at).await?;
+        let full_event: Event<'_> = parse_response(event_text.as_bytes(), "event")?;
+        if full_event.id() != Some(id) {
+            return Err(wrong_response("event"));
         }
         let mut object = None;
         if let Some(kind) = kind {
-            let related = whole.related_object.as_ref().or(body.related_object.as_ref());
-            if Change::wants_object(kind) {
+            let related = full_event.related_object.as_ref().or(body.related_object.as_ref());
+            if Change::needs_object(kind) {
                 object = Some(fetch_object(api, related, context, attempt.started_at).await?);
             }
             let mut stamp = stamp(event, body, write.thin.context.clone())?;
             stamp.seen_at = whole_second(attempt.started_at);
             let raw: Option<&RawValue> = match &object {
-                Some(object) => Some(answered(object.as_bytes(), "object")?),
+                Some(object) => Some(parse_response(object.as_bytes(), "object")?),
                 None => None,
             };
             let change = Change::read(kind, raw, &stamp)?;
             write.applied = change.map(|change| Applied { stamp, change });
         }
-        write.thin.fetched = Some(Fetched { event: told, object, at: attempt.started_at });
+        write.thin.fetched = Some(Fetched { event: event_text, object, at: attempt.started_at });
         Ok(Effects::write(write))
     }
 }
@@ -90,44 +89,47 @@ async fn fetch_object(
     let url = related.url.as_deref().ok_or_else(|| missing("related_object.url"))?;
     let id = related.id().ok_or_else(|| missing("related_object.id"))?;
     let object = api.object(url, context, now).await?;
-    let named: Classified = answered(object.as_bytes(), "object")?;
-    if named.id != id {
-        return Err(other("object"));
+    let identified: Identified = parse_response(object.as_bytes(), "object")?;
+    if identified.id != id {
+        return Err(wrong_response("object"));
     }
     Ok(object)
 }
 
 #[derive(serde::Deserialize)]
-struct Classified {
+struct Identified {
     id: Id,
 }
 
-/// Reads an answer. What is wrong with it is not the event's fault: no quarantine word says so.
-fn answered<'de, T: serde::Deserialize<'de>>(body: &'de [u8], what: &str) -> Result<T, Failure> {
+/// Parses a response. Its errors are not the event's fault, so they are not a quarantine reason.
+fn parse_response<'de, T: serde::Deserialize<'de>>(
+    body: &'de [u8],
+    what: &str,
+) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| {
         let detail = format!("Stripe's response is not the requested {what}: {error}");
         Failure::permanent(DeathReason::Permanent, detail)
     })
 }
 
-fn other(what: &str) -> Failure {
+fn wrong_response(what: &str) -> Failure {
     let detail = format!("Stripe responded with a different {what} than requested");
     Failure::permanent(DeathReason::Permanent, detail)
 }
 
-/// The second in which `time` lies: as exact as Stripe's own times.
+/// Truncates to whole seconds, the precision of Stripe's own times.
 fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
 }
 
-/// What is written about a thin event.
-struct Asked {
+/// The writes for a thin event.
+struct WriteThinEvent {
     thin: Thin,
     applied: Option<Applied>,
 }
 
 #[async_trait]
-impl Write for Asked {
+impl Write for WriteThinEvent {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
         tables::record_thin(tx.connection(), &self.thin).await?;
         match &self.applied {

@@ -170,7 +170,6 @@ fn if_none_match() -> Value {
     })
 }
 
-/// The problem types by status.
 fn by_status() -> BTreeMap<u16, Vec<Kind>> {
     let mut by_status = BTreeMap::<_, Vec<Kind>>::new();
     for kind in Kind::ALL {

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_show_what_is_required_and_responses_everything() {
+    fn request_examples_have_required_fields_and_responses_all_fields() {
         let schema = json!({
             "type": "object", "required": ["reason", "which"],
             "properties": {

@@ -20,16 +20,13 @@ use super::routes::{Endpoint, Routes};
 use crate::provider_endpoint::Described;
 use crate::web::admin::AdminState;
 
-/// The path of the document.
 const PATH: &str = "/api/v1/openapi.json";
-/// Its content type.
 const TYPE: &str = "application/vnd.oai.openapi+json";
 
 #[derive(OpenApi)]
 #[openapi(paths(serve))]
 struct Document;
 
-/// Adds the route of the document.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new(PATH).get(serve));

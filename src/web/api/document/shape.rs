@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_comes_from_the_nearest_place() {
+    fn description_comes_from_the_nearest_schema() {
         let mut document = json!({ "components": { "schemas": {
             "State": { "description": "The state.", "type": "string" },
             "A": { "properties": {

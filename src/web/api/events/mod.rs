@@ -22,7 +22,6 @@ use crate::web::denial::Denial;
 #[openapi(paths(list, show, download::body, download::fixture))]
 struct Document;
 
-/// Adds the routes.
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     routes.add(Endpoint::new("/api/v1/events").ask(list));

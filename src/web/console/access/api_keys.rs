@@ -10,13 +10,11 @@ use crate::admin::{AdminError, ApiKey, ApiKeyState, Expiry, NewApiKey};
 use crate::web::console::actions::offer_for;
 use crate::web::console::layout::{Head, PageContext, Section, note};
 use crate::web::console::parts::{
-    BadgeTone, TEXT, WIDE, command, empty, field, panel, post, said, table, when, word,
+    BadgeTone, TEXT, WIDE, badge, command, empty, field, panel, post, table, visible, when,
 };
 use crate::web::session;
 
-/// The list of keys.
 pub(in crate::web::console) struct Page {
-    /// Keys, newest first.
     pub(in crate::web::console) keys: Vec<ApiKey>,
     /// The key that was just created: only this page ever shows it.
     pub(in crate::web::console) made: Option<String>,
@@ -33,12 +31,10 @@ impl Page {
     }
 }
 
-/// The list of keys.
 pub(super) async fn list(request: HttpRequest, cx: PageContext) -> HttpResponse {
     cx.show(Page::load(&request, &cx, None), page).await
 }
 
-/// Creates a key.
 pub(super) async fn create(request: HttpRequest, cx: PageContext, form: Fields) -> HttpResponse {
     let made = async {
         let new = NewApiKey {
@@ -69,7 +65,6 @@ fn expiry(days: &str, never: bool) -> Result<Expiry, AdminError> {
     Ok(Expiry::After(Duration::days(days.into())))
 }
 
-/// Renders the page.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &Page) -> Markup {
     let head = Head {
         title: "API keys",
@@ -140,11 +135,11 @@ fn rows(cx: &PageContext, keys: &[ApiKey]) -> Markup {
         ("Last used", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = keys.iter().map(|key| vec![
-        html! { span .said { (said(&key.name)) } span .under { code { (said(&key.id)) } } },
-        word(key.state.as_str(), BadgeTone::of(key.state.as_str())),
+        html! { span .said { (visible(&key.name)) } span .under { code { (visible(&key.id)) } } },
+        badge(key.state.as_str(), BadgeTone::of(key.state.as_str())),
         badges(key.scopes),
-        html! { @match &key.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
-        html! { (when(key.created_at, cx.now)) span .under { (said(&key.created_by)) } },
+        html! { @match &key.tenant { Some(tenant) => (visible(tenant)), None => span .muted { "all" }, } },
+        html! { (when(key.created_at, cx.now)) span .under { (visible(&key.created_by)) } },
         html! { @match key.expires_at {
             Some(at) => (when(at, cx.now)), None => span .muted { "never" },
         } },

@@ -7,7 +7,7 @@ use actix_web::web;
 use maud::{Markup, html};
 
 use super::layout::PageContext;
-use super::parts::{BadgeTone, word};
+use super::parts::{BadgeTone, badge};
 use crate::admin::{AdminError, Scope, Scopes};
 
 pub(super) mod api_keys;
@@ -16,7 +16,6 @@ pub(super) mod users;
 /// The fields of a form; some can occur more than once.
 type Fields = web::Form<Vec<(String, String)>>;
 
-/// The routes of users and API keys.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/keys", web::get().to(api_keys::list))
         .route("/keys", web::post().to(api_keys::create))
@@ -73,5 +72,5 @@ fn description(scope: Scope) -> &'static str {
 
 /// A badge per scope.
 pub(super) fn badges(scopes: Scopes) -> Markup {
-    html! { @for scope in scopes.iter() { (word(scope.as_str(), BadgeTone::Plain)) " " } }
+    html! { @for scope in scopes.iter() { (badge(scope.as_str(), BadgeTone::Plain)) " " } }
 }

@@ -13,11 +13,10 @@ use crate::web::admin::AdminState;
 use crate::web::console::actions::offer_for;
 use crate::web::console::layout::{Head, PageContext, Section, note};
 use crate::web::console::parts::{
-    BadgeTone, TEXT, WIDE, command, count, empty, field, panel, post, said, table, when, word,
+    BadgeTone, TEXT, WIDE, badge, command, count, empty, field, panel, post, table, visible, when,
 };
 use crate::web::session;
 
-/// The fields of a reset.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ResetForm {
@@ -26,9 +25,7 @@ pub(super) struct ResetForm {
     codes: String,
 }
 
-/// The list of users.
 pub(in crate::web::console) struct Page {
-    /// Users by name.
     pub(in crate::web::console) users: Vec<User>,
     /// The user just invited or reset.
     pub(in crate::web::console) invited: Option<Invited>,
@@ -36,7 +33,6 @@ pub(in crate::web::console) struct Page {
 
 /// A user just invited or reset.
 pub(in crate::web::console) struct Invited {
-    /// The name of the user.
     pub(in crate::web::console) name: String,
     /// The set-up link: only this page ever shows it.
     pub(in crate::web::console) link: String,
@@ -55,12 +51,10 @@ impl Page {
     }
 }
 
-/// The list of users.
 pub(super) async fn list(request: HttpRequest, cx: PageContext) -> HttpResponse {
     cx.show(Page::load(&request, &cx, None), page).await
 }
 
-/// Invites a user.
 pub(super) async fn invite(
     request: HttpRequest,
     cx: PageContext,
@@ -81,7 +75,6 @@ pub(super) async fn invite(
     cx.show(added, page).await
 }
 
-/// Resets a user, and shows the link.
 pub(super) async fn reset(
     request: HttpRequest,
     cx: PageContext,
@@ -123,7 +116,6 @@ fn address(request: &HttpRequest, admin: &AdminState, invitation: &Invitation) -
     format!("{base}{}", *invitation.path)
 }
 
-/// Renders the page.
 pub(in crate::web::console) fn page(cx: &PageContext, view: &Page) -> Markup {
     let head = Head {
         title: "Users",
@@ -134,10 +126,10 @@ pub(in crate::web::console) fn page(cx: &PageContext, view: &Page) -> Markup {
     cx.page(&head, &html! {
         @if let Some(Invited { name, link, ended }) = &view.invited {
             @if let Some(ended) = ended.as_ref().filter(|ended| **ended != Ended::default()) {
-                (note("ended", BadgeTone::Warn, &what_ended(ended)))
+                (note("ended", BadgeTone::Warn, &ended_summary(ended)))
             }
             (note("invited", BadgeTone::Good, &html! {
-                "Send this link to " (said(name)) ". It works once, within 24 hours, and is not shown again."
+                "Send this link to " (visible(name)) ". It works once, within 24 hours, and is not shown again."
             }))
             div .panel { div .pad { (command("invited", "Set-up link", link)) } }
         }
@@ -176,14 +168,14 @@ fn acts(cx: &PageContext, user: &User) -> Markup {
     }
 }
 
-fn what_ended(ended: &Ended) -> Markup {
+fn ended_summary(ended: &Ended) -> Markup {
     html! {
         (count(ended.sessions, "session", "sessions")) " ended"
         @if ended.keys.is_empty() { "; no active API keys." } @else {
             ". Revoked API keys: "
             @for (place, key) in ended.keys.iter().enumerate() {
                 @if place > 0 { ", " }
-                (said(&key.name)) " " code { (said(&key.id)) }
+                (visible(&key.name)) " " code { (visible(&key.id)) }
             }
             "."
         }
@@ -200,13 +192,13 @@ fn rows(cx: &PageContext, users: &[User]) -> Markup {
         ("Last sign-in", TEXT),
     ];
     let rows: Vec<Vec<Markup>> = users.iter().map(|user| vec![
-        html! { span .said { (said(&user.name)) } },
-        word(user.state.as_str(), BadgeTone::of(user.state.as_str())),
+        html! { span .said { (visible(&user.name)) } },
+        badge(user.state.as_str(), BadgeTone::of(user.state.as_str())),
         badges(user.scopes),
-        html! { @match &user.tenant { Some(tenant) => (said(tenant)), None => span .muted { "all" }, } },
+        html! { @match &user.tenant { Some(tenant) => (visible(tenant)), None => span .muted { "all" }, } },
         html! {
-            @if user.codes_since.is_some() { (word("on", BadgeTone::Good)) }
-            @else { (word("off", BadgeTone::Plain)) }
+            @if user.codes_since.is_some() { (badge("on", BadgeTone::Good)) }
+            @else { (badge("off", BadgeTone::Plain)) }
         },
         html! { @match user.signed_in_at {
             Some(at) => (when(at, cx.now)), None => span .muted { "never" },

@@ -9,14 +9,12 @@ use crate::store::EventId;
 use crate::web::admin::AdminState;
 use crate::web::console::layout::{Head, PageContext, Section};
 use crate::web::console::parts::{
-    BadgeTone, Bytes, NUMBER, TEXT, Tab, command, empty, name, number, panel, said, stamp, table,
-    when, word,
+    BadgeTone, Bytes, NUMBER, TEXT, Tab, badge, command, empty, name, number, panel, stamp, table,
+    visible, when,
 };
 use crate::web::console::transfers::{chunk_map, has_chunks};
 
-/// The page of an event.
 pub(in crate::web::console) struct DetailPage {
-    /// The event.
     pub(in crate::web::console) detail: EventDetail,
     /// The beginning of its body; `None` without the scope `payload:read`.
     pub(in crate::web::console) body: Option<Bytes>,
@@ -26,7 +24,6 @@ pub(in crate::web::console) struct DetailPage {
     pub(in crate::web::console) commands: Vec<(&'static str, String)>,
 }
 
-/// Reads the event with this id.
 pub(super) async fn load(
     admin: &AdminState,
     caller: &Caller,
@@ -71,7 +68,6 @@ pub(super) async fn load(
     Ok(DetailPage { detail, body, links, commands })
 }
 
-/// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Markup {
     let detail = &page.detail;
     let lead = format!("Source {}, id {}", detail.event.source, detail.event.id);
@@ -105,7 +101,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
                     (payload(shown.as_ref()))
                     @if !related.events.is_empty() {
                         (panel("In the same lane", &html! {
-                            @if let Some(lane) = related.lanes.first() { code { (said(lane)) } }
+                            @if let Some(lane) = related.lanes.first() { code { (visible(lane)) } }
                         }, &events(cx, &related.events)))
                     }
                 }
@@ -138,13 +134,13 @@ fn edits(cx: &PageContext, detail: &EventDetail) -> Markup {
     html! { div .pad { div .tight {
         @if let Some(edit) = &detail.edited {
             p {
-                "No provider sent this body: " (said(&edit.by)) " edited it from "
+                "No provider sent this body: " (visible(&edit.by)) " edited it from "
                 (event(edit.from)) ", which is unchanged. Destinations receive the header "
                 code { "sealpost-edited" } "."
             }
         }
         @for edit in &detail.edits {
-            p { "Edited by " (said(&edit.by)) ", " (stamp(edit.at, cx.now)) ": " (event(edit.event)) }
+            p { "Edited by " (visible(&edit.by)) ", " (stamp(edit.at, cx.now)) ": " (event(edit.event)) }
         }
     } } }
 }
@@ -160,14 +156,14 @@ fn deliveries(cx: &PageContext, deliveries: &[Delivery]) -> Markup {
         ("Attempts", NUMBER),
         ("Created", NUMBER),
     ];
-    let badge = |text: &str| word(text, BadgeTone::of(text));
+    let state_badge = |text: &str| badge(text, BadgeTone::of(text));
     let row = |delivery: &Delivery| {
         vec![
             html! { a href={ "/deliveries/" (delivery.id) } { (delivery.id) } },
             name(&delivery.handler),
             html! {
-                (badge(delivery.state.as_str()))
-                @if let Some(resolution) = delivery.resolution { " " (badge(resolution.as_str())) }
+                (state_badge(delivery.state.as_str()))
+                @if let Some(resolution) = delivery.resolution { " " (state_badge(resolution.as_str())) }
             },
             html! { (number(delivery.attempts)) },
             when(delivery.created_at, cx.now),

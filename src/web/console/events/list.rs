@@ -14,11 +14,10 @@ use crate::web::admin::AdminState;
 use crate::web::console::layout::{Head, PageContext, Section};
 use crate::web::console::page_context::sentence;
 use crate::web::console::parts::{
-    BadgeTone, Choice, Facet, FacetValue, NUMBER, Pager, TEXT, count, empty, facets, field, id,
-    link_path, name, pager, said, search, select, size, table, utc, when, word,
+    BadgeTone, Choice, Facet, FacetValue, NUMBER, Pager, TEXT, badge, count, empty, facets, field,
+    id, link_path, name, pager, search, select, size, table, utc, visible, when,
 };
 
-/// Events per page.
 const ROWS: u32 = 50;
 /// The result of an invalid search.
 const NOTHING: EventMatches =
@@ -28,7 +27,6 @@ const NOTHING: EventMatches =
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub(in crate::web::console) struct EventQuery {
-    /// The search text.
     pub(in crate::web::console) q: String,
     /// The field searched: the id if empty, `key`, `type` or `body`.
     pub(in crate::web::console) within: String,
@@ -36,25 +34,17 @@ pub(in crate::web::console) struct EventQuery {
     pub(in crate::web::console) since: String,
     /// Received before this time, as typed.
     pub(in crate::web::console) until: String,
-    /// The source.
     pub(in crate::web::console) source: String,
-    /// The event type.
     pub(in crate::web::console) r#type: String,
-    /// The state of a delivery.
     pub(in crate::web::console) state: String,
     /// The event before which the page begins.
     pub(in crate::web::console) before: String,
 }
 
-/// A page of events.
 pub(in crate::web::console) struct ListPage {
-    /// The search.
     pub(in crate::web::console) query: EventQuery,
-    /// The filters.
     pub(in crate::web::console) facets: Vec<Facet>,
-    /// The events, newest first.
     pub(in crate::web::console) events: Vec<EventSummary>,
-    /// The pagination.
     pub(in crate::web::console) pager: Pager,
     /// Whether the caller may search bodies.
     pub(in crate::web::console) may_search_bodies: bool,
@@ -62,7 +52,6 @@ pub(in crate::web::console) struct ListPage {
     pub(in crate::web::console) invalid: Option<String>,
 }
 
-/// Searches the events.
 pub(super) async fn load(
     admin: &AdminState,
     caller: &Caller,
@@ -209,7 +198,6 @@ fn parse_time(text: &str) -> Result<Option<OffsetDateTime>, AdminError> {
     Ok(Some(time.assume_utc()))
 }
 
-/// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, page: &ListPage) -> Markup {
     let head = Head {
         title: "Events",
@@ -225,7 +213,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &ListPage) -> Markup
                 (facets(&page.facets))
                 div #list data-live="15" {
                     @if let Some(invalid) = &page.invalid {
-                        (empty("Invalid search", &said(invalid)))
+                        (empty("Invalid search", &visible(invalid)))
                     } @else if page.events.is_empty() {
                         @if page.query.is_everything() {
                             (empty("No events yet", "Verified events appear here."))
@@ -267,7 +255,6 @@ fn search_form(page: &ListPage) -> Markup {
     )
 }
 
-/// The table of events.
 pub(super) fn events(cx: &PageContext, events: &[EventSummary]) -> Markup {
     let columns = [
         ("Received", TEXT),
@@ -286,7 +273,7 @@ pub(super) fn events(cx: &PageContext, events: &[EventSummary]) -> Markup {
             deliveries(event),
             html! {
                 @match event.strength {
-                    Strength::Edited => (word("edited", BadgeTone::Warn)),
+                    Strength::Edited => (badge("edited", BadgeTone::Warn)),
                     strength => (strength.as_str()),
                 }
             },
@@ -313,7 +300,7 @@ fn deliveries(event: &EventSummary) -> Markup {
     };
     html! {
         @for (state, number) in states.into_iter().filter(|(_, number)| *number > 0) {
-            (word(&text(number, state), BadgeTone::of(state))) " "
+            (badge(&text(number, state), BadgeTone::of(state))) " "
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::admin::{AdminError, capture};
 use crate::store::EventId;
 use crate::web::admin::AdminState;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/events", web::get().to(list))
         .route("/events/{id}", web::get().to(show))
@@ -29,7 +28,7 @@ async fn list(
     query: web::Query<list::EventQuery>,
 ) -> HttpResponse {
     match list::load(&admin, &cx.viewer.caller, query.into_inner()).await {
-        Ok(page) if page.invalid.is_some() => PageContext::once_more(list::page(&cx, &page)),
+        Ok(page) if page.invalid.is_some() => PageContext::invalid_form(list::page(&cx, &page)),
         page => cx.answer(page.map(|page| list::page(&cx, &page))),
     }
 }
@@ -60,7 +59,6 @@ async fn body(
     }
 }
 
-/// Downloads an event as a fixture.
 async fn fixture(
     cx: PageContext,
     admin: web::Data<AdminState>,

@@ -11,11 +11,10 @@ use crate::store::EventId;
 use crate::verify::Strength;
 use crate::web::console::layout::{PageContext, Section};
 use crate::web::console::parts::{
-    BadgeTone, Bytes, Step, Tab, bytes, count, link_path, panel, said, stamp, terms, timeline,
-    took, word,
+    BadgeTone, Bytes, Step, Tab, badge, bytes, count, link_path, panel, stamp, terms, timeline,
+    took, visible,
 };
 
-/// The facts about an event.
 pub(in crate::web::console) struct EventFacts<'a> {
     id: EventId,
     event_type: &'a str,
@@ -63,7 +62,6 @@ impl<'a> From<&'a Event> for EventFacts<'a> {
     }
 }
 
-/// An event's facts.
 pub(in crate::web::console) fn facts<'a>(
     cx: &PageContext,
     event: impl Into<EventFacts<'a>>,
@@ -82,16 +80,16 @@ pub(in crate::web::console) fn facts<'a>(
         &html! {},
         &terms(&[
             ("Id", html! { code { (event.id) } }),
-            ("Type", html! { (said(event.event_type)) }),
-            ("Action", html! { @if let Some(action) = event.action { (said(action)) } }),
+            ("Type", html! { (visible(event.event_type)) }),
+            ("Action", html! { @if let Some(action) = event.action { (visible(action)) } }),
             (
                 "Source",
                 html! {
                     (cx.link(Section::Sources, &source, event.source))
-                    " " span .muted { (said(event.provider)) }
+                    " " span .muted { (visible(event.provider)) }
                 },
             ),
-            ("Tenant", html! { (said(event.tenant)) }),
+            ("Tenant", html! { (visible(event.tenant)) }),
             ("Received", stamp(event.received_at, now)),
             ("Occurred", html! { @if let Some(at) = event.occurred_at { (stamp(at, now)) } }),
             ("Received count", seen),
@@ -99,7 +97,6 @@ pub(in crate::web::console) fn facts<'a>(
     )
 }
 
-/// The proof of an event.
 pub(in crate::web::console) struct ProofFacts<'a> {
     strength: Strength,
     /// The headers that carry it, if known.
@@ -133,7 +130,6 @@ impl<'a> From<&'a Proof> for ProofFacts<'a> {
     }
 }
 
-/// The proof of an event.
 pub(in crate::web::console) fn proof<'a>(proof: impl Into<ProofFacts<'a>>) -> Markup {
     let proof = proof.into();
     if proof.strength == Strength::Edited {
@@ -143,9 +139,9 @@ pub(in crate::web::console) fn proof<'a>(proof: impl Into<ProofFacts<'a>>) -> Ma
             &terms(&[
                 (
                     "Verdict",
-                    html! { (word("edited", BadgeTone::Warn)) " this body was written by an operator and has no proof" },
+                    html! { (badge("edited", BadgeTone::Warn)) " this body was written by an operator and has no proof" },
                 ),
-                ("Original", html! { "verified with secret " code { (said(proof.secret)) } }),
+                ("Original", html! { "verified with secret " code { (visible(proof.secret)) } }),
             ]),
         );
     }
@@ -154,29 +150,27 @@ pub(in crate::web::console) fn proof<'a>(proof: impl Into<ProofFacts<'a>>) -> Ma
         "Proof",
         &html! {},
         &terms(&[
-            ("Verdict", html! { (word("verified", tone)) " " (proof.strength.as_str()) }),
+            ("Verdict", html! { (badge("verified", tone)) " " (proof.strength.as_str()) }),
             (
                 "Scheme",
                 html! {
-                    @if !proof.headers.is_empty() { "headers " (said(&proof.headers.join(", "))) }
+                    @if !proof.headers.is_empty() { "headers " (visible(&proof.headers.join(", "))) }
                 },
             ),
-            ("Secret", html! { code { (said(proof.secret)) } " " span .muted { "fingerprint" } }),
+            (
+                "Secret",
+                html! { code { (visible(proof.secret)) } " " span .muted { "fingerprint" } },
+            ),
             ("Skew", html! { @if let Some(skew) = proof.skew_seconds { (skew) " s" } }),
             ("Late", html! { @if proof.late { "accepted after its token expired" } }),
         ]),
     )
 }
 
-/// A payload as a page shows it.
 pub(in crate::web::console) struct ShownPayload<'a> {
-    /// The stored headers.
     pub(in crate::web::console) headers: &'a BTreeMap<String, String>,
-    /// The claims of the verified token.
     pub(in crate::web::console) claims: Option<&'a Value>,
-    /// The envelope of the chunks.
     pub(in crate::web::console) envelope: Option<&'a Value>,
-    /// The body.
     pub(in crate::web::console) body: &'a Bytes,
 }
 
@@ -202,7 +196,7 @@ pub(in crate::web::console) fn payload(payload: Option<&ShownPayload<'_>>) -> Ma
     let headers: Vec<(&str, Markup)> = payload
         .headers
         .iter()
-        .map(|(name, value)| (&**name, html! { code { (said(value)) } }))
+        .map(|(name, value)| (&**name, html! { code { (visible(value)) } }))
         .collect();
     html! {
         (bytes(payload.body))
@@ -211,7 +205,7 @@ pub(in crate::web::console) fn payload(payload: Option<&ShownPayload<'_>>) -> Ma
         }
         @for (title, json) in [("Claims", payload.claims), ("Envelope", payload.envelope)] {
             @if let Some(json) = json {
-                (panel(title, &html! {}, &html! { pre .bytes tabindex="0" role="region" aria-label=(title) { (said(&json_text(json))) } }))
+                (panel(title, &html! {}, &html! { pre .bytes tabindex="0" role="region" aria-label=(title) { (visible(&json_text(json))) } }))
             }
         }
     }
@@ -263,9 +257,9 @@ fn step(entry: &TimelineEntry, here: Option<i64>) -> Step {
                 }
             },
             (what, Some(number)) => {
-                strong { "Attempt " (number) } (word(what.as_str(), tone))
+                strong { "Attempt " (number) } (badge(what.as_str(), tone))
             },
-            (what, None) => (word(what.as_str(), tone)),
+            (what, None) => (badge(what.as_str(), tone)),
         }
         @if let Some(id) = entry.delivery {
             @if here == Some(id) { span { "delivery " (id) } }
@@ -273,13 +267,13 @@ fn step(entry: &TimelineEntry, here: Option<i64>) -> Step {
         }
         @if let Some(handler) = &entry.handler {
             span .muted {
-                (said(handler))
+                (visible(handler))
                 @if let Some(seconds) = entry.took_seconds {
                     ", " (took(Duration::seconds_f64(seconds)))
                 }
             }
         }
-        @if let Some(by) = &entry.by { span .muted { "by " (said(by)) } }
+        @if let Some(by) = &entry.by { span .muted { "by " (visible(by)) } }
     };
     let detail = entry.error.clone().or_else(|| entry.reason.clone());
     Step { at: entry.at, what, detail, tone }

@@ -3,17 +3,16 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::{badge, processed};
+use super::{processed, state_badge};
 use crate::admin::actions::{Noun, find_action};
 use crate::admin::{Job, JobAction, JobDetail, JobState};
 use crate::web::console::actions::form;
 use crate::web::console::layout::{Head, PageContext, Section, note};
 use crate::web::console::parts::{
-    BadgeTone, TEXT, WIDE, button, command, count, number, panel, said, stamp, table, terms,
+    BadgeTone, TEXT, WIDE, button, command, count, number, panel, stamp, table, terms, visible,
 };
 use crate::web::console::{dead_letters, rejected_requests};
 
-/// The page.
 pub(in crate::web::console) fn page(cx: &PageContext, detail: &JobDetail) -> Markup {
     let job = &detail.job;
     let is_running = job.state == JobState::Running;
@@ -58,10 +57,9 @@ pub(in crate::web::console) fn cancel(cx: &PageContext, job: &Job) -> Markup {
     };
     let Some(action) = find_action(Noun::Job, "cancel") else { return html! {} };
     let form = form(cx, action, &job.id.to_string(), "cancel");
-    cx.page(&head, &panel("Cancel", &html! { (said(&job.target)) }, &form))
+    cx.page(&head, &panel("Cancel", &html! { (visible(&job.target)) }, &form))
 }
 
-/// The label of the action.
 fn label(action: JobAction) -> &'static str {
     match action {
         JobAction::Replay => "Replay",
@@ -131,8 +129,8 @@ fn progress(cx: &PageContext, detail: &JobDetail) -> Markup {
         &html! {
             div .pad { div .stack {
                 div .actions {
-                    (badge(job.state))
-                    @if let Some(why) = &job.failure { span .said { (said(why)) } }
+                    (state_badge(job.state))
+                    @if let Some(why) = &job.failure { span .said { (visible(why)) } }
                 }
                 progress max=(job.goal.max(1)) value=(done) aria-label="Progress" {}
                 @if may_cancel {
@@ -179,7 +177,7 @@ fn skipped(job: &Job) -> Markup {
                 @if let Some(delivery) = item.delivery { a href={ "/deliveries/" (delivery) } { (delivery) } }
                 @else { (item.id()) }
             };
-            vec![id, html! { (said(&item.why)) }]
+            vec![id, html! { (visible(&item.why)) }]
         })
         .collect();
     let columns = [(nouns(job.action).0, TEXT), ("Reason", WIDE)];
@@ -187,19 +185,19 @@ fn skipped(job: &Job) -> Markup {
 }
 
 fn facts(cx: &PageContext, job: &Job) -> Markup {
-    let by = |who: &str, at: OffsetDateTime| html! { (stamp(at, cx.now)) " by " (said(who)) };
+    let by = |who: &str, at: OffsetDateTime| html! { (stamp(at, cx.now)) " by " (visible(who)) };
     let started = job.started_by.as_deref().zip(job.started_at);
     panel(
         "Job",
         &html! {},
         &terms(&[
-            ("Target", html! { (job.action.verb()) " " (said(&job.target)) }),
-            ("Reason", html! { (said(&job.reason)) }),
+            ("Target", html! { (job.action.verb()) " " (visible(&job.target)) }),
+            ("Reason", html! { (visible(&job.reason)) }),
             ("Limit", html! { @if let Some(cap) = job.cap { (number(cap)) } }),
             ("Rate per second", html! { @if let Some(rate) = job.rate { (number(rate)) } }),
             ("Planned", by(&job.planned_by, job.planned_at)),
             ("Started", html! { @if let Some((who, at)) = started { (by(who, at)) } }),
-            ("Cancelled by", html! { @if let Some(who) = &job.cancelled_by { (said(who)) } }),
+            ("Cancelled by", html! { @if let Some(who) = &job.cancelled_by { (visible(who)) } }),
             ("Ended", html! { @if let Some(at) = job.finished_at { (stamp(at, cx.now)) } }),
         ]),
     )

@@ -11,15 +11,13 @@ use serde::Deserialize;
 use super::layout::{Head, PageContext, Section};
 use super::page_context::STARTED;
 use super::parts::{
-    BadgeTone, NUMBER, Pager, TEXT, WIDE, count, empty, number, pager, said, table, when, word,
+    BadgeTone, NUMBER, Pager, TEXT, WIDE, badge, count, empty, number, pager, table, visible, when,
 };
 use crate::admin::{Job, JobState};
 use crate::web::admin::AdminState;
 
-/// Rows of a page.
 const ROWS: usize = 50;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/jobs", web::get().to(list))
         .route("/jobs", web::post().to(plan::create))
@@ -28,18 +26,14 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .route("/jobs/{id}/cancel", web::get().to(ask_to_cancel));
 }
 
-/// The query of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct JobQuery {
     before: Option<i64>,
 }
 
-/// The list.
 pub(super) struct List {
-    /// The jobs, newest first.
     pub(super) jobs: Vec<Job>,
-    /// Where this page is.
     pub(super) pager: Pager,
 }
 
@@ -83,7 +77,6 @@ async fn ask_to_cancel(
     cx.answer(detail.map(|detail| detail::cancel(&cx, &detail.job)))
 }
 
-/// The page with the list.
 pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     let head = Head {
         title: "Jobs",
@@ -122,11 +115,11 @@ fn rows(cx: &PageContext, jobs: &[Job]) -> Markup {
         .map(|job| {
             vec![
                 html! { a href={ "/jobs/" (job.id) } { (job.action.verb()) " " (job.id) } },
-                html! { (said(&job.target)) span .under { (said(&job.reason)) } },
-                badge(job.state),
+                html! { (visible(&job.target)) span .under { (visible(&job.reason)) } },
+                state_badge(job.state),
                 html! { (number(processed(job))) },
                 html! { (number(job.goal)) },
-                html! { span .said { (said(&job.planned_by)) } },
+                html! { span .said { (visible(&job.planned_by)) } },
                 when(job.planned_at, cx.now),
             ]
         })
@@ -139,10 +132,10 @@ fn processed(job: &Job) -> u64 {
     job.resolved + job.skipped
 }
 
-fn badge(state: JobState) -> Markup {
+fn state_badge(state: JobState) -> Markup {
     let tone = match state {
         JobState::Cancelled => BadgeTone::Warn,
         other => BadgeTone::of(other.as_str()),
     };
-    word(state.as_str(), tone)
+    badge(state.as_str(), tone)
 }

@@ -27,7 +27,6 @@ pub(super) struct JobForm {
     reason: String,
 }
 
-/// A job to be planned.
 pub(in crate::web::console) struct NewJob {
     /// The action that is selected first.
     pub(in crate::web::console) action: Action,
@@ -122,7 +121,7 @@ pub(super) async fn create(
         let plan = admin.jobs.plan(&cx.viewer.caller, &form.request()?).await?;
         Ok(format!("/jobs/{}", plan.job.id))
     };
-    cx.go_on(planned.await)
+    cx.redirect(planned.await)
 }
 
 /// The page with the form.

@@ -4,7 +4,6 @@ use super::super::parts::{BadgeTone, link_path};
 use crate::admin::{Alarm, AlarmKind, Link};
 use crate::store::{Severity, TO};
 
-/// The tone of a severity.
 pub(super) fn tone(severity: Severity) -> BadgeTone {
     match severity {
         Severity::Critical => BadgeTone::Bad,
@@ -13,7 +12,6 @@ pub(super) fn tone(severity: Severity) -> BadgeTone {
     }
 }
 
-/// The label of an alarm.
 pub(super) fn label(kind: AlarmKind) -> &'static str {
     match kind {
         AlarmKind::Database => "database",

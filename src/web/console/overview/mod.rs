@@ -11,16 +11,14 @@ use super::alerts::no_channel;
 use super::layout::{Head, PageContext, Section, note};
 use super::page_context::sentence;
 use super::parts::{
-    BadgeTone, Bar, Curve, NUMBER, TEXT, WIDE, age, bars, count, curves, empty, link_path, name,
-    number, panel, said, short, sparkline, table, took, typed, when, word,
+    BadgeTone, Bar, Curve, NUMBER, TEXT, WIDE, age, badge, bars, count, curves, empty, link_path,
+    name, number, panel, short, sparkline, table, took, typed, visible, when,
 };
 use crate::admin::{AdminError, Caller, Counts, Group, GroupSelection, Overview, Point, SourceRow};
 use crate::web::admin::AdminState;
 
-/// The maximum number of groups shown.
 const GROUPS: u32 = 8;
 
-/// The routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/", web::get().to(show));
 }
@@ -46,7 +44,6 @@ async fn load(admin: &AdminState, caller: &Caller) -> Result<View, AdminError> {
     Ok(View { overview, groups: groups.items, open })
 }
 
-/// The page.
 pub(super) fn page(cx: &PageContext, view: &View) -> Markup {
     let overview = &view.overview;
     let head = Head {
@@ -69,7 +66,7 @@ pub(super) fn page(cx: &PageContext, view: &View) -> Markup {
                 }
                 @for alarm in &overview.alarms {
                     (note(label(alarm.kind), tone(alarm.severity), &html! {
-                        (said(&sentence(&alarm.text))) " " a href=(details(alarm)) { "Details" }
+                        (visible(&sentence(&alarm.text))) " " a href=(details(alarm)) { "Details" }
                     }))
                 }
                 @if !overview.alerts_are_sent { (no_channel()) }
@@ -129,7 +126,7 @@ fn figures(view: &View) -> Markup {
                                 a href=(events_of(source, "ready")) {
                                     (age(Duration::seconds_f64(seconds)))
                                 }
-                                span .under.said { "source " (said(source)) }
+                                span .under.said { "source " (visible(source)) }
                             },
                             None => { "none" span .under { "no delivery waiting" } },
                         }
@@ -265,8 +262,8 @@ fn sources(cx: &PageContext, overview: &Overview) -> Markup {
     let rows: Vec<Vec<Markup>> = sources.iter().map(|source| vec![
         html! {
             (cx.link(Section::Sources, &format!("/sources/{}", link_path(&source.name)), &source.name))
-            @if let Some(state) = off(source) { " " (word(state, BadgeTone::Plain)) }
-            span .under { (said(&source.provider)) }
+            @if let Some(state) = off(source) { " " (badge(state, BadgeTone::Plain)) }
+            span .under { (visible(&source.provider)) }
         },
         both(of(source, |counts| counts.received), false, &of_source(&source.name)),
         both(of(source, |counts| counts.verified), false, &Places::of_events(began, Some(&source.name), "")),
@@ -291,7 +288,7 @@ fn sources(cx: &PageContext, overview: &Overview) -> Markup {
             None => span .muted { "never" },
         } },
         html! { @if let Some(secret) = &source.secret {
-            code .nowrap title=(said(secret)) { (short(secret, 12)) }
+            code .nowrap title=(visible(secret)) { (short(secret, 12)) }
         } },
     ]).collect();
     table("Sources", &columns, &rows)
@@ -335,7 +332,7 @@ fn groups(cx: &PageContext, groups: &[Group]) -> Markup {
                     a href={ "/dead-letters/groups/" (group.id) } {
                         (short(&group.title, 120))
                     }
-                    span .under { (word(group.death_reason.as_str(), BadgeTone::Bad)) }
+                    span .under { (badge(group.death_reason.as_str(), BadgeTone::Bad)) }
                 },
                 html! { (name(&group.source)) span .under { (name(&group.handler)) } },
                 html! {

@@ -3,13 +3,12 @@
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{said, size};
+use super::{size, visible};
 use crate::admin::pretty;
 
 /// The largest part of indented JSON that is shown, in bytes.
-const MOST_DECODED: usize = 512 * 1024;
+const MAX_DECODED: usize = 512 * 1024;
 
-/// How a payload is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web::console) enum Tab {
     /// Indented, if it is JSON; otherwise as received.
@@ -20,13 +19,11 @@ pub(in crate::web::console) enum Tab {
     Hex,
 }
 
-/// A payload.
 pub(in crate::web::console) struct Bytes {
     /// Its beginning: 64 KiB at most.
     pub(in crate::web::console) shown: Vec<u8>,
     /// The size of the whole, in bytes.
     pub(in crate::web::console) size: u64,
-    /// The selected tab.
     pub(in crate::web::console) tab: Tab,
     /// The address of the page, to which the tab is added.
     pub(in crate::web::console) href: String,
@@ -42,7 +39,6 @@ pub(in crate::web::console) struct BodyQuery {
 }
 
 impl BodyQuery {
-    /// The selected tab.
     pub(in crate::web::console) fn tab(&self) -> Tab {
         Tab::read(self.view.as_deref())
     }
@@ -51,7 +47,6 @@ impl BodyQuery {
 impl Tab {
     const ALL: [Self; 3] = [Self::Decoded, Self::Raw, Self::Hex];
 
-    /// Its value in the address.
     pub(in crate::web::console) fn as_str(self) -> &'static str {
         match self {
             Self::Decoded => "decoded",
@@ -132,7 +127,7 @@ pub(in crate::web::console) fn bytes(bytes: &Bytes) -> Markup {
 
 fn raw(bytes: &Bytes) -> (&'static str, String) {
     match bytes.text() {
-        Some(text) => ("bytes", said(text)),
+        Some(text) => ("bytes", visible(text)),
         None => ("bytes hex", hex_rows(&bytes.shown)),
     }
 }
@@ -142,9 +137,9 @@ fn decoded(bytes: &Bytes) -> Option<String> {
     if bytes.is_cut() {
         return None;
     }
-    let lines = pretty(bytes.text()?, MOST_DECODED).ok()?;
+    let lines = pretty(bytes.text()?, MAX_DECODED).ok()?;
     let more = if lines.is_cut { "\n… truncated; download the full body." } else { "" };
-    Some(format!("{}{more}", said(&lines.text)))
+    Some(format!("{}{more}", visible(&lines.text)))
 }
 
 fn hex_rows(shown: &[u8]) -> String {
@@ -171,7 +166,7 @@ pub(in crate::web::console) fn command(id: &str, label: &str, text: &str) -> Mar
                     "Copy"
                 }
             }
-            pre .command id=(id) { (said(text)) }
+            pre .command id=(id) { (visible(text)) }
         }
     }
 }

@@ -16,17 +16,13 @@ const BELOW: f64 = 20.0;
 /// Half the width of an isolated value in a curve.
 const DASH: f64 = 4.0;
 
-/// One bar.
 pub(in crate::web::console) struct Bar {
     /// Its label, such as an hour.
     pub(in crate::web::console) label: String,
-    /// Its value.
     pub(in crate::web::console) value: u64,
 }
 
-/// One curve of several.
 pub(in crate::web::console) struct Curve {
-    /// Its label.
     pub(in crate::web::console) label: &'static str,
     /// Its values in order; `None` without a measurement.
     pub(in crate::web::console) values: Vec<Option<f64>>,
@@ -58,7 +54,6 @@ pub(in crate::web::console) fn sparkline(what: &str, values: &[u64]) -> Markup {
     }
 }
 
-/// Bars over time.
 pub(in crate::web::console) fn bars(what: &str, unit: &str, bars: &[Bar]) -> Markup {
     let top = nice(bars.iter().map(|bar| as_f64(bar.value)).fold(0.0, f64::max));
     let step = (WIDTH - LEFT) / as_f64(bars.len().max(1) as u64);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::said;
+use super::visible;
 
 /// A unified diff; its first two lines are the file headers.
 pub(in crate::web::console) fn diff(unified: &str) -> Markup {
@@ -14,7 +14,7 @@ pub(in crate::web::console) fn diff(unified: &str) -> Markup {
 }
 
 fn shown(line: &str) -> Markup {
-    let rest = |mark: char| line.strip_prefix(mark).map(said);
+    let rest = |mark: char| line.strip_prefix(mark).map(visible);
     if let Some(text) = rest('-') {
         html! { span .gone { span .sr { "Removed: " } "\u{2212} " (text) } }
     } else if let Some(text) = rest('+') {
@@ -22,7 +22,7 @@ fn shown(line: &str) -> Markup {
     } else if line.starts_with("@@") {
         html! { span .gap { "\u{22ef}" } }
     } else {
-        html! { span { " " (said(line)) } }
+        html! { span { " " (visible(line)) } }
     }
 }
 

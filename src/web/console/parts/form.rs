@@ -3,13 +3,10 @@
 use maud::{Markup, html};
 
 use super::super::layout::PageContext;
-use super::said;
+use super::visible;
 
-/// An option of a [`select`].
 pub(in crate::web::console) struct Choice {
-    /// The submitted value.
     pub(in crate::web::console) value: String,
-    /// The label.
     pub(in crate::web::console) label: String,
 }
 
@@ -29,7 +26,6 @@ pub(in crate::web::console) fn plain_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// A drop-down field.
 pub(in crate::web::console) fn select(
     id: &str,
     name: &str,
@@ -44,14 +40,13 @@ pub(in crate::web::console) fn select(
         &html! {
             select id=(id) name=(name) {
                 @for choice in choices {
-                    option value=(choice.value) selected[choice.value == chosen] { (said(&choice.label)) }
+                    option value=(choice.value) selected[choice.value == chosen] { (visible(&choice.label)) }
                 }
             }
         },
     )
 }
 
-/// A posted form.
 pub(in crate::web::console) fn post(
     cx: &PageContext,
     action: &str,

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
-use super::{BadgeTone, number, said, stamp};
+use super::{BadgeTone, number, stamp, visible};
 
 /// A panel with a heading; `parked` is shown beside it.
 pub(in crate::web::console) fn panel(title: &str, parked: &Markup, body: &Markup) -> Markup {
@@ -11,7 +11,7 @@ pub(in crate::web::console) fn panel(title: &str, parked: &Markup, body: &Markup
     let id = format!("panel-{}", letters.collect::<String>().to_lowercase());
     html! {
         section .panel aria-labelledby=(id) {
-            header { h2 id=(id) { (said(title)) } @if !parked.0.is_empty() { p { (parked) } } }
+            header { h2 id=(id) { (visible(title)) } @if !parked.0.is_empty() { p { (parked) } } }
             (body)
         }
     }
@@ -22,23 +22,17 @@ pub(in crate::web::console) fn empty(what: &str, more: &str) -> Markup {
     html! { div .empty { strong { (what) } @if !more.is_empty() { p { (more) } } } }
 }
 
-/// A filter of a list.
 pub(in crate::web::console) struct Facet {
-    /// Its label.
     pub(in crate::web::console) label: &'static str,
-    /// Its values.
     pub(in crate::web::console) values: Vec<FacetValue>,
 }
 
-/// A value of a filter.
 pub(in crate::web::console) struct FacetValue {
-    /// Its label.
     pub(in crate::web::console) label: String,
     /// The number of matches; `None` if not counted.
     pub(in crate::web::console) count: Option<u64>,
     /// The list with this value, or without it if it is selected.
     pub(in crate::web::console) href: String,
-    /// Whether it is selected.
     pub(in crate::web::console) chosen: bool,
 }
 
@@ -81,20 +75,18 @@ fn split(values: &[FacetValue]) -> (Vec<&FacetValue>, Vec<&FacetValue>) {
 fn facet_value(value: &FacetValue) -> Markup {
     html! {
         a href=(value.href) aria-current=[value.chosen.then_some("true")] {
-            (said(&value.label))
+            (visible(&value.label))
             @if let Some(count) = value.count { " " span .count { (number(count)) } }
         }
     }
 }
 
-/// The pagination of a list.
 #[derive(Debug, Clone, Default)]
 pub(in crate::web::console) struct Pager {
     /// A summary of the rows shown; it states when the list is truncated.
     pub(in crate::web::console) shown: String,
     /// The first page, unless this is it.
     pub(in crate::web::console) first: Option<String>,
-    /// The next page, if any.
     pub(in crate::web::console) next: Option<String>,
 }
 
@@ -102,7 +94,7 @@ pub(in crate::web::console) struct Pager {
 pub(in crate::web::console) fn pager(pager: &Pager) -> Markup {
     html! {
         div .pager {
-            p { (said(&pager.shown)) }
+            p { (visible(&pager.shown)) }
             nav aria-label="Pagination" {
                 @if let Some(first) = &pager.first {
                     a .button .small-button rel="first" href=(first) { "First page" }
@@ -120,22 +112,18 @@ pub(in crate::web::console) fn terms(terms: &[(&str, Markup)]) -> Markup {
     html! {
         dl .terms {
             @for (term, what) in terms.iter().filter(|(_, what)| !what.0.is_empty()) {
-                dt { (said(term)) }
+                dt { (visible(term)) }
                 dd { (what) }
             }
         }
     }
 }
 
-/// A timeline entry.
 pub(in crate::web::console) struct Step {
-    /// The time.
     pub(in crate::web::console) at: OffsetDateTime,
-    /// The step.
     pub(in crate::web::console) what: Markup,
     /// Details; untrusted text.
     pub(in crate::web::console) detail: Option<String>,
-    /// Its tone.
     pub(in crate::web::console) tone: BadgeTone,
 }
 
@@ -146,7 +134,7 @@ pub(in crate::web::console) fn timeline(steps: &[Step], now: OffsetDateTime) -> 
             @for step in steps {
                 li class=(step.tone.class()) {
                     div .what { (step.what) span .muted .small { (stamp(step.at, now)) } }
-                    @if let Some(detail) = &step.detail { p .detail { (said(detail)) } }
+                    @if let Some(detail) = &step.detail { p .detail { (visible(detail)) } }
                 }
             }
         }

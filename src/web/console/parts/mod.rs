@@ -20,6 +20,6 @@ pub(super) use list::{
 pub(super) use qr::qr;
 pub(super) use table::{NUMBER, TEXT, WIDE, table};
 pub(super) use words::{
-    BadgeTone, age, count, id, link_path, name, number, said, short, size, stamp, took, typed, utc,
-    when, word,
+    BadgeTone, age, badge, count, id, link_path, name, number, short, size, stamp, took, typed,
+    utc, visible, when,
 };

@@ -8,7 +8,7 @@ use qrcode::{Color, QrCode};
 /// The quiet zone, in modules.
 const MARGIN: usize = 4;
 
-/// The QR code as SVG; empty if the text is too long.
+/// Empty if the text is too long.
 pub(in crate::web::console) fn qr(text: &str) -> Markup {
     let Ok(code) = QrCode::new(text.as_bytes()) else { return html! {} };
     let (width, colors) = (code.width(), code.to_colors());

@@ -2,10 +2,8 @@
 
 use maud::{Markup, html};
 
-/// A column.
 #[derive(Debug, Clone, Copy)]
 struct Column {
-    /// Its heading.
     label: &'static str,
     /// Its class: [`TEXT`], [`NUMBER`] or [`WIDE`].
     class: &'static str,

@@ -17,7 +17,6 @@ const TAIL: usize = 12;
 /// The tone of a badge. The colour never carries the meaning alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web::console) enum BadgeTone {
-    /// Good.
     Good,
     /// In progress.
     Calm,
@@ -25,14 +24,12 @@ pub(in crate::web::console) enum BadgeTone {
     Warn,
     /// Needs attention immediately.
     Bad,
-    /// Neutral.
     Plain,
     /// A value unknown to this version: it is marked as such.
     Unknown,
 }
 
 impl BadgeTone {
-    /// Its class in the stylesheet.
     pub(in crate::web::console) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -86,15 +83,14 @@ impl BadgeTone {
     }
 }
 
-/// A badge.
-pub(in crate::web::console) fn word(word: &str, tone: BadgeTone) -> Markup {
+pub(in crate::web::console) fn badge(word: &str, tone: BadgeTone) -> Markup {
     html! { span class={ "word " (tone.class()) } {
-        (said(word)) @if tone == BadgeTone::Unknown { " (unknown)" }
+        (visible(word)) @if tone == BadgeTone::Unknown { " (unknown)" }
     } }
 }
 
 /// Untrusted text: invisible and bidirectional characters are escaped.
-pub(in crate::web::console) fn said(written: &str) -> String {
+pub(in crate::web::console) fn visible(written: &str) -> String {
     // A CRLF line ending.
     if written.contains('\r') {
         return text::lines(&written.replace('\r', "\u{240d}")).into_owned();
@@ -109,7 +105,7 @@ pub(in crate::web::console) fn short(text: &str, most: usize) -> String {
     if shown.len() < text.len() {
         shown.push('\u{2026}');
     }
-    said(&shown)
+    visible(&shown)
 }
 
 /// A dotted name, such as `customer.subscription.updated` or `to:app`. It wraps only after a
@@ -117,7 +113,7 @@ pub(in crate::web::console) fn short(text: &str, most: usize) -> String {
 pub(in crate::web::console) fn name(written: &str) -> Markup {
     html! {
         span .said.name {
-            @for (place, part) in said(written).split_inclusive(['.', ':', '_']).enumerate() {
+            @for (place, part) in visible(written).split_inclusive(['.', ':', '_']).enumerate() {
                 @if place > 0 { wbr; }
                 (part)
             }
@@ -130,7 +126,7 @@ pub(in crate::web::console) fn name(written: &str) -> Markup {
 pub(in crate::web::console) fn id(full: &str) -> Markup {
     let from = full.char_indices().rev().nth(TAIL - 1).map_or(0, |(at, _)| at);
     let (head, tail) = full.split_at_checked(from).unwrap_or(("", full));
-    html! { span .id title=(said(full)) { span .head { (said(head)) } (said(tail)) } }
+    html! { span .id title=(visible(full)) { span .head { (visible(head)) } (visible(tail)) } }
 }
 
 /// Percent-encodes a path segment or a query value.
@@ -189,8 +185,8 @@ mod tests {
 
     #[test]
     fn invisible_and_bidirectional_characters_are_escaped() {
-        assert_eq!(said("plain\ttext\nof two lines"), "plain\ttext\nof two lines");
-        assert_eq!(said("a\u{202e}b\u{1b}[31m\u{0}"), "a\\u{202e}b\\u{1b}[31m\\u{0}");
+        assert_eq!(visible("plain\ttext\nof two lines"), "plain\ttext\nof two lines");
+        assert_eq!(visible("a\u{202e}b\u{1b}[31m\u{0}"), "a\\u{202e}b\\u{1b}[31m\\u{0}");
         assert_eq!(short("first\nsecond", 40), "first\u{2026}");
         assert_eq!(short("abcdef", 3), "abc\u{2026}");
         assert_eq!(short("abc", 3), "abc");
@@ -212,8 +208,8 @@ mod tests {
     #[test]
     fn unknown_words_are_marked() {
         assert_eq!(BadgeTone::of("a state of tomorrow"), BadgeTone::Unknown);
-        assert!(word("new", BadgeTone::of("new")).into_string().contains("new (unknown)"));
-        assert!(!word("dead", BadgeTone::of("dead")).into_string().contains("unknown"));
+        assert!(badge("new", BadgeTone::of("new")).into_string().contains("new (unknown)"));
+        assert!(!badge("dead", BadgeTone::of("dead")).into_string().contains("unknown"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The keys of the stub issuer, and ID tokens. The RSA keys are files: to make one takes seconds on
-//! a busy machine, longer than the gateway waits for an issuer that shows it.
+//! The keys of the stub issuer, and ID tokens. The RSA keys are files: generating one takes seconds
+//! on a busy machine, longer than the gateway's timeout for the issuer.
 
 use std::sync::LazyLock;
 
@@ -20,11 +20,11 @@ use super::CLIENT_SECRET;
 pub(super) enum Sign {
     /// With the issuer's RSA key.
     Rsa,
-    /// With the issuer's Ed25519 key, which it does not show before it is told to.
+    /// With the issuer's Ed25519 key, which it does not publish at first.
     Edwards,
-    /// With a key that the issuer has not, under the name of its own.
+    /// With another key, under the id of the issuer's key.
     Foreign,
-    /// With the RSA key, and then a bit of the signature is turned.
+    /// With the RSA key, and one bit of the signature flipped.
     Broken,
     /// With the client secret.
     Shared,
@@ -36,31 +36,30 @@ static RSA: LazyLock<CoreRsaPrivateSigningKey> = LazyLock::new(|| rsa(include_st
 static FOREIGN: LazyLock<CoreRsaPrivateSigningKey> =
     LazyLock::new(|| rsa(include_str!("foreign.pem")));
 static EDWARDS: LazyLock<CoreEdDsaPrivateSigningKey> = LazyLock::new(|| {
-    // The frame of a key of this kind, and the key.
+    // The DER prefix of an Ed25519 key, and the key.
     let mut der = hex::decode("302e020100300506032b657004220420").unwrap();
     der.extend(rand::random::<[u8; 32]>());
     let text = STANDARD.encode(der);
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
-    CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, Some(named("edwards"))).unwrap()
+    CoreEdDsaPrivateSigningKey::from_ed25519_pem(&pem, Some(key_id("edwards"))).unwrap()
 });
 
-/// Both have the name of the issuer's own.
+/// Both keys have the id of the issuer's key.
 fn rsa(pem: &str) -> CoreRsaPrivateSigningKey {
-    CoreRsaPrivateSigningKey::from_pem(pem, Some(named("rsa"))).expect("a key")
+    CoreRsaPrivateSigningKey::from_pem(pem, Some(key_id("rsa"))).expect("a key")
 }
 
-fn named(name: &str) -> JsonWebKeyId {
+fn key_id(name: &str) -> JsonWebKeyId {
     JsonWebKeyId::new(name.to_owned())
 }
 
-/// The keys that the issuer shows.
-pub(super) fn shown(edwards: bool) -> Value {
+/// The keys that the issuer publishes.
+pub(super) fn published(edwards: bool) -> Value {
     let mut keys = vec![json!(RSA.as_verification_key())];
     keys.extend(edwards.then(|| json!(EDWARDS.as_verification_key())));
     json!({ "keys": keys })
 }
 
-/// An ID token.
 pub(super) fn token(claims: &Value, sign: Sign) -> String {
     let (algorithm, key) = match sign {
         Sign::Rsa | Sign::Foreign | Sign::Broken => ("RS256", "rsa"),

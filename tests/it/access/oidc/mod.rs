@@ -1,9 +1,9 @@
-//! Signing in at an issuer, over real HTTP on both sides.
+//! Single sign-on, over real HTTP on both sides.
 
-mod arriving;
 mod keys;
-mod refused;
+mod rejected;
 mod stub;
+mod successful;
 
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
 use sealpost::admin::{Caller, NewUser, Scope};
@@ -12,25 +12,25 @@ use url::{Url, form_urlencoded};
 
 use self::keys::{Sign, token};
 pub(crate) use self::stub::Stub;
-use self::stub::{Mood, param};
+use self::stub::{Fault, param};
 use crate::harness::{Answer, Builder, Gateway};
 
 const CLIENT_ID: &str = "sealpost";
 const CLIENT_SECRET: &str = "a client secret: of-the-gateway";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-/// A browser that was sent to the issuer.
-struct Sent {
+/// A browser that was redirected to the issuer.
+struct Redirected {
     cookie: String,
     to: Url,
 }
 
-/// A gateway whose people may sign in at an issuer.
+/// A gateway with single sign-on.
 fn gateway(issuer: &str) -> Builder {
     gateway_at(issuer, "http://127.0.0.1:1")
 }
 
-/// As [`gateway`], where browsers reach it at `public_url`.
+/// As [`gateway`], with this public URL.
 pub(crate) fn gateway_at(issuer: &str, public_url: &str) -> Builder {
     let text = format!(
         "\n[outbound]\nallow = [\"127.0.0.0/8\", \"::1/128\"]\n[operator.oidc]\nissuer = \"{issuer}\"\n\
@@ -40,7 +40,6 @@ pub(crate) fn gateway_at(issuer: &str, public_url: &str) -> Builder {
     Gateway::builder().more_config(&text).variable("OIDC_SECRET", CLIENT_SECRET)
 }
 
-/// Invites somebody.
 pub(crate) async fn invite(gateway: &Gateway, name: &str) -> String {
     let new = NewUser {
         name: name.to_owned(),
@@ -57,8 +56,8 @@ async fn get(gateway: &Gateway, path: &str, cookie: &str) -> Answer {
     Answer::of(request.send().await.expect("an answer")).await
 }
 
-/// Sends a browser to the issuer.
-async fn leave(gateway: &Gateway, next: &str) -> Sent {
+/// Starts a sign-in.
+async fn begin_sign_in(gateway: &Gateway, next: &str) -> Redirected {
     let answer = get(gateway, &format!("/oidc/start?next={next}"), "").await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     let set = answer.headers[SET_COOKIE].to_str().unwrap();
@@ -66,30 +65,30 @@ async fn leave(gateway: &Gateway, next: &str) -> Sent {
         assert!(set.contains(part), "{part} of {set}");
     }
     let to = Url::parse(answer.headers[LOCATION].to_str().unwrap()).unwrap();
-    Sent { cookie: set.split(';').next().unwrap().to_owned(), to }
+    Redirected { cookie: set.split(';').next().unwrap().to_owned(), to }
 }
 
-/// Comes back with these parameters.
-async fn back(gateway: &Gateway, cookie: &str, query: &[(&str, &str)]) -> Answer {
+/// Calls the callback with these parameters.
+async fn callback(gateway: &Gateway, cookie: &str, query: &[(&str, &str)]) -> Answer {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     get(gateway, &format!("/oidc/callback?{query}"), cookie).await
 }
 
-/// Signs in with a token that is as it should be but for this.
+/// Signs in with a token with these claims replaced.
 async fn with_token(gateway: &Gateway, stub: &Stub, other: &Value, sign: Sign) -> Answer {
-    let sent = leave(gateway, "/").await;
+    let sent = begin_sign_in(gateway, "/").await;
     let claims = stub.claims(&sent.to, gateway.clock_seconds(), other);
     let code = stub.grant(&sent.to, token(&claims, sign));
     let state = param(&sent.to, "state");
-    back(gateway, &sent.cookie, &[("code", &code), ("state", &state)]).await
+    callback(gateway, &sent.cookie, &[("code", &code), ("state", &state)]).await
 }
 
-/// Signs in as it should be.
-async fn come_in(gateway: &Gateway, stub: &Stub) -> Answer {
+/// Signs in with a valid token.
+async fn sign_in(gateway: &Gateway, stub: &Stub) -> Answer {
     with_token(gateway, stub, &json!({}), Sign::Rsa).await
 }
 
-/// The cookie of the session that an answer begins, as a browser sends it back.
+/// The session cookie that a response sets, as a browser sends it.
 fn session(answer: &Answer) -> Option<String> {
     let mut set = answer.headers.get_all(SET_COOKIE).iter().map(|set| set.to_str().unwrap());
     let set = set.find(|set| set.starts_with("__Host-sealpost="))?;

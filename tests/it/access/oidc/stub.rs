@@ -1,5 +1,5 @@
-//! What stands in for an issuer: a real HTTP server on the loopback. It gives a token for a code
-//! that it has given out, to whoever proves that they are its client and began the sign-in.
+//! A stub issuer: an HTTP server on the loopback. It redeems the codes that it issued, and checks
+//! the client secret and the PKCE verifier.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,20 +15,19 @@ use url::{Url, form_urlencoded};
 use super::keys::{self, Sign};
 use super::{CLIENT_ID, CLIENT_SECRET};
 
-/// What it answers at a path, where that is not as it should be.
+/// A faulty response at a path.
 #[derive(Debug, Clone)]
-pub(super) enum Mood {
-    /// With this status and an empty object.
+pub(super) enum Fault {
+    /// This status and an empty object.
     Status(u16),
-    /// With this.
-    Says(Value),
-    /// With more than anybody wants to read.
+    Body(Value),
+    /// An endless body.
     Endless,
-    /// Never.
+    /// No response.
     Silent,
 }
 
-/// An issuer that is running; it ends with its runtime.
+/// A running issuer; it stops with its runtime.
 #[derive(Clone)]
 pub(crate) struct Stub {
     pub(crate) url: String,
@@ -37,14 +36,14 @@ pub(crate) struct Stub {
 
 #[derive(Default)]
 struct State {
-    moods: HashMap<&'static str, Mood>,
-    /// What it says of itself beside what it has to.
-    further: Value,
+    faults: HashMap<&'static str, Fault>,
+    /// Additional metadata.
+    extra_metadata: Value,
     edwards: bool,
-    asked: Vec<String>,
+    requests: Vec<String>,
     codes: HashMap<String, Grant>,
-    /// For who comes with a browser: their claims, and the time of their token.
-    visitor: Option<(Value, i64)>,
+    /// For a sign-in in a browser: the claims, and the time of the token.
+    expected: Option<(Value, i64)>,
 }
 
 struct Grant {
@@ -54,7 +53,7 @@ struct Grant {
 }
 
 /// A request's target, headers and body.
-struct Asked {
+struct Request {
     target: String,
     head: String,
     body: Vec<u8>,
@@ -65,12 +64,12 @@ impl Stub {
         Self::called("127.0.0.1").await
     }
 
-    /// Starts one under this name of the loopback: for browsers each name is another site.
+    /// Starts a stub with this host name: browsers treat each name as another site.
     pub(crate) async fn called(host: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{host}:{}", listener.local_addr().unwrap().port());
         let stub = Self { url, state: Arc::default() };
-        stub.state().further = json!({});
+        stub.state().extra_metadata = json!({});
         let serving = stub.clone();
         tokio::task::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -84,37 +83,37 @@ impl Stub {
         self.state.lock().unwrap()
     }
 
-    /// Answers otherwise at a path from now on; `None` for as it should.
-    pub(super) fn mood(&self, path: &'static str, mood: Option<Mood>) {
+    /// Sets the fault at a path; `None` for valid responses.
+    pub(super) fn fault(&self, path: &'static str, fault: Option<Fault>) {
         let mut state = self.state();
-        match mood {
-            Some(mood) => state.moods.insert(path, mood),
-            None => state.moods.remove(path),
+        match fault {
+            Some(fault) => state.faults.insert(path, fault),
+            None => state.faults.remove(path),
         };
     }
 
-    /// Says more of itself from now on.
-    pub(super) fn says(&self, further: Value) {
-        self.state().further = further;
+    /// Sets additional metadata.
+    pub(super) fn set_metadata(&self, extra_metadata: Value) {
+        self.state().extra_metadata = extra_metadata;
     }
 
-    /// Shows its second key from now on.
-    pub(super) fn show_edwards(&self) {
+    /// Publishes the second key.
+    pub(super) fn publish_edwards(&self) {
         self.state().edwards = true;
     }
 
-    /// How often a path was asked for.
-    pub(crate) fn asked(&self, path: &str) -> usize {
-        self.state().asked.iter().filter(|asked| *asked == path).count()
+    /// The number of requests to a path.
+    pub(crate) fn requests(&self, path: &str) -> usize {
+        self.state().requests.iter().filter(|request| *request == path).count()
     }
 
-    /// Lets a browser that is sent here sign in by itself, at this time.
+    /// Signs in the next browser automatically, with these claims and at this time.
     pub(crate) fn expect(&self, claims: Value, now: i64) {
-        self.state().visitor = Some((claims, now));
+        self.state().expected = Some((claims, now));
     }
 
-    /// What it says of somebody who was sent to `to`, with these claims in the place of the usual
-    /// ones; `null` for none.
+    /// The claims for a browser that was redirected to `to`. `other` replaces some of them; `null`
+    /// removes one.
     pub(super) fn claims(&self, to: &Url, now: i64, other: &Value) -> Value {
         let mut claims = json!({
             "iss": self.url, "sub": "subject-1", "aud": CLIENT_ID, "iat": now, "exp": now + 300,
@@ -128,7 +127,7 @@ impl Stub {
         claims
     }
 
-    /// Gives out a code for such a token to who was sent to `to`.
+    /// Issues a code for this token to a browser that was redirected to `to`.
     pub(super) fn grant(&self, to: &Url, token: String) -> String {
         let (challenge, redirect) = (param(to, "code_challenge"), param(to, "redirect_uri"));
         let mut state = self.state();
@@ -138,24 +137,24 @@ impl Stub {
     }
 
     async fn serve(self, mut stream: TcpStream) {
-        let Some(asked) = read(&mut stream).await else { return };
-        let path = asked.target.split('?').next().unwrap().to_owned();
-        let mood = {
+        let Some(request) = read(&mut stream).await else { return };
+        let path = request.target.split('?').next().unwrap().to_owned();
+        let fault = {
             let mut state = self.state();
-            state.asked.push(path.clone());
-            state.moods.get(&*path).cloned()
+            state.requests.push(path.clone());
+            state.faults.get(&*path).cloned()
         };
-        let (status, header, body) = match mood {
-            Some(Mood::Silent) => return std::future::pending().await,
-            Some(Mood::Endless) => {
+        let (status, header, body) = match fault {
+            Some(Fault::Silent) => return std::future::pending().await,
+            Some(Fault::Endless) => {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\":\"";
                 drop(stream.write_all(head.as_bytes()).await);
                 while stream.write_all(&[b'a'; 8192]).await.is_ok() {}
                 return;
             }
-            Some(Mood::Status(status)) => (status, String::new(), json!({})),
-            Some(Mood::Says(body)) => (200, String::new(), body),
-            None => self.answer(&path, &asked),
+            Some(Fault::Status(status)) => (status, String::new(), json!({})),
+            Some(Fault::Body(body)) => (200, String::new(), body),
+            None => self.answer(&path, &request),
         };
         let body = body.to_string();
         let length = body.len();
@@ -167,13 +166,13 @@ impl Stub {
         drop(stream.shutdown().await);
     }
 
-    fn answer(&self, path: &str, asked: &Asked) -> (u16, String, Value) {
+    fn answer(&self, path: &str, request: &Request) -> (u16, String, Value) {
         match path {
-            "/.well-known/openid-configuration" => (200, String::new(), self.about()),
-            "/jwks" => (200, String::new(), keys::shown(self.state().edwards)),
+            "/.well-known/openid-configuration" => (200, String::new(), self.metadata()),
+            "/jwks" => (200, String::new(), keys::published(self.state().edwards)),
             "/authorize" => {
-                let to = Url::parse(&format!("{}{}", self.url, asked.target)).unwrap();
-                let (other, now) = self.state().visitor.clone().expect("nobody was to come");
+                let to = Url::parse(&format!("{}{}", self.url, request.target)).unwrap();
+                let (other, now) = self.state().expected.clone().expect("an expected sign-in");
                 let token = keys::token(&self.claims(&to, now, &other), Sign::Rsa);
                 let mut back = Url::parse(&param(&to, "redirect_uri")).unwrap();
                 let code = self.grant(&to, token);
@@ -182,7 +181,7 @@ impl Stub {
                     .append_pair("state", &param(&to, "state"));
                 (302, format!("location: {back}\r\n"), json!({}))
             }
-            "/token" => match self.redeem(asked) {
+            "/token" => match self.redeem(request) {
                 Some(token) => (
                     200,
                     String::new(),
@@ -194,8 +193,8 @@ impl Stub {
         }
     }
 
-    fn about(&self) -> Value {
-        let mut about = json!({
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({
             "issuer": self.url,
             "authorization_endpoint": format!("{}/authorize", self.url),
             "token_endpoint": format!("{}/token", self.url),
@@ -204,23 +203,23 @@ impl Stub {
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256", "EdDSA", "HS256", "none"],
         });
-        let further = self.state().further.clone();
-        about.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
-        about
+        let extra_metadata = self.state().extra_metadata.clone();
+        metadata.as_object_mut().unwrap().extend(extra_metadata.as_object().unwrap().clone());
+        metadata
     }
 
-    /// The token for a code, once.
-    fn redeem(&self, asked: &Asked) -> Option<String> {
+    /// Redeems a code, once.
+    fn redeem(&self, request: &Request) -> Option<String> {
         let fields: HashMap<String, String> =
-            form_urlencoded::parse(&asked.body).into_owned().collect();
-        // Each is encoded as in a form, so that a colon may stand in it.
+            form_urlencoded::parse(&request.body).into_owned().collect();
+        // Each part is form-encoded, so that it may contain a colon.
         let coded =
             |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", coded(CLIENT_ID), coded(CLIENT_SECRET));
         let basic = format!("Basic {}", STANDARD.encode(pair));
-        let in_head = asked.head.lines().any(|line| line == format!("authorization: {basic}"));
+        let in_head = request.head.lines().any(|line| line == format!("authorization: {basic}"));
         let in_body = fields.get("client_secret").is_some_and(|secret| secret == CLIENT_SECRET);
-        assert!(in_head != in_body, "a client proves once who it is");
+        assert!(in_head != in_body, "the client authenticates in exactly one way");
         let grant = self.state().codes.remove(fields.get("code")?)?;
         let verifier = Sha256::digest(fields.get("code_verifier")?);
         let proven = URL_SAFE_NO_PAD.encode(verifier) == grant.challenge;
@@ -229,13 +228,13 @@ impl Stub {
     }
 }
 
-/// A parameter of an address.
+/// A query parameter of a URL.
 pub(super) fn param(url: &Url, name: &str) -> String {
     let mut pairs = url.query_pairs();
     pairs.find(|(known, _)| known == name).unwrap_or_else(|| panic!("{name} of {url}")).1.into()
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Asked> {
+async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -244,5 +243,5 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Asked { target: head.split(' ').nth(1).unwrap().to_owned(), head, body })
+    Some(Request { target: head.split(' ').nth(1).unwrap().to_owned(), head, body })
 }

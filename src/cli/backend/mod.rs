@@ -1,0 +1,131 @@
+//! Where a command works: on the database, or over the API of a gateway.
+//!
+//! A command asks the [`Backend`] for models and prints them, so that its output is the same both
+//! ways. On the database, the caller has every scope; over the API, those of the key.
+
+mod access;
+mod dead_letters;
+mod events;
+mod gateway;
+mod jobs;
+mod rejected_requests;
+
+use serde::Serialize;
+use serde_json::json;
+
+pub(super) use rejected_requests::explain;
+
+use super::globals::GlobalArgs;
+use super::remote::{Api, ApiError};
+use super::{UsageError, block_on, caller, database};
+use crate::admin::actions::{Action, ActionResult, Options};
+use crate::admin::{Admin, AdminError, Caller, Need, Reason};
+use crate::app;
+use crate::config::{Config, Environment};
+
+/// Where a command works.
+pub(super) enum Backend {
+    /// On the database.
+    Database {
+        /// The admin core.
+        admin: Box<Admin>,
+        /// Who runs the command.
+        caller: Caller,
+    },
+    /// Over the API of a gateway.
+    Api(Api),
+}
+
+/// Runs a command's work: over the API if a gateway is given, or on the database for `actor`, by
+/// default the current user. `needs` is what it needs of the configuration on the database.
+pub(super) fn with<T>(
+    globals: &GlobalArgs,
+    needs: Need,
+    actor: Option<&str>,
+    work: impl AsyncFnOnce(&Backend) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if let Some(api) = globals.api()? {
+        if actor.is_some() {
+            let why = "over the API, the actor is that of the API key: leave out --actor";
+            return Err(UsageError(why).into());
+        }
+        let backend = Backend::Api(api);
+        return block_on(async { work(&backend).await });
+    }
+    let (caller, environment) = (caller(actor)?, Environment::of_process());
+    let path = &globals.config;
+    let config = match needs {
+        Need::Nothing => Config::load_without_sources(path, &environment)?,
+        Need::Names => Config::load_without_secrets(path, &environment)?,
+        Need::Sources => Config::load(path, &environment)?,
+    };
+    if needs == Need::Sources {
+        // Errors in the configuration are found before a database is started.
+        app::check_sources(&config)?;
+    }
+    database::with_store(&config, async |store| {
+        let admin = Box::new(app::admin(&config, store, needs)?);
+        work(&Backend::Database { admin, caller }).await
+    })
+}
+
+/// What was asked for; `None` if it is not found.
+pub(super) fn found<T>(result: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_not_found(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(AdminError::NotFound(_)))
+        || error.downcast_ref().is_some_and(ApiError::is_not_found)
+}
+
+/// A body with a reason only.
+#[derive(Serialize)]
+struct Because<'a> {
+    reason: &'a str,
+}
+
+impl Backend {
+    /// Applies an action of the catalogue to one item.
+    pub(super) async fn act(
+        &self,
+        action: &Action,
+        id: &str,
+        reason: Option<&str>,
+        option: bool,
+    ) -> anyhow::Result<ActionResult> {
+        match self {
+            Self::Database { admin, caller } => {
+                let reason = reason.map(Reason::new).transpose()?;
+                let options = Options { option };
+                Ok(action.run(admin, caller, id, reason.as_ref(), options).await?)
+            }
+            Self::Api(api) => {
+                let body = reason.filter(|_| action.traits.asks_reason).map(|reason| {
+                    let switch = action.traits.option.filter(|_| option);
+                    match switch {
+                        Some(switch) => json!({ "reason": reason, switch.name: true }),
+                        None => json!({ "reason": reason }),
+                    }
+                });
+                Ok(api.post(&[action.noun.path(), id, action.verb], body.as_ref()).await?)
+            }
+        }
+    }
+
+    /// The URL of the console, for links.
+    pub(super) fn console(&self, globals: &GlobalArgs) -> anyhow::Result<String> {
+        match self {
+            Self::Database { .. } => {
+                let environment = Environment::of_process();
+                let config = Config::load_without_sources(&globals.config, &environment)?;
+                Ok(config.operator_base(config.file.operator.listen))
+            }
+            Self::Api(api) => Ok(api.base().to_owned()),
+        }
+    }
+}
