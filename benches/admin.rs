@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealpost::admin::{
-    Action, BulkRequest, Caller, DeadLetters, Filter, GroupSelection, Groups, Jobs, Monitoring,
-    Paging, Routing, Search, Selection, SourceFacts, Topology,
+    BulkRequest, Caller, DeadLetterAction, DeadLetters, Filter, GroupSelection, Groups, Jobs,
+    Monitoring, Paging, Routing, Search, Selection, SourceFacts, Topology,
 };
 use sealpost::clock::SystemClock;
 use sealpost::postgres::{self, Cluster, Settings};
@@ -244,7 +244,7 @@ async fn measure(store: &Store, events: u64) -> Vec<&'static str> {
     ask!("dead letter detail", |run| dead_letters.show(&caller, dead[run % dead.len()].id));
     let jobs = Jobs::new(dead_letters.clone());
     let request = BulkRequest {
-        action: Action::Discard,
+        action: DeadLetterAction::Discard,
         selection: open.clone(),
         force: false,
         cap: None,

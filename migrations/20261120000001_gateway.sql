@@ -130,7 +130,7 @@ COMMENT ON TABLE  deliveries                  IS 'The processing of an event: on
 COMMENT ON COLUMN deliveries.id               IS 'Identity; its order is the order of arrival.';
 COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and deleted together, and the check would cost on every insert.';
 COMMENT ON COLUMN deliveries.source           IS 'The source of the event, stored here too so that queues need no join.';
-COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `gate` if the event was quarantined before any handler.';
+COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `quarantine` if the event reached no handler.';
 COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; edit: an operator edited the event.';
 COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';

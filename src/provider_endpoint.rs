@@ -2,7 +2,7 @@
 //!
 //! A [`ProviderEndpoint`] is one kind of resource that an application may create at a source, such
 //! as runs. It is built with the source's provider and mounted at `/api/v1/{provider}/{resource}`
-//! on the operator listener. It knows neither paths nor statuses: it takes a [`Call`] and returns a
+//! on the admin listener. It knows neither paths nor statuses: it takes a [`Call`] and returns a
 //! [`Reply`] or a [`Fault`].
 
 use async_trait::async_trait;

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 pub use detail::SendTest;
 pub use model::{
-    Destination, DestinationAnswer, DestinationAnswerHeader, DestinationDetail, DestinationHour,
-    DestinationStatus,
+    Destination, DestinationDetail, DestinationHour, DestinationResponse,
+    DestinationResponseHeader, DestinationState,
 };
 
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DestinationState, DestinationSwitch, OperatorAction, Store, TO};
+use crate::store::{DESTINATION_PREFIX, DestinationRow, DestinationSwitch, OperatorAction, Store};
 
 #[derive(Debug, Clone)]
 pub struct ConfiguredDestination {
@@ -79,6 +79,16 @@ impl Destinations {
         Ok(changed)
     }
 
+    /// The state of a destination to which nothing is sent: paused, disabled or not configured.
+    pub(in crate::admin) async fn off(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Option<DestinationState>, AdminError> {
+        let state = self.find(caller, name).await?.state;
+        Ok(state.is_off().then_some(state))
+    }
+
     /// Dead-letters the waiting deliveries of a destination that is no longer configured; returns
     /// their number.
     ///
@@ -111,7 +121,9 @@ impl Destinations {
         let mut states = self.store.destinations().await?;
         let mut listed = Vec::new();
         for ConfiguredDestination { name, tenant: own, url } in &self.configured {
-            let is_it = |state: &DestinationState| state.handler.strip_prefix(TO) == Some(name);
+            let is_it = |state: &DestinationRow| {
+                state.handler.strip_prefix(DESTINATION_PREFIX) == Some(name)
+            };
             let place = states.iter().position(is_it);
             let state = place.map(|place| states.swap_remove(place));
             if tenant.is_none() || tenant == own.as_deref() {
@@ -121,7 +133,8 @@ impl Destinations {
         if tenant.is_none() {
             states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
             for state in states {
-                let name = state.handler.strip_prefix(TO).unwrap_or_default().to_owned();
+                let name =
+                    state.handler.strip_prefix(DESTINATION_PREFIX).unwrap_or_default().to_owned();
                 listed.push(Destination::new(name, None, Some(state), now));
             }
         }
@@ -137,6 +150,6 @@ impl Destinations {
 
 impl Destination {
     fn handler(&self) -> String {
-        format!("{TO}{}", self.name)
+        format!("{DESTINATION_PREFIX}{}", self.name)
     }
 }

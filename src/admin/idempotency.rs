@@ -38,7 +38,7 @@ pub struct IdempotencyKeys {
 pub struct ClaimedKey {
     key: [u8; 32],
     claim: Uuid,
-    act: Repeat,
+    repeat: Repeat,
 }
 
 /// The state of a request.
@@ -60,18 +60,18 @@ impl IdempotencyKeys {
         caller: &Caller,
         key: &str,
         parts: &[&[u8]],
-        act: Repeat,
+        repeat: Repeat,
     ) -> Result<IdempotencyState, AdminError> {
         let tenant =
             caller.tenant().map_or_else(Vec::new, |tenant| [b"=", tenant.as_bytes()].concat());
         let request = IdempotentRequest {
             key: digest(&[caller.actor().as_bytes(), &tenant, key.as_bytes()]),
             request: digest(parts),
-            repeatable: act == Repeat::Repeatable,
+            repeatable: repeat == Repeat::Repeatable,
         };
         Ok(match self.store.claim_request(&request, self.clock.now()).await? {
             IdempotencyClaim::Claimed(claim) => {
-                IdempotencyState::New(ClaimedKey { key: request.key, claim, act })
+                IdempotencyState::New(ClaimedKey { key: request.key, claim, repeat })
             }
             known => IdempotencyState::Known(known),
         })
@@ -80,10 +80,10 @@ impl IdempotencyKeys {
     /// Records the outcome of a request: `done` is the status and the body of a success response,
     /// `None` releases the claim. A claim that cannot be settled expires.
     pub async fn settle(&self, claimed: ClaimedKey, done: Option<(u16, &[u8])>) {
-        let ClaimedKey { key, claim, act } = claimed;
+        let ClaimedKey { key, claim, repeat } = claimed;
         let settled = match done {
             Some((status, body)) => {
-                let kept = (act != Repeat::Secret).then_some(body);
+                let kept = (repeat != Repeat::Secret).then_some(body);
                 self.store.answer_request(claim, key, (status, kept), self.clock.now()).await
             }
             None => self.store.release_request(claim, key).await,

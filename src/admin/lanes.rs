@@ -28,9 +28,7 @@ impl DeadLetters {
         let action = OperatorAction { at, actor, action: "unblock", reason, job: None };
         tx.record_action(action, &[delivery], &[]).await?;
         let target = format!("delivery {delivery}");
-        change
-            .commit(Audited { action: "unblock lane", target: &target, reason, count: 1 })
-            .await?;
+        change.commit(Audited { action: "unblock", target: &target, reason, count: 1 }).await?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@
 //! - A [`Group`] is a set of dead letters with the same source, handler, reason and message.
 //! - A *replay* makes a new delivery of the same event. It does not go through ingest: freshness
 //!   was checked when the event arrived, and the duplicate check is about arrivals.
-//! - To *discard* a dead letter resolves it without a replay. Either unblocks its lane.
+//! - *Discarding* a dead letter resolves it without a replay. Either unblocks its lane.
 //! - Bulk operations are a [`Job`], which is planned, then started.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
 //! - [`Pauses`] are sources and handlers that are paused.
@@ -57,7 +57,6 @@ mod timeline;
 mod transfers;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use tracing::warn;
 
@@ -76,13 +75,13 @@ pub use change_stream::{
     TooManySubscribers,
 };
 pub use dead_letters::{
-    Action, ActionResult, Attempt, AttemptResult, DeadLetterPage, DeadLetters, Delivery,
+    Attempt, AttemptResult, BatchResult, DeadLetterAction, DeadLetterPage, DeadLetters, Delivery,
     DeliveryDetail, DeliveryState, Edit, Encoding, Event, Filter, PREVIEW, Paging, Payload,
     Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection,
 };
 pub use destinations::{
-    ConfiguredDestination, Destination, DestinationAnswer, DestinationAnswerHeader,
-    DestinationDetail, DestinationHour, DestinationStatus, Destinations, SendTest,
+    ConfiguredDestination, Destination, DestinationDetail, DestinationHour, DestinationResponse,
+    DestinationResponseHeader, DestinationState, Destinations, SendTest,
 };
 pub use edit::{EditPreview, Edited, MAX_EDITED};
 pub use error::AdminError;
@@ -114,16 +113,14 @@ pub use recorded_request::RecordedRequest;
 pub use rejected_requests::{
     NewlyRejected, RejectedRequest, RejectedRequestDetail, RejectedRequestHeader,
     RejectedRequestPayload, RejectedRequestWriter, RejectedRequests, Reprocess, ReprocessError,
-    Reprocessed, Verified,
+    Reprocessed, Reprocessing,
 };
 pub use services::{Admin, AdminParts, Need};
 pub use timeline::{TimelineEntry, TimelineKind};
 pub use transfers::{MAX_TRANSFERS, Transfer, TransferDetail, TransferState, Transfers};
 
 use crate::store::Store;
-
-/// The handlers that accept events of a type.
-pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+use crate::verify::HandlersFor;
 
 /// The handlers of each source, for replays.
 #[derive(Clone, Default)]

@@ -3,13 +3,13 @@
 //!
 //! A pause makes no delivery too old: after resuming, ages count from then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Routing, Scope};
 use crate::clock::SharedClock;
+use crate::store::{DESTINATION_PREFIX, Store};
 pub use crate::store::{Pause, PauseTarget};
-use crate::store::{Store, TO};
 
 #[derive(Clone)]
 pub struct Pauses {
@@ -44,7 +44,8 @@ impl Pauses {
     pub async fn everything(&self, caller: &Caller) -> Result<Vec<PauseStatus>, AdminError> {
         let mut all: BTreeMap<(bool, String), PauseStatus> = BTreeMap::new();
         let names = self.routing.sources.iter().flat_map(|(source, route)| {
-            let handlers = route.handlers.iter().filter(|handler| !handler.starts_with(TO));
+            let handlers =
+                route.handlers.iter().filter(|handler| !handler.starts_with(DESTINATION_PREFIX));
             let handlers = handlers.map(|handler| (PauseTarget::Handler, (*handler).to_owned()));
             handlers.chain([(PauseTarget::Source, source.clone())])
         });
@@ -98,8 +99,13 @@ impl Pauses {
         pause: bool,
     ) -> Result<bool, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
-        if target == PauseTarget::Handler && name.starts_with(TO) {
-            let text = "this handler is a destination: pause or resume the destination".to_owned();
+        if target == PauseTarget::Handler
+            && let Some(destination) = name.strip_prefix(DESTINATION_PREFIX)
+        {
+            let verb = if pause { "pause" } else { "resume" };
+            let text = format!(
+                "`{name}` is a destination: use `sealpost destinations {verb} {destination}`"
+            );
             return Err(AdminError::Invalid(text));
         }
         // What is no longer configured may still be paused, and can be resumed.
@@ -111,7 +117,12 @@ impl Pauses {
                 .iter()
                 .any(|pause| pause.target == target && pause.name == name);
         if !known || !self.sees(caller, target, name) {
-            return Err(AdminError::NotFound(format!("{target} `{name}`")));
+            let known = if target == PauseTarget::Handler && caller.tenant().is_none() {
+                self.known_handlers()
+            } else {
+                String::new()
+            };
+            return Err(AdminError::NotFound(format!("{target} `{name}`{known}")));
         }
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let (tx, at) = (&mut change.tx, change.at);
@@ -137,6 +148,14 @@ impl Pauses {
                 self.routing.sources.values().any(|route| route.handlers.contains(&name))
             }
         }
+    }
+
+    /// The names of the handlers, for a message; empty if there are none.
+    fn known_handlers(&self) -> String {
+        let handlers = self.routing.sources.values().flat_map(|route| route.handlers.iter());
+        let own = handlers.copied().filter(|name| !name.starts_with(DESTINATION_PREFIX));
+        let names: Vec<&str> = own.collect::<BTreeSet<_>>().into_iter().collect();
+        if names.is_empty() { String::new() } else { format!(" (known: {})", names.join(", ")) }
     }
 
     /// A handler belongs to no tenant: it handles events of every source that has it.

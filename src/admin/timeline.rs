@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::store::{
-    AttemptResult, Delivery, DeliveryAttempt, DeliveryState, EventId, EventPreview, GATE,
-    PastAction, PastActionKind, Resolution,
+    AttemptResult, Delivery, DeliveryAttempt, DeliveryState, EventId, EventPreview, PastAction,
+    PastActionKind, QUARANTINE, Resolution,
 };
 
 /// An entry of the timeline of an event.
@@ -145,7 +145,7 @@ pub(super) fn timeline(
         let with =
             |action: PastActionKind| actions.iter().find(|past| past.action == action).copied();
         if let (Some(died), DeliveryState::Dead) = (delivery.finished_at, delivery.state) {
-            let is_quarantined = delivery.handler == GATE;
+            let is_quarantined = delivery.handler == QUARANTINE;
             let what = if is_quarantined { TimelineKind::Quarantined } else { TimelineKind::Dead };
             let error = delivery.error.clone();
             if let Some(action) = with(PastActionKind::DeadLetter) {

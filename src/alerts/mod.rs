@@ -101,14 +101,14 @@ impl Notifier {
         let mut outage = Outage::default();
         let mut pause = self.every;
         while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-            self.step_or_tell(&mut outage).await;
+            self.step_or_notify(&mut outage).await;
             pause = if outage.failures > 0 { self.every.min(RETRY_DELAY) } else { self.every };
         }
     }
 
     /// Sends pending alerts once. If the database is unavailable, it cannot store an alert about
     /// that: the channel is notified directly, once after a while and once when it is over.
-    pub async fn step_or_tell(&self, outage: &mut Outage) {
+    pub async fn step_or_notify(&self, outage: &mut Outage) {
         let text = match self.step().await {
             Ok(_) => outage.succeeded(),
             Err(error) => {

@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use super::destinations::{Destined, Testers, destinations};
 use super::reprocess::Reprocessor;
-use super::topology::{named, topology};
-use super::wiring::{Wiring, services};
+use super::topology::{named, source_facts, topology, without_secrets};
+use super::wiring::{Wiring, build_source, names, services};
 use super::{BuildError, TestOverrides};
 use crate::admin::{
     Admin, AdminParts, Issuer, Need, Reprocess, ReprocessError, Reprocessed, Routing, SendTest,
@@ -20,7 +20,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, LimitEntry};
 use crate::lifecycle::Supervisor;
 use crate::providers;
-use crate::store::{DestinationResponse, Store};
+use crate::store::{RecordedResponse, Store};
 use crate::verify::RequestHead;
 use crate::web::{self, Apis, Limits, Quota, RequestIds};
 
@@ -77,17 +77,33 @@ impl Built<'_> {
     }
 }
 
-/// The admin core of a command that needs only the names of the sources.
+/// The admin core of a command that reads no secret. A source that cannot be built without its
+/// secrets is known by its entry only.
 fn by_name(config: &Config, store: &Store) -> Admin {
+    let mut topology = named(config);
     let mut routing = Routing::default();
-    for source in config.file.source.iter().filter(|source| source.enabled) {
-        routing.add(&source.name, &source.tenant, Vec::new(), Arc::new(|_: &str| Vec::new()));
+    let entries = &config.file.source;
+    let services = if entries.is_empty() { None } else { services(config).ok() };
+    for (entry, facts) in entries.iter().zip(&mut topology.sources) {
+        let source = without_secrets(entry);
+        let mut handlers = Vec::new();
+        if let Some(services) = &services {
+            if let Ok(known) = source_facts(config, &source, services) {
+                *facts = known;
+            }
+            if let Ok((_, built)) = build_source(config, &source, services) {
+                handlers = names(&built.handlers);
+            }
+        }
+        if entry.enabled {
+            routing.add(&entry.name, &entry.tenant, handlers, Arc::new(|_: &str| Vec::new()));
+        }
     }
     Admin::new(AdminParts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
         vault: config.vault.clone(),
-        topology: named(config),
+        topology,
         routing,
         verifiers: Verifiers::default(),
         reprocess: Arc::new(NotBuilt),
@@ -115,7 +131,7 @@ impl Reprocess for NotBuilt {
 
 #[async_trait]
 impl SendTest for NotBuilt {
-    async fn send_test(&self, _: &str) -> Option<DestinationResponse> {
+    async fn send_test(&self, _: &str) -> Option<RecordedResponse> {
         None
     }
 }

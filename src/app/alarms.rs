@@ -39,7 +39,7 @@ pub(super) async fn watch(monitoring: &Monitoring, stop: &CancellationToken) {
         failures = failures.saturating_add(1);
         if failures >= BLIND_AFTER
             && let Ok(Err(error)) =
-                tokio::time::timeout(TIMEOUT, monitoring.raise_blindness()).await
+                tokio::time::timeout(TIMEOUT, monitoring.raise_unreadable_alarm()).await
         {
             warn!(error = &error as &dyn std::error::Error, "cannot raise an alert");
         }

@@ -50,7 +50,7 @@ fn log(kind: ErrorKind, unfit: &Unwritable, refusal: Option<&OpenError>) {
         None => unfit,
     };
     error!(
-        trouble = kind.as_str(),
+        kind = kind.as_str(),
         error = cause,
         advice = kind.advice(),
         "database unusable, responding to events with 503"

@@ -25,7 +25,7 @@ pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
 
 /// A decoy that looks like `source` to clients and rejects every request, because its secrets are
 /// random. It is used for a part of the unknown source names.
-pub(super) fn stand_in(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
+pub(super) fn decoy_source(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
     let lengths = source.verifier.keys.lengths();
     let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
     Ok(Source {

@@ -12,7 +12,7 @@ use crate::config::{Config, DestinationConfig, DestinationEntry, HeaderPrefix, S
 use crate::destinations::{Destination, Prefix, Sign, Spec};
 use crate::dispatch::Handler;
 use crate::providers::Services;
-use crate::store::DestinationResponse;
+use crate::store::RecordedResponse;
 use crate::verify::Provider;
 
 /// A destination, and its entry in the file.
@@ -74,7 +74,7 @@ impl Testers {
 
 #[async_trait]
 impl SendTest for Testers {
-    async fn send_test(&self, name: &str) -> Option<DestinationResponse> {
+    async fn send_test(&self, name: &str) -> Option<RecordedResponse> {
         let (_, destination) = self.destinations.iter().find(|(known, _)| known == name)?;
         Some(destination.send_test(self.clock.now()).await)
     }

@@ -1,7 +1,6 @@
 //! Builds a gateway from a configuration, runs it, and shuts it down in order.
 
 mod admin;
-mod advice;
 mod alarms;
 mod connections;
 mod database_watch;
@@ -14,6 +13,7 @@ mod memory;
 mod repositories;
 mod reprocess;
 mod runtime;
+mod secret_warnings;
 mod stats_flusher;
 mod topology;
 mod wiring;
@@ -34,14 +34,14 @@ use crate::alerts::{Discord, Notifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, Handler, Jitter, Maintenance, TransferAges, Wakeup};
-use crate::ingest::{ByteBudget, GroupCommit, Intake, Peers};
+use crate::ingest::{ByteBudget, GroupCommit, IngestService, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::providers::Services;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 use crate::web::{
-    self, AcceptedMetrics, AdminState, Apis, AuthState, HeadLimits, Ingest, Limits, Proxies,
+    self, AcceptedMetrics, AdminState, Apis, AuthState, HeadLimits, IngestState, Limits, Proxies,
     RequestIds,
 };
 
@@ -140,19 +140,19 @@ impl App {
             issuer: issuer::issuer(config, &services, &parts.clock)?,
         };
         let admin = admin.admin(config, &store)?;
-        let intake = Intake::new(store.clone(), batch, committed);
-        store.counters().begin(wiring.keys());
+        let service = IngestService::new(store.clone(), batch, committed);
+        store.counters().set_sources(wiring.keys());
 
         let proxies = |listener, trusted: &[IpNet]| {
             Proxies::new(listener, trusted.to_vec(), admin.monitoring.proxies().clone())
         };
         let peers = Arc::new(Peers::default());
         let stopping = Arc::new(AtomicBool::new(false));
-        let ingest_state = Ingest {
+        let ingest_state = IngestState {
             oversize: oversize(&wiring.sources),
             decoy: decoy(&wiring.sources).map_err(BuildError::Decoy)?,
             routes: wiring.routes,
-            intake,
+            service,
             clock: Arc::clone(&parts.clock),
             head: HeadLimits {
                 bytes: bytes(file.ingest.max_head),

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reprocess, ReprocessError, Reprocessed};
-use crate::ingest::{GroupCommit, Intake, NotStored, Receipt, Rejection, SlowLane, Source};
+use crate::ingest::{GroupCommit, IngestService, NotStored, Receipt, Rejection, SlowLane, Source};
 use crate::lifecycle::Supervisor;
 use crate::store::Store;
 use crate::verify::{RawRequest, RequestHead};
@@ -25,7 +25,7 @@ pub(super) struct Reprocessor {
     /// The runtime of the writers: a request may come from the thread of a listener.
     runtime: Handle,
     /// Started with the first request.
-    intake: OnceLock<Intake>,
+    service: OnceLock<IngestService>,
 }
 
 impl Reprocessor {
@@ -43,15 +43,15 @@ impl Reprocessor {
             // The shutdown does not wait for these writers: each write is awaited by its caller.
             supervisor: supervisor.on(TaskTracker::new()),
             runtime: Handle::current(),
-            intake: OnceLock::new(),
+            service: OnceLock::new(),
         }
     }
 
-    fn intake(&self) -> &Intake {
-        self.intake.get_or_init(|| {
+    fn service(&self) -> &IngestService {
+        self.service.get_or_init(|| {
             let _entered = self.runtime.enter();
             let batch = GroupCommit::start(&self.store, &self.supervisor, &self.committed);
-            Intake::new(self.store.clone(), batch, Arc::clone(&self.committed))
+            IngestService::new(self.store.clone(), batch, Arc::clone(&self.committed))
         })
     }
 }
@@ -67,7 +67,7 @@ impl Reprocess for Reprocessor {
     ) -> Result<Reprocessed, ReprocessError> {
         let source = self.sources.get(source).ok_or(ReprocessError::NoSource)?;
         let raw = RawRequest::new(head, body);
-        let accepted = self.intake().accept(source, raw, received_at, SlowLane::default());
+        let accepted = self.service().accept(source, raw, received_at, SlowLane::default());
         let receipt = match accepted.await {
             Ok(receipt) => receipt.into_inner(),
             Err(Rejection::Refused(_)) => return Err(ReprocessError::Refused),

@@ -1,21 +1,21 @@
 //! The configuration, as the admin API shows it.
 
-use super::destinations::{Destined, handlers_to};
 use super::wiring;
 use super::{BuildError, services, span};
 use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::Services;
+use crate::store::DESTINATION_PREFIX;
 
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
-    let destinations = super::destinations::destinations(config, &services)?;
-    let facts = |source| source_facts(config, source, &services, &destinations);
+    super::destinations::destinations(config, &services)?;
+    let facts = |source| source_facts(config, source, &services);
     let sources = config.sources.iter().map(facts).collect::<Result<_, _>>()?;
     Ok(Topology { sources, ..named(config) })
 }
 
-/// The configuration of a command that needs no source: only what the file contains.
+/// The configuration of a command that reads no secret: only what the file contains.
 pub(super) fn named(config: &Config) -> Topology {
     let transfers = &config.file.transfers;
     Topology {
@@ -40,8 +40,18 @@ fn named_source(entry: &SourceEntry) -> SourceFacts {
         provider: entry.provider.clone(),
         tenant: entry.tenant.clone(),
         enabled: entry.enabled,
+        secrets: unknown_secrets(entry),
         ..SourceFacts::default()
     }
+}
+
+fn unknown_secrets(entry: &SourceEntry) -> Vec<String> {
+    vec![SourceFacts::UNKNOWN_SECRET.to_owned(); entry.secrets.len()]
+}
+
+/// A source whose secrets are not read.
+pub(super) fn without_secrets(entry: &SourceEntry) -> SourceConfig {
+    SourceConfig { entry: entry.clone(), secrets: Vec::new(), retired: Vec::new(), token: None }
 }
 
 /// The destinations, each with its tenant if all its events belong to one.
@@ -77,18 +87,19 @@ fn base_url(config: &Config) -> String {
     public.unwrap_or_else(|| format!("http://{}", ingest.listen))
 }
 
-fn source_facts(
+pub(super) fn source_facts(
     config: &Config,
     source: &SourceConfig,
     services: &Services,
-    destinations: &[Destined<'_>],
 ) -> Result<SourceFacts, BuildError> {
     let source_entry = &source.entry;
     let name = &source_entry.name;
     let (entry, built) = wiring::build_source(config, source, services)?;
     let window = wiring::window(source, entry);
-    let mut handlers = built.handlers;
-    handlers.extend(handlers_to(destinations, name, &built.provider));
+    let mut handlers: Vec<String> =
+        wiring::names(&built.handlers).into_iter().map(str::to_owned).collect();
+    let destinations = config.file.destination.iter().filter(|entry| entry.takes_from(name));
+    handlers.extend(destinations.map(|entry| format!("{DESTINATION_PREFIX}{}", entry.name)));
     let actions = built.provider.actions();
     let ending = if actions.is_empty() { "" } else { "/{action}" };
     let own = format!("/hooks/{name}");
@@ -113,7 +124,11 @@ fn source_facts(
         burst: pace.burst.get(),
         keep_rejected: source_entry.keep_rejected.map(span),
         lane_blocks: source_entry.dead_head == DeadHead::Block,
-        secrets: source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect(),
-        handlers: wiring::names(&handlers).into_iter().map(str::to_owned).collect(),
+        secrets: if source.secrets.is_empty() {
+            unknown_secrets(source_entry)
+        } else {
+            source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect()
+        },
+        handlers,
     })
 }

@@ -7,22 +7,22 @@ use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::advice;
-use super::decoys::{seed, stand_in};
+use super::decoys::{decoy_source, seed};
 use super::destinations::{Destined, destinations, handlers_to};
 use super::issuer::issuer;
+use super::secret_warnings;
 use super::{BuildError, TestOverrides};
 use crate::admin::{RejectedRequestWriter, Routing, Verifiers};
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
-use crate::ingest::{ByteBudget, HandlersFor, Rate, Source};
+use crate::ingest::{ByteBudget, Rate, Source};
 use crate::objects::Objects;
 use crate::outbound::{Outbound, Policy};
 use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
 use crate::store::{
     ChunkQuota, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits, ResponseLog, Store,
 };
-use crate::verify::{KeyRing, Provider, TransferLimits, Verifier, Window};
+use crate::verify::{HandlersFor, KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
 
 /// A body larger than this gets a longer deadline.
@@ -71,7 +71,8 @@ impl Wiring {
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
         let (entry, built) = build_source(config, source, services)?;
-        for warning in built.warnings.iter().chain(&advice::secrets(config, source, entry)) {
+        for warning in built.warnings.iter().chain(&secret_warnings::secrets(config, source, entry))
+        {
             warn!(source.name = name, "{warning}");
         }
         let mut handlers = (parts.handlers)(name, built.handlers);
@@ -106,8 +107,8 @@ impl Wiring {
             keep_rejected: source.entry.keep_rejected,
         });
         self.routes.add(&source, aliases);
-        let stand_in = stand_in(&source, rate()).map_err(BuildError::Decoy)?;
-        self.routes.add_decoy(&Arc::new(stand_in), seed);
+        let decoy = decoy_source(&source, rate()).map_err(BuildError::Decoy)?;
+        self.routes.add_decoy(&Arc::new(decoy), seed);
         self.sources.push(source);
         Ok(())
     }
@@ -129,7 +130,11 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     let sources = config.sources.iter();
     let check = |source| {
         let (entry, built) = build_source(config, source, &services)?;
-        Ok(built.warnings.into_iter().chain(advice::secrets(config, source, entry)).collect())
+        Ok(built
+            .warnings
+            .into_iter()
+            .chain(secret_warnings::secrets(config, source, entry))
+            .collect())
     };
     sources.map(check).collect()
 }

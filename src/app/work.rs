@@ -120,12 +120,12 @@ struct Tidying {
 
 impl Tidying {
     async fn run(&self, stop: &CancellationToken) {
-        self.auth.tidy().await;
+        self.auth.remove_inactive().await;
         while stop.run_until_cancelled(tokio::time::sleep(TIDY_EVERY)).await.is_some() {
             self.peers.remove_inactive();
-            self.limits.tidy();
-            self.auth.tidy().await;
-            self.metrics.tidy();
+            self.limits.remove_inactive();
+            self.auth.remove_inactive().await;
+            self.metrics.run_upkeep();
         }
     }
 }

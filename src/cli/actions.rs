@@ -76,7 +76,13 @@ struct Linked<'a> {
 
 impl<N: On> Perform<N> {
     pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
-        let (needs, actor) = (self.action.traits.needs, self.args.actor.as_deref());
+        let actor = self.args.actor.as_deref();
+        // Only the name of a handler is needed; without the secrets of a source it may be unknown.
+        let needs = if N::NOUN == Noun::Handler {
+            globals.sources_if_loaded()
+        } else {
+            self.action.traits.needs
+        };
         backend::with(globals, needs, actor, async |backend| {
             perform(backend, self.action, &self.args, globals).await
         })

@@ -59,7 +59,7 @@ impl Test {
         let channel =
             channel.ok_or(UsageError("no alert channel is configured: set [alerts] discord"))?;
         block_on(async { Ok(channel.test(&self.text).await?) })?;
-        super::talk("test message sent");
+        super::print_message("test message sent");
         Ok(Exit::Ok)
     }
 }

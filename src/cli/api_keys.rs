@@ -73,7 +73,7 @@ impl Create {
         };
         let made = backend.create_key(&new).await?;
         output::print_as(self.format, &format!("{}\n", *made.key), &made)?;
-        super::talk("the key is shown only once: store it now");
+        super::print_message("the key is shown only once: store it now");
         Ok(Exit::Ok)
     }
 }
@@ -112,6 +112,6 @@ fn expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
         return Ok(Expiry::Never);
     }
-    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let span = super::duration(text)?;
     span.try_into().map(Expiry::After).map_err(|_| "duration too long; use `never`".to_owned())
 }

@@ -77,7 +77,7 @@ impl List {
         };
         let entries = backend.audit_entries(&filter, self.before, self.limit).await?;
         let exit = output::list(self.format, &entries, table)?;
-        super::mention_more(&entries, self.limit, |last| last.id);
+        super::print_next_page_hint(&entries, self.limit, |last| last.id);
         Ok(exit)
     }
 }
@@ -86,12 +86,15 @@ impl Verify {
     async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let verified = backend.verify_audit(self.expect.as_ref()).await?;
         if let Some(broken) = verified.broken {
-            super::talk(&format!("{} entries verified; {broken}", verified.entries));
+            super::print_message(&format!("{} entries verified; {broken}", verified.entries));
             return Ok(Exit::Failed);
         }
-        let Some(head) = verified.head else { return Ok(Exit::NothingMatched) };
+        let Some(head) = verified.head else {
+            super::print_message("the audit log is empty");
+            return Ok(Exit::Ok);
+        };
         output::print(&format!("{}\n", hex::encode(head.hash)))?;
-        super::talk(&format!(
+        super::print_message(&format!(
             "{} entries verified; the head is entry {}",
             verified.entries, head.id
         ));

@@ -45,10 +45,16 @@ pub(super) fn run(globals: &GlobalArgs, args: &Args) -> anyhow::Result<Exit> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
             output::print(&format!("{}\n", output::line(&path.display().to_string())))?;
             for one in &captured.scrubbed {
-                super::talk(&format!("replaced {} ({})", output::line(&one.place), one.rule));
+                super::print_message(&format!(
+                    "replaced {} ({})",
+                    output::line(&one.place),
+                    one.rule
+                ));
             }
         }
-        super::talk("review the files before sharing them: automatic scrubbing can miss data");
+        super::print_message(
+            "review the files before sharing them: automatic scrubbing can miss data",
+        );
         Ok(Exit::Ok)
     })
 }

@@ -29,7 +29,7 @@ type Warnings<'w> = (&'w [Vec<String>], &'w [String]);
 struct Probe {
     name: String,
     /// Why the check failed.
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
@@ -37,8 +37,8 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
     let sources = app::check_sources(config)?;
     let mut probes = Vec::new();
     if args.database {
-        let trouble = probe_database(config).err().map(|error| format!("{error:#}"));
-        probes.push(Probe { name: "database".to_owned(), trouble });
+        let error = probe_database(config).err().map(|error| format!("{error:#}"));
+        probes.push(Probe { name: "database".to_owned(), error });
     }
     if args.destinations {
         probes.extend(probe_destinations(config)?);
@@ -47,7 +47,7 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
         Format::Text => text(config, (&sources, &starting), &probes),
         Format::Json => output::json(&document(config, (&sources, &starting), &probes)),
     })?;
-    let fine = probes.iter().all(|probe| probe.trouble.is_none());
+    let fine = probes.iter().all(|probe| probe.error.is_none());
     Ok(if fine { Exit::Ok } else { Exit::Failed })
 }
 
@@ -76,14 +76,14 @@ fn probe_destinations(config: &Config) -> anyhow::Result<Vec<Probe>> {
         let mut probes = Vec::new();
         for destination in &config.destinations {
             let entry = &destination.entry;
-            let trouble = match entry.url.parse() {
+            let error = match entry.url.parse() {
                 Ok(url) => outbound.reach(&url).await.err().map(|error| {
                     let cause = std::error::Error::source(&error);
                     format!("{error}{}", cause.map(|why| format!(": {why}")).unwrap_or_default())
                 }),
                 Err(_) => Some("invalid URL".to_owned()),
             };
-            probes.push(Probe { name: format!("destination {}", entry.name), trouble });
+            probes.push(Probe { name: format!("destination {}", entry.name), error });
         }
         Ok(probes)
     })
@@ -127,7 +127,7 @@ fn text(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> String {
     }
     if !probes.is_empty() {
         let row = |probe: &Probe| {
-            vec![probe.name.clone(), probe.trouble.clone().unwrap_or_else(|| "ok".to_owned())]
+            vec![probe.name.clone(), probe.error.clone().unwrap_or_else(|| "ok".to_owned())]
         };
         text.push('\n');
         text.push_str(&output::table(
@@ -189,9 +189,9 @@ fn document(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> Value 
     let warnings = named(config, warnings).map(|(source, warning)| {
         json!({ "source": Some(source).filter(|name| !name.is_empty()), "warning": warning })
     });
-    let probes = probes.iter().map(|probe| {
-        json!({ "name": probe.name, "ok": probe.trouble.is_none(), "error": probe.trouble })
-    });
+    let probes = probes.iter().map(
+        |probe| json!({ "name": probe.name, "ok": probe.error.is_none(), "error": probe.error }),
+    );
     json!({
         "sources": sources.collect::<Vec<Value>>(),
         "destinations": destinations.collect::<Vec<Value>>(),

@@ -17,7 +17,7 @@ pub(super) struct Database {
 }
 
 /// For the gateway itself, which must be the only owner of the managed cluster.
-pub(super) fn own(config: &Config) -> anyhow::Result<Database> {
+pub(super) fn open_exclusive(config: &Config) -> anyhow::Result<Database> {
     match &config.database_url {
         Some(url) => Ok(Database { target: Target::from_url(url)?, _cluster: None }),
         None => start(config),
@@ -25,13 +25,13 @@ pub(super) fn own(config: &Config) -> anyhow::Result<Database> {
 }
 
 /// For a command: if a gateway runs the managed cluster, the command shares it.
-pub(super) fn share(config: &Config) -> anyhow::Result<Database> {
+pub(super) fn open_shared(config: &Config) -> anyhow::Result<Database> {
     if config.database_url.is_none()
         && let Some(endpoint) = postgres::running(&config.managed)?
     {
         return Ok(Database { target: Target::in_cluster(&endpoint), _cluster: None });
     }
-    own(config)
+    open_exclusive(config)
 }
 
 /// Opens the database for a command and closes it afterwards.
@@ -39,7 +39,7 @@ pub(super) fn with_store<T>(
     config: &Config,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let database = share(config)?;
+    let database = open_shared(config)?;
     block_on(async {
         database.target.check_migrated().await?;
         let store = app::open_store(config, database.target.clone());

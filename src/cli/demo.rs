@@ -43,7 +43,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
         TaskTracker::new().spawn(outlive_hangups()?);
         let target = scratch.target("sealpost")?;
         let application = Application::start(&TaskTracker::new())?;
-        let configuration = Configuration::make_up_for(&application)?;
+        let configuration = Configuration::generate_for(&application)?;
         let config = &configuration.config;
         let playing = interruptible(async {
             target.create_if_missing().await?;
@@ -61,7 +61,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
         println!("{}", fixtures::summary(&played, began.elapsed()));
         println!("{}", application.summary());
         if args.stay {
-            write_down(scratch.folder(), &configuration)?;
+            write_setup(scratch.folder(), &configuration)?;
             let key = running.access.create_key(&Caller::local("demo"), &key()).await?;
             write_secret(&scratch.folder().join(API_KEY), key.key.as_bytes())?;
             let password = sign_up(&running).await?;
@@ -74,7 +74,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
 }
 
 /// Writes the configuration, secrets and fixtures for sending more requests to this gateway.
-fn write_down(folder: &Path, configuration: &Configuration) -> anyhow::Result<()> {
+fn write_setup(folder: &Path, configuration: &Configuration) -> anyhow::Result<()> {
     let secrets = folder.join("secrets");
     fs::create_dir(&secrets)?;
     for (name, secret) in &configuration.secrets {

@@ -7,14 +7,14 @@ use super::actions::{OnDestination, Perform};
 use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use crate::admin::{Destination, DestinationAnswer, Need};
+use crate::admin::{Destination, DestinationResponse, Need};
 use crate::clock::{Clock, SystemClock};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List destinations and their backlog; `--format json` prints one JSON object per line.
     List(List),
-    /// Show a destination: address, statistics of the last day, and latest responses.
+    /// Show a destination: URL, statistics of the last day, and latest responses.
     Show(Show),
     #[command(flatten)]
     Act(Perform<OnDestination>),
@@ -57,22 +57,22 @@ impl Show {
             let line = format!("  {name:<12} {}\n", output::line(&value));
             text.push_str(&line);
         };
-        field("address", detail.destination.url.clone().unwrap_or_default());
-        field("next attempt", detail.next_try_at.map_or_else(|| "-".to_owned(), output::time));
+        field("url", detail.destination.url.clone().unwrap_or_default());
+        field("next attempt", detail.next_attempt_at.map_or_else(|| "-".to_owned(), output::time));
         let percent = |percent: f64| format!("{percent}% of the requests of the last day");
         field("delivered", detail.success_percent.map_or_else(|| "-".to_owned(), percent));
         let within =
             |bound: Option<u32>| bound.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
         field("p50, p95", format!("{}, {}", within(detail.p50_ms), within(detail.p95_ms)));
         text.push('\n');
-        text.push_str(&answers(&detail.answers));
+        text.push_str(&answers(&detail.responses));
         output::print_as(self.format, &text, &detail)?;
         Ok(Exit::Ok)
     }
 }
 
 /// The responses as a table.
-pub(super) fn answers(given: &[DestinationAnswer]) -> String {
+pub(super) fn answers(given: &[DestinationResponse]) -> String {
     let head = ["AT", "STATUS", "DURATION", "DELIVERY", "RESPONSE"];
     let rows: Vec<Vec<String>> = given
         .iter()

@@ -121,7 +121,9 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
                             Changed { repository_id: id, before: None, anew: false, released: 0 };
                         place.print(&changed, "already registered")?;
                         if token.is_some() {
-                            super::talk("token unchanged; use `update-token` to replace it");
+                            super::print_message(
+                                "token unchanged; use `update-token` to replace it",
+                            );
                         }
                     }
                 }
@@ -131,7 +133,7 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
         Command::Unregister(place) => place.with(config, async |desk| {
             let done = desk.unregister(&place.repository, now).await?;
             if !done.known {
-                super::talk("the repository was no longer registered at Docora");
+                super::print_message("the repository was no longer registered at Docora");
             }
             let changed = Changed {
                 repository_id: done.repository_id,

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::globals::GlobalArgs;
 use super::interrupt::a_signal;
 use super::output::{self, Format};
-use super::remote::{Api, Problem, Query, cause};
+use super::remote::{ApiClient, Problem, Query, cause};
 use super::sse::{Message, Reader};
-use super::{Exit, block_on, search, talk};
+use super::{Exit, block_on, print_message, search};
 use crate::admin::Change;
 use crate::config::{Config, Environment};
 
@@ -78,7 +78,7 @@ pub(super) fn run(
         Command::Show(show) => return show.run(globals),
         Command::Body(body) => return body.run(globals),
     };
-    let api = match globals.api()? {
+    let api = match globals.chosen_api()? {
         Some(api) => api,
         None => here(globals, environment)?,
     };
@@ -96,7 +96,7 @@ pub(super) fn run(
 
 struct Watch<'a> {
     args: &'a Tail,
-    api: Api,
+    api: ApiClient,
     /// Resume after this position.
     position: Option<String>,
     /// Whether a connection was established before.
@@ -111,7 +111,7 @@ impl Watch<'_> {
             match self.connect().await? {
                 Ended::Unread => return Ok(Exit::Ok),
                 Ended::Gone => {
-                    talk(
+                    print_message(
                         "events after this position may have been deleted; continuing with the \
                          oldest stored event",
                     );
@@ -121,7 +121,7 @@ impl Watch<'_> {
                     if self.position != before {
                         wait = WAIT;
                     }
-                    talk(&format!("{why}; retrying"));
+                    print_message(&format!("{why}; retrying"));
                 }
                 Ended::Broken(why) => anyhow::bail!("{why}"),
             }
@@ -176,7 +176,7 @@ impl Watch<'_> {
                         self.position = Some(id);
                     }
                     Message::Comment(comment) if comment == "alive" => {}
-                    Message::Comment(comment) => talk(&output::line(&comment)),
+                    Message::Comment(comment) => print_message(&output::line(&comment)),
                 }
             }
             if !text.is_empty() && !output::print_on(&text)? {
@@ -232,12 +232,12 @@ fn line(change: &Change) -> String {
 async fn described(status: StatusCode, response: reqwest::Response) -> String {
     let body = response.bytes().await.unwrap_or_default();
     let problem = Problem::read(status.as_u16(), &body);
-    let title = output::line(problem.title());
-    format!("the operator listener responded with {}: {title}", status.as_u16())
+    let text = problem.to_string();
+    format!("the admin listener responded with {}: {}", status.as_u16(), output::line(&text))
 }
 
 /// The API of a gateway on this machine, at the configured address.
-fn here(globals: &GlobalArgs, environment: &Environment) -> anyhow::Result<Api> {
+fn here(globals: &GlobalArgs, environment: &Environment) -> anyhow::Result<ApiClient> {
     let config = Config::load_without_sources(&globals.config, environment)?;
     let key = globals.key(environment)?;
     let mut listen = config.file.operator.listen;
@@ -247,7 +247,7 @@ fn here(globals: &GlobalArgs, environment: &Environment) -> anyhow::Result<Api> 
         IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    Ok(Api::new(&format!("http://{listen}"), key)?)
+    Ok(ApiClient::new(&format!("http://{listen}"), key)?)
 }
 
 impl Tail {

@@ -32,6 +32,21 @@ pub enum Exit {
 #[error("{0}")]
 pub(super) struct UsageError(pub(super) &'static str);
 
+/// Secrets that a command on the database needs are not set.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct MissingSecrets(ConfigError);
+
+/// An error of the configuration, with a hint where secrets are not set.
+pub(super) fn not_loaded(error: ConfigError) -> anyhow::Error {
+    let is_missing = |wrong: &Vec<String>| wrong.iter().any(|one| one.contains("is not set"));
+    if matches!(&error, ConfigError::Invalid(wrong) if is_missing(wrong)) {
+        MissingSecrets(error).into()
+    } else {
+        error.into()
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -50,6 +65,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
             _ => {}
         }
         if cause.is::<ConfigError>()
+            || cause.is::<MissingSecrets>()
             || cause.is::<start::Refused>()
             || matches!(cause.downcast_ref(), Some(OpenError::Url(_)))
             || cause.is::<crate::app::BuildError>()
@@ -82,6 +98,9 @@ pub(super) fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static
             }
             _ => None,
         };
+    }
+    if cause.is::<MissingSecrets>() {
+        return Some("use --context, or load the service's environment");
     }
     if let Some(ConfigError::Read { .. }) = cause.downcast_ref() {
         return Some("set the path with --config");

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use super::UsageError;
-use super::remote::{Api, ApiError, contexts};
+use super::remote::{ApiClient, ApiError, contexts, read_key};
+use crate::admin::Need;
 use crate::config::{Config, ConfigError, Environment};
 
 /// Environment variable with the API key.
@@ -15,6 +15,8 @@ const KEY: &str = "SEALPOST_API_KEY";
 const URL: &str = "SEALPOST_URL";
 /// Environment variable with the name of a context.
 const CONTEXT: &str = "SEALPOST_CONTEXT";
+/// Heading in the help of the options that choose a gateway.
+const HEADING: &str = "Gateway options";
 
 /// The options of every command.
 #[derive(Debug, clap::Args)]
@@ -22,16 +24,16 @@ pub(super) struct GlobalArgs {
     /// Configuration file.
     #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
     pub(super) config: PathBuf,
-    /// URL of a gateway's operator listener: work over its API, not on the database. The API key is
+    /// URL of a gateway's admin listener: work over its API, not on the database. The API key is
     /// read from `SEALPOST_API_KEY`. Variable: `SEALPOST_URL`.
-    #[arg(long, global = true, value_name = "URL")]
-    pub(super) url: Option<String>,
+    #[arg(long, global = true, value_name = "URL", help_heading = HEADING)]
+    url: Option<String>,
     /// Gateway saved by `sealpost login`: work over its API, not on the database. Variable:
     /// `SEALPOST_CONTEXT`.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = HEADING)]
     context: Option<String>,
-    /// File with the API key for --url.
-    #[arg(long, global = true, value_name = "FILE")]
+    /// File with the API key for --url or --context, which only its owner can read.
+    #[arg(long, global = true, value_name = "FILE", help_heading = HEADING)]
     key_file: Option<PathBuf>,
 }
 
@@ -43,52 +45,75 @@ enum Gateway<'a> {
 
 impl GlobalArgs {
     /// The API to work over; `None` to work on the database.
-    pub(super) fn api(&self) -> anyhow::Result<Option<Api>> {
+    pub(super) fn api(&self) -> anyhow::Result<Option<ApiClient>> {
+        let api = self.chosen_api()?;
+        if api.is_none() && self.key_file.is_some() {
+            return Err(UsageError("--key-file needs --url or --context").into());
+        }
+        Ok(api)
+    }
+
+    /// The API of the chosen gateway, if one is chosen.
+    pub(super) fn chosen_api(&self) -> anyhow::Result<Option<ApiClient>> {
         let environment = Environment::of_process();
         Ok(match self.gateway(&environment)? {
             None => None,
-            Some(Gateway::Url(url)) => Some(Api::new(url, self.key(&environment)?)?),
+            Some(Gateway::Url(url)) => Some(ApiClient::new(url, self.key(&environment)?)?),
             Some(Gateway::Context(name)) => {
                 let contexts = contexts::Contexts::load(&contexts::path(&environment)?)?;
                 let context = contexts.take(name)?;
-                Some(Api::new(&context.url, context.key)?)
+                let key = self.key_of_file()?.unwrap_or(context.key);
+                Some(ApiClient::new(&context.url, key)?)
             }
         })
     }
 
     /// The API key for a URL.
     pub(super) fn key(&self, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
-        if let Some(key) = self.key_of_file()? {
-            return Ok(key);
-        }
-        let key = environment.get(KEY).ok_or(UsageError(
+        let key = self.given_key(environment)?.ok_or(UsageError(
             "no API key; set SEALPOST_API_KEY or pass --key-file \
              (create one with `sealpost api-keys create`)",
         ))?;
-        Ok(Zeroizing::new(key.to_owned()))
+        Ok(key)
+    }
+
+    /// The API key of --key-file or of the environment.
+    pub(super) fn given_key(
+        &self,
+        environment: &Environment,
+    ) -> Result<Option<Zeroizing<String>>, ApiError> {
+        let variable = || environment.get(KEY).map(|key| Zeroizing::new(key.to_owned()));
+        Ok(self.key_of_file()?.or_else(variable))
+    }
+
+    /// The URL of --url or of the environment.
+    pub(super) fn given_url<'a>(&'a self, environment: &'a Environment) -> Option<&'a str> {
+        self.url.as_deref().or_else(|| environment.get(URL))
     }
 
     /// The API key in the file of --key-file.
-    pub(super) fn key_of_file(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
-        let Some(path) = &self.key_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Some(Zeroizing::new(text.trim().to_owned())))
+    fn key_of_file(&self) -> Result<Option<Zeroizing<String>>, ApiError> {
+        self.key_file.as_deref().map(read_key).transpose()
     }
 
-    /// Refuses a command that works on this machine only, where a gateway is given. With
+    /// Rejects a command that works on this machine only, if a gateway is given. With
     /// `variables`, one in the environment counts too: for commands that change a database, which
     /// would be another one than the user expects.
-    pub(super) fn refuse(&self, command: &str, variables: bool) -> Result<(), ApiError> {
+    pub(super) fn reject_gateway(&self, command: &str, variables: bool) -> Result<(), ApiError> {
         let environment =
             if variables { Environment::of_process() } else { Environment::default() };
-        match self.gateway(&environment)? {
-            None => Ok(()),
-            Some(_) => Err(ApiError::Usage(format!(
-                "`{command}` works on this machine only: leave out --url and --context, and unset \
-                 {URL} and {CONTEXT}"
-            ))),
+        if self.gateway(&environment)?.is_none() && self.key_file.is_none() {
+            return Ok(());
         }
+        Err(ApiError::Usage(format!(
+            "`{command}` works on this machine only: leave out --url, --context and --key-file, \
+             and unset {URL} and {CONTEXT}"
+        )))
+    }
+
+    /// What a command needs that shows sources, and can do without their secrets.
+    pub(super) fn sources_if_loaded(&self) -> Need {
+        if self.load().is_ok() { Need::Sources } else { Need::Names }
     }
 
     /// Reads the configuration.

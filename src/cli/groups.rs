@@ -20,7 +20,7 @@ pub(super) struct List {
     /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Only this handler; `gate` selects quarantined events, which reach no handler.
+    /// Only this handler; `quarantine` for events that reached no handler.
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     /// Only this class: handler, destination, content, transfer or internal.
@@ -76,7 +76,7 @@ impl List {
         let page = backend.groups(&selection, self.after, self.limit).await?;
         let exit = output::list(self.format, &page.items, table)?;
         if let Some(next) = page.next {
-            super::talk(&format!("more results: --after {next}"));
+            super::print_message(&format!("more results: --after {next}"));
         }
         Ok(exit)
     }

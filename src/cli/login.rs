@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::remote::contexts::{self, Context, Contexts};
-use super::remote::{Api, ApiError, Query};
+use super::remote::{ApiClient, ApiError};
 use super::{Exit, block_on};
 use crate::admin::{Identity, Scope};
 use crate::config::Environment;
@@ -58,28 +58,29 @@ struct Listed<'a> {
 
 impl Login {
     pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
-        let url = globals.url.as_deref();
+        let environment = Environment::of_process();
+        let url = globals.given_url(&environment);
         let url = url.ok_or_else(|| ApiError::usage("pass the URL of the gateway with --url"))?;
         // Before the key is asked for.
-        Api::new(url, Zeroizing::default())?;
-        let path = contexts::path(&Environment::of_process())?;
+        ApiClient::new(url, Zeroizing::default())?;
+        let path = contexts::path(&environment)?;
         let mut contexts = Contexts::load(&path)?;
-        let key = match globals.key_of_file()? {
+        let key = match globals.given_key(&environment)? {
             Some(key) => key,
             None => ask()?,
         };
         if key.is_empty() {
             return Err(ApiError::usage("no API key given").into());
         }
-        let api = Api::new(url, key.clone())?;
-        let caller: Identity = block_on(async { Ok(api.get(&["me"], &Query::default()).await?) })?;
+        let api = ApiClient::new(url, key.clone())?;
+        let caller: Identity = block_on(async { Ok(api.me().await?) })?;
         let url = api.base();
         contexts.set(self.name.clone(), Context { url: url.to_owned(), key });
         contexts.save(&path)?;
         let logged_in = LoggedIn { context: &self.name, url, caller: &caller };
         output::print_as(self.format, &text(&logged_in), &logged_in)?;
         let name = &self.name;
-        super::talk(&format!("use it with --context {name} or SEALPOST_CONTEXT={name}"));
+        super::print_message(&format!("use it with --context {name} or SEALPOST_CONTEXT={name}"));
         Ok(Exit::Ok)
     }
 }
@@ -89,10 +90,10 @@ impl Logout {
         let path = contexts::path(&Environment::of_process())?;
         let mut contexts = Contexts::load(&path)?;
         if !contexts.remove(&self.name) {
-            return Ok(Exit::NothingMatched);
+            return Err(ApiError::NoContext(contexts.unknown(&self.name)).into());
         }
         contexts.save(&path)?;
-        super::talk("the key is deleted here; `sealpost api-keys revoke` revokes it");
+        super::print_message("the key is deleted here; `sealpost api-keys revoke` revokes it");
         Ok(Exit::Ok)
     }
 }
@@ -127,7 +128,7 @@ fn text(logged_in: &LoggedIn<'_>) -> String {
 fn ask() -> anyhow::Result<Zeroizing<String>> {
     let stdin = std::io::stdin();
     let silence = if stdin.is_terminal() {
-        super::talk("API key (not shown):");
+        super::print_message("API key (not shown):");
         Some(Silence::begin()?)
     } else {
         None

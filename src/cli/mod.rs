@@ -145,8 +145,8 @@ enum Command {
     Users(users::Command),
     /// Save a gateway and an API key under a name.
     ///
-    /// The key is read from --key-file or from standard input, and checked against the gateway at
-    /// --url. Both are saved in `sealpost/contexts.toml` in the user's configuration directory, which
+    /// The key is read from --key-file, the variable `SEALPOST_API_KEY` or standard input, and
+    /// checked against the gateway at --url. Both are saved in `sealpost/contexts.toml` in the user's configuration directory, which
     /// only its owner can read. `--context NAME` then runs any command over the gateway's API, with
     /// the scopes of the key.
     Login(login::Login),
@@ -186,12 +186,12 @@ pub fn run() -> ExitCode {
     match cli.dispatch() {
         Ok(exit) => {
             if exit == Exit::NothingMatched {
-                talk("nothing matched");
+                print_message("nothing matched");
             }
             exit.into()
         }
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             exit::exit_of(&error).into()
         }
     }
@@ -200,8 +200,8 @@ pub fn run() -> ExitCode {
 impl Cli {
     fn dispatch(self) -> anyhow::Result<Exit> {
         let globals = &self.globals;
-        if let Some((command, variables)) = self.command.only_here() {
-            globals.refuse(command, variables)?;
+        if let Some((command, variables)) = self.command.local_only() {
+            globals.reject_gateway(command, variables)?;
         }
         match &self.command {
             Command::Serve(args) => serve::run(&globals.load()?, &Environment::of_process(), args),
@@ -250,7 +250,7 @@ impl Cli {
 impl Command {
     /// The name of a command that does not work over the API, and whether it changes or sends
     /// something, so that a gateway in the environment is a mistake too.
-    fn only_here(&self) -> Option<(&'static str, bool)> {
+    fn local_only(&self) -> Option<(&'static str, bool)> {
         Some(match self {
             Self::Serve(_) => ("serve", false),
             Self::Migrate => ("migrate", true),
@@ -281,7 +281,7 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 
 /// Prints the error and its causes. They may contain text from clients.
 #[expect(clippy::print_stderr, reason = "messages go to standard error")]
-fn complain(error: &anyhow::Error) {
+fn print_error(error: &anyhow::Error) {
     eprintln!("error: {}", output::lines(&error.to_string()));
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {}", output::lines(&cause.to_string()));
@@ -293,23 +293,29 @@ fn complain(error: &anyhow::Error) {
 
 /// Prints a message on standard error.
 #[expect(clippy::print_stderr, reason = "messages go to standard error")]
-fn talk(text: &str) {
+fn print_message(text: &str) {
     eprintln!("{text}");
 }
 
-/// Mentions how to list the next page, after a full one.
-fn mention_more<T, I: std::fmt::Display>(listed: &[T], limit: u32, id: impl Fn(&T) -> I) {
+/// Prints how to list the next page, after a full one.
+fn print_next_page_hint<T, I: std::fmt::Display>(listed: &[T], limit: u32, id: impl Fn(&T) -> I) {
     if let Some(last) = listed.last()
         && listed.len() == limit as usize
     {
-        talk(&format!("there may be more results: --before {}", id(last)));
+        print_message(&format!("there may be more results: --before {}", id(last)));
     }
 }
 
 /// Overwrites the last message on a terminal.
 #[expect(clippy::print_stderr, reason = "messages go to standard error")]
-fn talk_over(text: &str) {
+fn overwrite_message(text: &str) {
     eprint!("\r{text}\u{1b}[K");
+}
+
+/// Parses a duration on the command line.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let invalid = |_| format!("invalid duration `{text}`; for example 90s, 2h, 3d");
+    humantime::parse_duration(text).map_err(invalid)
 }
 
 /// The link to choose a password; `base` is the URL of the console.

@@ -132,6 +132,15 @@ fn table_within(
     text
 }
 
+/// Says how many rows a table leaves out, if any.
+pub(super) fn more(shown: usize, all: u64) -> String {
+    let shown = u64::try_from(shown).unwrap_or(u64::MAX);
+    match all.saturating_sub(shown) {
+        left if left > 0 && shown > 0 => format!("\u{2026} and {left} more\n"),
+        _ => String::new(),
+    }
+}
+
 /// Shrinks the widest columns until all fit; the first one is never shrunk.
 fn fit(widths: &mut [usize], most: usize) {
     let gaps = widths.len().saturating_sub(1) * 2;

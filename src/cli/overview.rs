@@ -5,7 +5,7 @@ use time::Duration;
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend};
-use crate::admin::{Counts, Need, Overview, SourceRow};
+use crate::admin::{Counts, Overview, SourceRow};
 use crate::store::Severity;
 
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(globals: &GlobalArgs, args: &Args) -> anyhow::Result<Exit> {
-    backend::with(globals, Need::Sources, None, async |backend| {
+    backend::with(globals, globals.sources_if_loaded(), None, async |backend| {
         let overview = backend.overview().await?;
         output::print_as(args.format, &text(&overview), &overview)?;
         let is_bad = overview.severity.is_some_and(|severity| severity >= Severity::Warning);

@@ -1,12 +1,12 @@
 //! `sealpost rejected`: rejected requests that were kept.
 
-mod many;
+mod bulk;
 
 use std::io::IsTerminal as _;
 
 use uuid::Uuid;
 
-use self::many::Many;
+use self::bulk::BulkArgs;
 use super::actions::{ActionArgs, perform};
 use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
@@ -23,16 +23,16 @@ pub(super) enum Command {
     ///
     /// `--format json` prints one JSON document; its `payload` is a recording that
     /// `sealpost explain` accepts.
-    Show(One),
+    Show(ShowArgs),
     /// Diagnose a rejected request with the current secrets. Exits with 0 if it verifies now.
-    Explain(One),
+    Explain(ShowArgs),
     /// Reprocess rejected requests: accept those that verify as of their time of arrival.
     ///
     /// Takes one ID, or --all for every request, optionally of one source. --all plans a job and
     /// previews how many requests match and how many would be accepted. Fix the source's secrets
     /// first. Accepted requests become normal events; one that was also received in another way is
     /// recognized as a duplicate.
-    Verify(Act),
+    Reprocess(Act),
     /// Delete rejected requests before they expire: one by ID, or many with --all.
     Discard(Act),
 }
@@ -55,7 +55,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct One {
+pub(super) struct ShowArgs {
     /// ID of the rejected request.
     id: Uuid,
     /// Output format.
@@ -64,7 +64,7 @@ pub(super) struct One {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "which", required = true, multiple = false, args = ["id", "all"])]
+#[group(id = "selection", required = true, multiple = false, args = ["id", "all"])]
 pub(super) struct Act {
     /// ID of the rejected request.
     id: Option<Uuid>,
@@ -72,7 +72,7 @@ pub(super) struct Act {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    many: Many,
+    bulk: BulkArgs,
     /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -88,7 +88,7 @@ pub(super) struct Act {
 
 pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let (needs, actor) = match command {
-        Command::Verify(act) => (Need::Sources, act.actor.as_deref()),
+        Command::Reprocess(act) => (Need::Sources, act.actor.as_deref()),
         Command::Discard(act) => (Need::Names, act.actor.as_deref()),
         Command::List(_) => (Need::Names, None),
         Command::Show(_) | Command::Explain(_) => (Need::Sources, None),
@@ -100,13 +100,13 @@ impl Command {
     async fn run(&self, backend: &Backend, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         match self {
             Self::List(list) => list.run(backend).await,
-            Self::Show(one) => one.show(backend).await,
-            Self::Explain(one) => {
-                let explanation = backend.explain_rejected(one.id).await?;
-                output::print_as(one.format, &explain::text(&explanation), &explanation)?;
+            Self::Show(args) => args.show(backend).await,
+            Self::Explain(args) => {
+                let explanation = backend.explain_rejected(args.id).await?;
+                output::print_as(args.format, &explain::text(&explanation), &explanation)?;
                 Ok(if explanation.verifies { Exit::Ok } else { Exit::Failed })
             }
-            Self::Verify(act) => act.run("verify", backend, globals).await,
+            Self::Reprocess(act) => act.run("reprocess", backend, globals).await,
             Self::Discard(act) => act.run("discard", backend, globals).await,
         }
     }
@@ -117,12 +117,12 @@ impl List {
         let source = self.source.as_deref();
         let requests = backend.rejected_requests(source, self.before, self.limit).await?;
         let exit = output::list(self.format, &requests, table)?;
-        super::mention_more(&requests, self.limit, |last| last.id);
+        super::print_next_page_hint(&requests, self.limit, |last| last.id);
         Ok(exit)
     }
 }
 
-impl One {
+impl ShowArgs {
     async fn show(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let detail = backend.rejected_request(self.id).await?;
         let mut text = table(std::slice::from_ref(&detail.request));
@@ -162,8 +162,8 @@ impl Act {
             return perform(backend, action, &args, globals).await;
         }
         let action =
-            if verb == "verify" { RejectedAction::Reprocess } else { RejectedAction::Discard };
-        self.many.run(action, &self.reason, self.format, backend).await
+            if verb == "reprocess" { RejectedAction::Reprocess } else { RejectedAction::Discard };
+        self.bulk.run(action, &self.reason, self.format, backend).await
     }
 }
 

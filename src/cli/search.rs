@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, backend, event_page, event_table, talk};
+use super::{Exit, backend, event_page, event_table, print_message};
 use crate::admin::{Need, Search};
 use crate::store::{DeliveryState, EventId};
 
@@ -59,6 +59,7 @@ pub(super) struct List {
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// Event ID.
+    #[arg(value_parser = event_id)]
     id: Uuid,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -68,6 +69,7 @@ pub(super) struct Show {
 #[derive(Debug, clap::Args)]
 pub(super) struct Body {
     /// Event ID.
+    #[arg(value_parser = event_id)]
     id: Uuid,
 }
 
@@ -90,7 +92,7 @@ impl List {
             let page = backend.events(&search, before, self.limit).await?;
             let exit = output::list(self.format, &page.events, event_table::table)?;
             if let (Some(next), Some(at)) = (page.next, page.looked_back_to) {
-                talk(&format!(
+                print_message(&format!(
                     "searched back to {}; there may be more results: --before {next}",
                     output::time(at)
                 ));
@@ -137,6 +139,11 @@ fn written_out(result: std::io::Result<()>) -> std::io::Result<bool> {
 fn state() -> impl TypedValueParser<Value = DeliveryState> {
     let words = DeliveryState::VARIANTS.iter().map(|state| state.as_str());
     PossibleValuesParser::new(words).try_map(|word| word.parse::<DeliveryState>())
+}
+
+fn event_id(text: &str) -> Result<Uuid, String> {
+    let invalid = "an event ID is a UUID; find the sender's ID with `events list --key`";
+    text.parse().map_err(|_| invalid.to_owned())
 }
 
 fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {

@@ -30,7 +30,7 @@ pub(super) fn run(config: &Config, environment: &Environment, args: &Args) -> an
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let database = database::own(config)?;
+    let database = database::open_exclusive(config)?;
     let clean = block_on(async {
         let signals = TaskTracker::new();
         signals.spawn(outlive_hangups()?);
@@ -71,7 +71,7 @@ async fn invite(
     let Some(invitation) = app.admin().access.first_invitation().await? else { return Ok(()) };
     let link = super::setup_link(&config.operator_base(operator), &invitation);
     if std::io::stderr().is_terminal() {
-        super::talk(&format!(
+        super::print_message(&format!(
             "create the first user with this link (single use, valid for 24 hours): {}",
             *link
         ));

@@ -10,7 +10,7 @@ use super::actions::{OnSource, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend};
-use crate::admin::{Need, Source, SourceSecret};
+use crate::admin::{Source, SourceFacts, SourceSecret};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::fixtures::{self, Sender};
@@ -68,7 +68,7 @@ pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exi
         Command::Act(action) => return action.run(globals),
         Command::List(_) | Command::Show(_) => {}
     }
-    backend::with(globals, Need::Sources, None, async |backend| {
+    backend::with(globals, globals.sources_if_loaded(), None, async |backend| {
         let text = match command {
             Command::List(list) => {
                 let sources = backend.sources().await?;
@@ -117,7 +117,8 @@ impl Test {
 fn fingerprint() -> anyhow::Result<Exit> {
     let mut secret = Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut secret)?;
-    let secret = Secret::new(secret.trim_end_matches(['\r', '\n']))?;
+    let secret = Secret::new(secret.trim_end_matches(['\r', '\n']))
+        .map_err(|error| anyhow::anyhow!("the secret {error}"))?;
     output::print(&format!("{}\n", secret.fingerprint()))?;
     Ok(Exit::Ok)
 }
@@ -178,6 +179,7 @@ fn page(source: &Source) -> String {
         text.push_str(&field);
     }
     text.push_str("\nSecrets\n");
+    let unread = source.secrets.iter().any(is_unread);
     let rows: Vec<Vec<String>> = source
         .secrets
         .iter()
@@ -188,7 +190,7 @@ fn page(source: &Source) -> String {
                 secret.requests.to_string(),
                 secret.first_at.map(output::time).unwrap_or_default(),
                 secret.last_at.map(output::time).unwrap_or_default(),
-                in_words(secret),
+                in_words(secret, unread),
             ]
         })
         .collect();
@@ -206,8 +208,15 @@ fn kept(seconds: f64) -> String {
     format!("rejected requests, for {}", output::age(Duration::seconds_f64(seconds)))
 }
 
-fn in_words(secret: &SourceSecret) -> String {
+/// Whether it is a configured secret that was not read.
+fn is_unread(secret: &SourceSecret) -> bool {
+    secret.fingerprint == SourceFacts::UNKNOWN_SECRET
+}
+
+fn in_words(secret: &SourceSecret, unread: bool) -> String {
     match (secret.place, secret.last_at) {
+        _ if is_unread(secret) => "not set here".to_owned(),
+        (None, _) if unread => String::new(),
         (None, _) => "no longer configured".to_owned(),
         (_, None) => "not used yet".to_owned(),
         (_, Some(last)) if secret.removable => {

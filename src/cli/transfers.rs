@@ -2,7 +2,7 @@
 
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, backend, talk};
+use super::{Exit, backend, print_message};
 use crate::admin::{Need, Transfer, TransferDetail};
 
 #[derive(Debug, clap::Subcommand)]
@@ -50,7 +50,7 @@ impl List {
         backend::with(globals, Need::Names, None, async |backend| {
             let transfers = backend.transfers(self.before, self.limit).await?;
             if let Some(next) = transfers.next {
-                talk(&format!("there may be more open transfers: --before {next}"));
+                print_message(&format!("there may be more open transfers: --before {next}"));
             }
             let all: Vec<Transfer> = transfers.open.into_iter().chain(transfers.closed).collect();
             Ok(output::list(self.format, &all, table)?)

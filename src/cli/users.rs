@@ -145,7 +145,7 @@ pub(super) fn report(ended: &Ended) {
     let keys: Vec<String> =
         ended.keys.iter().map(|key| format!("{} ({})", output::line(&key.name), key.id)).collect();
     let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
-    super::talk(&format!("sessions ended: {}; API keys revoked: {keys}", ended.sessions));
+    super::print_message(&format!("sessions ended: {}; API keys revoked: {keys}", ended.sessions));
 }
 
 /// An invitation with the absolute address of its link.
@@ -168,7 +168,9 @@ fn show(base: &str, format: Format, invitation: &Invitation) -> anyhow::Result<(
 /// Prints how long the link of an invitation is valid.
 pub(super) fn report_link(invitation: &Invitation) {
     let until = output::time(invitation.expires_at);
-    super::talk(&format!("the link is shown only once; it is valid for one use until {until}"));
+    super::print_message(&format!(
+        "the link is shown only once; it is valid for one use until {until}"
+    ));
 }
 
 fn table(users: &[User]) -> String {

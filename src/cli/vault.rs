@@ -67,7 +67,9 @@ impl Rotate {
         let seals = keys.seals(caller).await?;
         let newest = &seals.newest;
         if seals.others() == 0 {
-            super::talk(&format!("nothing to do: everything is sealed with master key {newest}"));
+            super::print_message(&format!(
+                "nothing to do: everything is sealed with master key {newest}"
+            ));
             return Ok(Exit::NothingMatched);
         }
         if !self.yes {
@@ -103,7 +105,7 @@ impl Rotate {
                 })))?;
             }
         }
-        super::talk("nothing changed; pass --yes to apply");
+        super::print_message("nothing changed; pass --yes to apply");
         Ok(())
     }
 

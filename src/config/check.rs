@@ -85,7 +85,7 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
 }
 
 /// Rejects secrets that two tenants share: a request of one would be accepted for the other.
-pub(super) fn sharing(sources: &[SourceConfig], wrong: &mut Vec<String>) {
+pub(super) fn shared_secrets(sources: &[SourceConfig], wrong: &mut Vec<String>) {
     for (place, source) in sources.iter().enumerate() {
         for other in sources.iter().take(place) {
             let same = |secret: &Secret| {

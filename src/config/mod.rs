@@ -222,7 +222,7 @@ impl Config {
         check::check(&file, &mut wrong);
         check::keep_rejected(&file, &vault, &mut wrong);
         check::second_factor(&file, &vault, &mut wrong);
-        check::sharing(&sources, &mut wrong);
+        check::shared_secrets(&sources, &mut wrong);
         if !wrong.is_empty() {
             return Err(ConfigError::Invalid(wrong));
         }

@@ -20,7 +20,7 @@ pub struct OidcEntry {
     pub client_id: String,
     /// Client secret; public clients have none.
     pub client_secret: Option<SecretRef>,
-    /// Public URL of the operator listener; defaults to `operator.public_url`.
+    /// Public URL of the admin listener; defaults to `operator.public_url`.
     pub public_url: Option<String>,
     /// Label of the sign-in button.
     #[serde(default = "label")]

@@ -13,7 +13,7 @@ use super::File;
 pub fn schema(providers: &[&str]) -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<File>().to_value();
-    tidy(&mut schema);
+    simplify(&mut schema);
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), "config.toml of Sealpost".into());
         without_defaults(root);
@@ -41,7 +41,7 @@ fn without_defaults(root: &mut Map<String, Value>) {
 }
 
 /// Removes what TOML does not have: null, and widths of integers.
-fn tidy(schema: &mut Value) {
+fn simplify(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             let is_width = |value: &Value| value.as_str().is_some_and(|it| it.starts_with("uint"));
@@ -63,9 +63,9 @@ fn tidy(schema: &mut Value) {
                 let keyword = if any.len() == 1 { "allOf" } else { "anyOf" };
                 fields.insert(keyword.to_owned(), any.into());
             }
-            fields.values_mut().for_each(tidy);
+            fields.values_mut().for_each(simplify);
         }
-        Value::Array(values) => values.iter_mut().for_each(tidy),
+        Value::Array(values) => values.iter_mut().for_each(simplify),
         _ => {}
     }
 }

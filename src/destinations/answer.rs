@@ -99,7 +99,7 @@ pub(super) fn for_display(
 /// The error message and its causes, on one line.
 pub(super) fn error_chain(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
-    | Failure::Backlog { error, .. }
+    | Failure::NotReady { error, .. }
     | Failure::Rejected { error, .. }
     | Failure::Panicked { error, .. }
     | Failure::Permanent { error, .. }) = failure;

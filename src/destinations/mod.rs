@@ -31,7 +31,7 @@ use url::Url;
 
 use crate::dispatch::Handler;
 use crate::outbound::{Outbound, OutboundError};
-use crate::store::{DestinationResponse, ResponseLog, TO};
+use crate::store::{DESTINATION_PREFIX, RecordedResponse, ResponseLog};
 use crate::verify::{Provider, Secret};
 
 use filter::{Filter, FilterError};
@@ -130,7 +130,7 @@ impl Destination {
         let filter = spec.filter.as_deref().map(Filter::new).transpose();
         let sender = Sender {
             // Leaked once per destination at startup: the name is stored with every delivery.
-            handler: Box::leak(format!("{TO}{}", spec.name).into_boxed_str()),
+            handler: Box::leak(format!("{DESTINATION_PREFIX}{}", spec.name).into_boxed_str()),
             url: spec.url,
             filter: filter.map_err(DestinationError::Filter)?,
             form,
@@ -147,7 +147,7 @@ impl Destination {
     }
 
     /// Sends a test event and returns the response.
-    pub async fn send_test(&self, now: OffsetDateTime) -> DestinationResponse {
+    pub async fn send_test(&self, now: OffsetDateTime) -> RecordedResponse {
         test::send(&self.sender, now).await
     }
 

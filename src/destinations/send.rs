@@ -20,8 +20,7 @@ use super::{answer, body, headers};
 use crate::dispatch::{Attempt, Failure, Handler};
 use crate::outbound::{Call, Outbound};
 use crate::store::{
-    DestinationResponse, EffectError, Effects, EventId, Outcome, ResponseLog, StoredEvent, Tx,
-    Write,
+    EffectError, Effects, EventId, Outcome, RecordedResponse, ResponseLog, StoredEvent, Tx, Write,
 };
 use crate::verify::Provider;
 
@@ -128,7 +127,7 @@ impl Sender {
         context: RequestContext,
         headers: Vec<(String, String)>,
         body: Bytes,
-    ) -> (Result<(), Failure>, DestinationResponse) {
+    ) -> (Result<(), Failure>, RecordedResponse) {
         let call = Call {
             method: "POST",
             url: self.url.clone(),
@@ -152,7 +151,7 @@ impl Sender {
             .record(took);
         let (status, headers, body) = answer::for_display(&result);
         let outcome = answer::evaluate(result, context.at);
-        let response = DestinationResponse {
+        let response = RecordedResponse {
             at: context.at,
             took: time::Duration::try_from(took).unwrap_or(time::Duration::MAX),
             delivery: context.delivery,
@@ -169,7 +168,7 @@ impl Sender {
 #[async_trait]
 impl Write for MarkAccepted {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        if let Some(opened_at) = tx.record_response(self.0).await? {
+        if let Some(opened_at) = tx.record_destination_success(self.0).await? {
             info!(since = %opened_at, "destination recovered, deliveries resume");
         }
         Ok(Outcome::Handled)

@@ -8,13 +8,13 @@ use time::format_description::well_known::Rfc3339;
 
 use super::send::{RequestContext, Sender};
 use super::sign::Form;
-use crate::store::{DestinationResponse, EventId};
+use crate::store::{EventId, RecordedResponse};
 
 /// The type and the source in a test event.
 const KIND: &str = "sealpost.test";
 const SOURCE: &str = "sealpost";
 
-pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> DestinationResponse {
+pub(super) async fn send(sender: &Sender, now: OffsetDateTime) -> RecordedResponse {
     let id = EventId::new(now);
     let document = json!({
         "type": KIND,

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::in_flight::InFlight;
 use super::isolated::Isolated;
 use super::poll::Polled;
-use super::queues::{Queues, is_to_destination};
+use super::queues::Queues;
 use super::run::Runner;
 use super::slots::{Connections, Slots};
 use super::{CLAIM_TIMEOUT, DispatchProblem, HandlerTable, Jitter, RetryPolicy, Wakeup, in_time};
@@ -83,7 +83,7 @@ impl Dispatcher {
     ) -> Self {
         let queues = Queues::new(&table);
         let with_slots =
-            table.queues().into_iter().filter(|queue| !is_to_destination(queue)).collect();
+            table.queues().into_iter().filter(|queue| !queue.is_to_destination()).collect();
         let slots = Slots::new(settings.concurrency, with_slots);
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {

@@ -75,11 +75,11 @@ pub enum Failure {
         error: BoxError,
     },
     /// A precondition is not met yet. Only the maximum age ends the retries, not their number.
-    Backlog {
+    NotReady {
         /// The minimum delay.
         retry_after: Duration,
         error: BoxError,
-        /// The name it is released by.
+        /// The name of what it waits for.
         awaiting: Option<String>,
     },
     /// The handler or one of its effects panicked. A retry may help.

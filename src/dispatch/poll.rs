@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::queues::{Scan, is_to_destination};
+use super::queues::Scan;
 use super::{CLAIM_TIMEOUT, Dispatcher, in_time};
 use crate::store::{Claimed, Lease, Paused, Queue, QueueCursor, StoreError};
 
@@ -45,7 +45,7 @@ impl Dispatcher {
         let due = due.into_iter().filter(|(queue, _)| !paused.is_paused(queue)).collect();
         let due = self.queues.by_fairness(due);
         let (to_destinations, to_handlers): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|(queue, _)| is_to_destination(queue));
+            due.into_iter().partition(|(queue, _)| queue.is_to_destination());
         let (claims, sends) = tokio::join!(
             self.start_handlers(to_handlers),
             self.start_destinations(to_destinations)

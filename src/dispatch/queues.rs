@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::problem::Failing;
 use super::scan_floor::Floor;
 use super::{DispatchProblem, HandlerTable};
-use crate::store::{Queue, TO};
+use crate::store::Queue;
 
 /// The backoff after the first failure of a queue. It doubles with every further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
@@ -175,8 +175,4 @@ impl Known {
         self.failing = Some(Failing::recorded(self.failing, now));
         self.not_before = Some(at + backoff);
     }
-}
-
-pub(super) fn is_to_destination(queue: &Queue) -> bool {
-    queue.handler.starts_with(TO)
 }

@@ -52,7 +52,7 @@ impl RetryPolicy {
     /// full jitter, so that deliveries that failed together are not retried together.
     ///
     /// A `Retry-After` only ever delays, up to the cap, and never changes the number of attempts. A
-    /// backlog is limited by age, not by attempts: it has not failed yet.
+    /// delivery that is not ready is limited by age, not by attempts: it has not failed yet.
     pub fn decide(&self, attempt: u32, age: Duration, failure: &Failure, jitter: f64) -> Decision {
         let (retry_after, too_old) = match failure {
             Failure::Permanent { reason, .. } => return Decision::DeadLetter(*reason),
@@ -68,7 +68,9 @@ impl RetryPolicy {
             Failure::Transient { retry_after, .. } | Failure::Rejected { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), DeathReason::TooOld)
             }
-            Failure::Backlog { retry_after, .. } => (*retry_after, DeathReason::PreconditionNotMet),
+            Failure::NotReady { retry_after, .. } => {
+                (*retry_after, DeathReason::PreconditionNotMet)
+            }
         };
         let doublings = attempt.saturating_sub(1).min(31);
         let bound = self.base.saturating_mul(1 << doublings).min(self.cap);
@@ -160,9 +162,9 @@ mod tests {
     }
 
     #[test]
-    fn backlog_is_retried_until_its_maximum_age() {
+    fn not_ready_is_retried_until_its_maximum_age() {
         let retry_after = Duration::from_secs(10);
-        let failure = Failure::Backlog { retry_after, error: "not there".into(), awaiting: None };
+        let failure = Failure::NotReady { retry_after, error: "not there".into(), awaiting: None };
         let first = POLICY.decide(1, Duration::ZERO, &failure, 0.0);
         assert_eq!(first, Decision::Retry(retry_after));
         let hundredth = POLICY.decide(100, Duration::from_hours(20), &failure, 1.0);

@@ -97,7 +97,11 @@ impl Runner {
                         error => return Err(error),
                     },
                     Ok(Err(EffectError::NotYet { detail, retry_after, awaiting })) => {
-                        Failure::Backlog { retry_after, error: NotApplied(detail).into(), awaiting }
+                        Failure::NotReady {
+                            retry_after,
+                            error: NotApplied(detail).into(),
+                            awaiting,
+                        }
                     }
                     Ok(Err(EffectError::Rejected { reason, detail })) => {
                         Failure::permanent(reason, NotApplied(detail))
@@ -187,7 +191,7 @@ impl Runner {
             }
         };
         let awaiting = match failure {
-            Failure::Backlog { awaiting, .. } => awaiting.as_deref(),
+            Failure::NotReady { awaiting, .. } => awaiting.as_deref(),
             _ => None,
         };
         let failed = Failed { error: &text, awaiting };
@@ -252,9 +256,9 @@ impl Runner {
             let now = self.clock.now();
             let failure =
                 DestinationFailure { scope: *scope, retry_after, began, now, error: text };
-            let health = self.store.record_failure(&lease.handler, &failure).await?;
+            let health = self.store.record_destination_failure(&lease.handler, &failure).await?;
             if health.newly_blocked {
-                error!(fault = ?scope, "destination blocked, its deliveries wait");
+                error!(scope = ?scope, "destination blocked, its deliveries wait");
             }
             if health.blocked {
                 return Ok(Decision::Pause(None));
@@ -328,7 +332,7 @@ fn panicked(panicking: &'static str, payload: &(dyn Any + Send)) -> Failure {
 
 fn failure_text(failure: &Failure) -> String {
     let (Failure::Transient { error, .. }
-    | Failure::Backlog { error, .. }
+    | Failure::NotReady { error, .. }
     | Failure::Rejected { error, .. }
     | Failure::Panicked { error }
     | Failure::Permanent { error, .. }) = failure;
@@ -349,8 +353,8 @@ fn failure_text(failure: &Failure) -> String {
 fn kind_of(failure: &Failure) -> &'static str {
     match failure {
         Failure::Transient { .. } => "transient",
-        Failure::Backlog { .. } => "waiting",
-        Failure::Rejected { .. } => "not_taken",
+        Failure::NotReady { .. } => "not_ready",
+        Failure::Rejected { .. } => "rejected",
         Failure::Panicked { .. } => "panicked",
         Failure::Permanent { .. } => "permanent",
     }

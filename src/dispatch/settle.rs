@@ -119,7 +119,7 @@ impl Runner {
                         error = why as &dyn std::error::Error,
                         "lease released after a database error, attempt not counted"
                     );
-                    self.count(lease, "given_back", None);
+                    self.count(lease, "released", None);
                     return;
                 }
                 Err(error) if retries.should_retry(&error).await => {}

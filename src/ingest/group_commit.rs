@@ -127,11 +127,11 @@ impl Writers {
 
 async fn write(
     name: &'static str,
-    inserter: GroupWriter,
+    connection: GroupWriter,
     jobs: mpsc::Receiver<Job>,
     committed: Arc<dyn Fn() + Send + Sync>,
 ) {
-    let mut writer = Writer { inserter, jobs, locked: VecDeque::new() };
+    let mut writer = Writer { connection, jobs, locked: VecDeque::new() };
     let sizes = metrics::histogram!("sealpost_group_commit_events", "writer" => name);
     let mut group = Vec::with_capacity(MAX_ROWS);
     loop {
@@ -155,12 +155,12 @@ async fn write(
         group.clear();
         committed();
     }
-    writer.inserter.close().await;
+    writer.connection.close().await;
 }
 
 /// A writer with its queue.
 struct Writer {
-    inserter: GroupWriter,
+    connection: GroupWriter,
     jobs: mpsc::Receiver<Job>,
     /// Events blocked by a lock of another transaction. Retried after all others.
     locked: VecDeque<Job>,
@@ -249,7 +249,7 @@ impl Writer {
     /// Records a part of a group and answers its callers. Returns the error, if any.
     async fn record(&mut self, part: &mut Vec<Job>, lock_wait: LockWait) -> Option<StoreError> {
         let events: Vec<&NewEvent> = part.iter().map(|job| &job.new).collect();
-        match self.inserter.record(&events, lock_wait).await {
+        match self.connection.record(&events, lock_wait).await {
             Ok(recorded) => {
                 for (job, recorded) in part.drain(..).zip(recorded.split()) {
                     answer(job, Ok(recorded));
@@ -264,7 +264,7 @@ impl Writer {
         if part.is_empty() {
             return;
         }
-        self.inserter.record_failure(error);
+        self.connection.mark_failed(error);
         let why = log_and_classify(error);
         for job in part {
             answer(job, Err(why));
@@ -274,8 +274,8 @@ impl Writer {
 
 /// Logs the error, and returns the reason for the callers.
 pub(super) fn log_and_classify(error: &StoreError) -> NotStored {
-    let trouble = error.kind().as_str();
-    error!(trouble, error = error as &dyn std::error::Error, "cannot commit events");
+    let kind = error.kind().as_str();
+    error!(kind, error = error as &dyn std::error::Error, "cannot commit events");
     match error {
         StoreError::Refused(_) | StoreError::Inconsistent { .. } => NotStored::Refused,
         StoreError::Unavailable(_) | StoreError::CommitUnknown(_) | StoreError::LeaseLost(_) => {

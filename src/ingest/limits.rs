@@ -89,7 +89,7 @@ impl Peers {
     }
 
     /// Records that a request of this peer was not authentic, or that its body was incomplete.
-    pub fn record_failure(&self, peer: Peer, source: &Arc<str>) {
+    pub fn count_failure(&self, peer: Peer, source: &Arc<str>) {
         let key = (peer, Arc::clone(source));
         // Reported clients can be invented at no cost, so their number is limited.
         if peer.shared().is_some() && self.failures.len() >= MAX_COUNTED_PEERS {
@@ -135,7 +135,7 @@ mod tests {
 
     fn fail_often(peers: &Peers, peer: Peer) {
         for _ in 0..25 {
-            peers.record_failure(peer, &source());
+            peers.count_failure(peer, &source());
         }
     }
 

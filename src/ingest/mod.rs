@@ -1,7 +1,7 @@
 //! Ingest: processes a request from the listener to its commit.
 //!
 //! - A [`Source`] is one configured sender.
-//! - [`Intake::accept`] verifies, classifies and records a request: whole events through
+//! - [`IngestService::accept`] verifies, classifies and records a request: whole events through
 //!   [`GroupCommit`], chunks through the store's buffer. The resulting [`Receipt`] is only
 //!   available inside a [`Committed`], and the listener needs one for a 2xx response.
 //! - A request with an expired token is accepted only if its provider still expects it, which is
@@ -35,7 +35,7 @@ pub use limits::{Peers, SlowLane, SlowSlot};
 pub use peer::Peer;
 pub use rate::Rate;
 pub use slots::{Slot, Slots};
-pub use source::{HandlersFor, Source};
+pub use source::Source;
 
 use crate::store::{
     ChunkAnswer, ChunkOutcome, ChunkRejected, Committed, EventId, Inserted, KeyDigest, NewChunk,
@@ -96,14 +96,14 @@ pub enum Rejection {
 }
 
 #[derive(Clone)]
-pub struct Intake {
+pub struct IngestService {
     store: Store,
     group_commit: GroupCommit,
     committed: Arc<dyn Fn() + Send + Sync>,
     in_progress: Arc<Mutex<HashSet<KeyDigest>>>,
 }
 
-impl Intake {
+impl IngestService {
     /// `committed` is called when a chunk or a request with an idempotency key creates an event;
     /// the group commit has its own callback.
     pub fn new(
@@ -141,7 +141,7 @@ impl Intake {
             return Box::pin(self.test(source, &verified, now)).await;
         }
         match source.verifier.provider.classify(&verified) {
-            Classified::Event(envelope) => self.event(source, &verified, envelope, now).await,
+            Classified::Event(meta) => self.event(source, &verified, meta, now).await,
             Classified::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
             Classified::Quarantined(quarantined_request) => {
                 self.quarantine(source, &verified, quarantined_request, now).await

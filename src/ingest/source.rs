@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::Rate;
 use crate::store::{ChunkQuota, ExpectedTokens};
-use crate::verify::Verifier;
-
-/// Returns the handlers that accept an event type.
-pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
+use crate::verify::{HandlersFor, Verifier};
 
 /// One configured sender.
 pub struct Source {

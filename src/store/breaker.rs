@@ -46,7 +46,7 @@ impl Breaker {
     }
 
     /// Records a response that shows that the destination is up. A `Retry-After` remains in effect.
-    pub(super) fn answered(self) -> Self {
+    pub(super) fn responded(self) -> Self {
         let not_before = if self.opened_at.is_some() { None } else { self.not_before };
         Self { not_before, ..Self::default() }
     }
@@ -73,11 +73,11 @@ mod tests {
     fn opens_after_consecutive_failures_and_a_response_closes_it() {
         let four = (1..THRESHOLD).fold(Breaker::default(), |b, _| b.failed(START, START, None));
         assert_eq!((four.failures, four.opened_at, four.not_before), (4, None, None));
-        assert_eq!(four.answered(), Breaker::default());
+        assert_eq!(four.responded(), Breaker::default());
         let open = open();
         assert_eq!((open.opened_at, open.openings), (Some(START), 1));
         assert_eq!(open.not_before, Some(START + FIRST_PAUSE));
-        assert_eq!(open.answered(), Breaker::default());
+        assert_eq!(open.responded(), Breaker::default());
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let minute = Duration::from_mins(1);
         let asked = Breaker::default().failed(START, START, Some(minute));
         assert_eq!((asked.opened_at, asked.not_before), (None, Some(START + minute)));
-        assert_eq!(asked.answered().not_before, Some(START + minute));
+        assert_eq!(asked.responded().not_before, Some(START + minute));
         let open = open().failed(START, START, Some(minute));
         assert_eq!(open.not_before, Some(START + minute), "later than the probe would be");
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DeathReason, GATE, TO};
+use super::{DESTINATION_PREFIX, DeathReason, QUARANTINE};
 use crate::verify::Quarantine;
 
 /// The class of a failure: who has to act.
@@ -58,9 +58,9 @@ impl Class {
             (_, Quarantined(Quarantine::ChunkExpired | Quarantine::ChunkSuperseded)) => {
                 Self::Transfer
             }
-            (GATE, _) => Self::Content,
+            (QUARANTINE, _) => Self::Content,
             (_, HandlerMissing | Panicked | LeaseLost) => Self::Internal,
-            (handler, _) if handler.starts_with(TO) => Self::Destination,
+            (handler, _) if handler.starts_with(DESTINATION_PREFIX) => Self::Destination,
             _ => Self::Handler,
         }
     }
@@ -82,8 +82,8 @@ mod tests {
             ("cards", DeathReason::HandlerMissing, Class::Internal),
             ("to:app", DeathReason::Exhausted, Class::Destination),
             ("to:app", DeathReason::LeaseLost, Class::Internal),
-            ("gate", DeathReason::Quarantined(Quarantine::NotJson), Class::Content),
-            ("gate", DeathReason::Quarantined(Quarantine::ChunkExpired), Class::Transfer),
+            ("quarantine", DeathReason::Quarantined(Quarantine::NotJson), Class::Content),
+            ("quarantine", DeathReason::Quarantined(Quarantine::ChunkExpired), Class::Transfer),
         ] {
             assert_eq!(Class::of(handler, reason), class, "{handler} {reason}");
         }

@@ -7,7 +7,7 @@ use sqlx::postgres::types::PgInterval;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::destinations::TO;
+use super::destinations::DESTINATION_PREFIX;
 use super::{
     AttemptResult, DeathReason, DeliveryState, EffectError, Effects, EventId, Outcome, Store,
     StoreError, Tx, bounded,
@@ -44,7 +44,7 @@ pub enum FailureOutcome {
 pub struct Failed<'a> {
     /// For users.
     pub error: &'a str,
-    /// The name of what it waits for: see [`Tx::release`].
+    /// The name of what it waits for: see [`Tx::make_awaiting_due`].
     pub awaiting: Option<&'a str>,
 }
 
@@ -60,7 +60,7 @@ pub struct PastAttempts {
 
 impl Lease {
     pub fn is_to_destination(&self) -> bool {
-        self.handler.starts_with(TO)
+        self.handler.starts_with(DESTINATION_PREFIX)
     }
 }
 
@@ -312,7 +312,7 @@ impl Store {
 
 impl Tx<'_> {
     /// Makes deliveries of a source that wait for `awaited` due now, and returns their number.
-    pub async fn release(
+    pub async fn make_awaiting_due(
         &mut self,
         source: &str,
         awaited: &str,

@@ -15,7 +15,7 @@ pub struct Delivery {
     pub event: EventId,
     /// The source of the event.
     pub source: String,
-    /// The name of the handler; `gate` if the event was quarantined before any handler.
+    /// The name of the handler; `quarantine` if the event reached no handler.
     pub handler: String,
     /// The event type; null if the event was deleted.
     #[serde(rename = "type")]

@@ -10,7 +10,7 @@ use super::rejections::Rejections;
 use super::{Counter, DeathReason, OperatorAction, Store, StoreError, Tx, bounded};
 
 /// The prefix of stored handler names of destinations.
-pub const TO: &str = "to:";
+pub const DESTINATION_PREFIX: &str = "to:";
 
 /// The error of deliveries of a deleted destination.
 const DELETED: &str = "the destination is no longer configured, and was deleted";
@@ -57,7 +57,7 @@ pub struct DestinationBlock {
 
 /// The state of a destination in the database.
 #[derive(Debug, Clone)]
-pub struct DestinationState {
+pub struct DestinationRow {
     /// The stored handler name.
     pub handler: String,
     pub paused_at: Option<OffsetDateTime>,
@@ -114,7 +114,7 @@ impl DestinationSwitch {
 
 impl Store {
     /// Records a failure of a destination, and returns its health.
-    pub async fn record_failure(
+    pub async fn record_destination_failure(
         &self,
         handler: &str,
         failure: &DestinationFailure<'_>,
@@ -141,7 +141,7 @@ impl Store {
             not_before: row.not_before,
         };
         let after = match failure.scope {
-            FailureScope::Event => before.answered(),
+            FailureScope::Event => before.responded(),
             FailureScope::Destination => {
                 before.failed(failure.began, failure.now, failure.retry_after)
             }
@@ -207,9 +207,9 @@ impl Store {
     }
 
     /// All destinations that have a row or deliveries, by handler name.
-    pub async fn destinations(&self) -> Result<Vec<DestinationState>, StoreError> {
+    pub async fn destinations(&self) -> Result<Vec<DestinationRow>, StoreError> {
         let states = sqlx::query_as!(
-            DestinationState,
+            DestinationRow,
             r#"
             WITH work AS (
                 -- One part for each index.
@@ -253,7 +253,7 @@ impl Store {
 impl Tx<'_> {
     /// Records that a destination accepted an event. Returns since when its breaker was open, if
     /// this closes it. Writes nothing for a healthy destination.
-    pub async fn record_response(
+    pub async fn record_destination_success(
         &mut self,
         handler: &str,
     ) -> Result<Option<OffsetDateTime>, StoreError> {

@@ -69,7 +69,7 @@ pub enum EffectError {
         detail: String,
         /// The minimum delay.
         retry_after: Duration,
-        /// The name it is released by: see [`Tx::release`]. `None` if nothing releases it.
+        /// The name of what it waits for: see [`Tx::make_awaiting_due`]. `None` if nothing does.
         awaiting: Option<String>,
     },
     #[error(transparent)]

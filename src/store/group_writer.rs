@@ -89,7 +89,7 @@ impl GroupWriter {
     }
 
     /// Records that recording has finally failed.
-    pub fn record_failure(&self, error: &StoreError) {
+    pub fn mark_failed(&self, error: &StoreError) {
         self.last.failed(error);
     }
 
@@ -116,7 +116,7 @@ impl GroupWriter {
     }
 
     async fn connect(&self) -> Result<Pooled, StoreError> {
-        let session = self.store.target.session("recorder", self.store.pools);
+        let session = self.store.target.session("group_writer", self.store.pools);
         let connection = tokio::time::timeout(self.store.pools.acquire, session.connect())
             .await
             .map_err(|_| StoreError::timed_out())??;

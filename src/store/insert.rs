@@ -38,7 +38,7 @@ pub enum Plan {
 }
 
 /// The handler name of quarantined requests: no handler has seen them.
-pub const GATE: &str = "gate";
+pub const QUARANTINE: &str = "quarantine";
 
 /// The indexed form of a key: its SHA-256, scoped by tenant and source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -308,7 +308,7 @@ impl<'a> Planned<'a> {
                 }
             }
             Plan::Quarantine { reason, detail } => {
-                row(GATE, false, Some(reason.as_str()), Some(bounded(detail)));
+                row(QUARANTINE, false, Some(reason.as_str()), Some(bounded(detail)));
             }
         }
     }

@@ -107,8 +107,8 @@ pub use dead_letters::{DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Pa
 pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
 pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution};
 pub use destinations::{
-    DestinationBlock, DestinationFailure, DestinationHealth, DestinationState, DestinationSwitch,
-    FailureScope, TO,
+    DESTINATION_PREFIX, DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow,
+    DestinationSwitch, FailureScope,
 };
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
@@ -120,7 +120,7 @@ pub use group_writer::{GroupWriter, LockWait};
 pub use groups::{GroupFilter, GroupPosition, GroupRow, GroupUpdate, UngroupedDeadLetter};
 pub use id_range::IdRange;
 pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
-pub use insert::{GATE, Inserted, KeyDigest, NewEvent, Plan};
+pub use insert::{Inserted, KeyDigest, NewEvent, Plan, QUARANTINE};
 pub use jobs::{JobAction, JobLease, JobOutcomes, JobProgress, JobRow, JobState, NewJob};
 pub use lanes::{LaneCursor, QueueCursor};
 pub use oidc::{NewFlow, OidcFlowRow};
@@ -139,11 +139,11 @@ pub use rejected_requests::{
 };
 pub use related::{LANE_REACH, RelatedEvents, Slice};
 pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
-pub use responses::{DestinationResponse, ResponseHour, ResponseLog};
+pub use responses::{RecordedResponse, ResponseHour, ResponseLog};
 pub use retry_until::RetryUntil;
 pub use search::{DeliveryCounts, EventFilter, EventSummary, FoundEvents, SEARCHED_BYTES};
 pub use session::SessionError;
-pub use sessions::{Attempt, NewSession, SessionOfUser, SessionRow};
+pub use sessions::{NewSession, SessionOfUser, SessionRow, SignInAttempt};
 pub use stream::{BadPosition, Change, ChangeKind, Changes, Horizon, OperatorAction, Position};
 pub use token::TokenDigest;
 pub use transfers::{LateTransfers, TransferRow, TransferState};

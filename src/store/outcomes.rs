@@ -2,13 +2,13 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::words::{maybe, word};
+use super::words::{optional_word, word};
 use super::{DeathReason, DeliveryState, EventId, Store, StoreError};
 
 /// The outcome of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryOutcome {
-    /// The name of the handler; `gate` if the event was quarantined before any handler.
+    /// The name of the handler; `quarantine` if the event reached no handler.
     pub handler: String,
     pub state: DeliveryState,
     /// The outcome of a completed delivery.
@@ -44,7 +44,12 @@ impl Store {
                 handler: row.handler,
                 state: word(&row.state, table, "state", row.id)?,
                 outcome: row.outcome,
-                death_reason: maybe(row.death_reason.as_deref(), table, "death_reason", row.id)?,
+                death_reason: optional_word(
+                    row.death_reason.as_deref(),
+                    table,
+                    "death_reason",
+                    row.id,
+                )?,
                 last_error: row.last_error,
             })
         });

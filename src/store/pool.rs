@@ -144,8 +144,8 @@ impl Target {
     /// encoding, and that a commit is on disk before it returns.
     pub async fn check_server(&self) -> Result<(), OpenError> {
         pooler::check(&self.0).await?;
-        let group_writer = self.session("recorder", PoolSettings::default());
-        let mut connection = group_writer.connect().await.map_err(OpenError::connect)?;
+        let session = self.session("group_writer", PoolSettings::default());
+        let mut connection = session.connect().await.map_err(OpenError::connect)?;
         let row = sqlx::query!(
             r#"SELECT current_setting('server_version') AS "version!",
                       current_setting('server_version_num')::int / 10000 AS "major!",

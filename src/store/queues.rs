@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
+use super::destinations::DESTINATION_PREFIX;
 use super::{Store, StoreError};
 
 /// A source and a handler.
@@ -13,6 +14,12 @@ pub struct Queue {
     pub source: String,
     /// The handler's stored name.
     pub handler: String,
+}
+
+impl Queue {
+    pub fn is_to_destination(&self) -> bool {
+        self.handler.starts_with(DESTINATION_PREFIX)
+    }
 }
 
 #[derive(Debug, Clone, Default)]

@@ -58,7 +58,7 @@ impl DeathReason {
             Self::Panicked => "panicked",
             Self::LeaseLost => "lease_lost",
             Self::TooOld => "too_old",
-            Self::PreconditionNotMet => "awaited_in_vain",
+            Self::PreconditionNotMet => "precondition_not_met",
             Self::Permanent => "permanent",
             Self::WrongAccount => "wrong_account",
             Self::LivemodeMismatch => "livemode_mismatch",

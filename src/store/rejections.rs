@@ -20,7 +20,8 @@ pub(super) struct Rejections {
 }
 
 impl Rejections {
-    /// Records a rejected event. Accepted ones are recorded in [`super::Tx::record_response`].
+    /// Records a rejected event. Accepted ones are recorded in
+    /// [`super::Tx::record_destination_success`].
     pub(super) fn rejected(self, now: OffsetDateTime) -> Self {
         let score = self.score.saturating_add(STEP).min(MAX);
         let since = self.since.or_else(|| (score >= THRESHOLD).then_some(now));

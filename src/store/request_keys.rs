@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::insert::insert;
 use super::{
-    Committed, EventId, GATE, Inserted, KeyDigest, NewEvent, RetryUntil, Store, StoreError, Tx,
+    Committed, EventId, Inserted, KeyDigest, NewEvent, QUARANTINE, RetryUntil, Store, StoreError,
+    Tx,
 };
 
 /// How long a sender's idempotency key is remembered.
@@ -137,7 +138,7 @@ async fn is_quarantined(connection: &mut PgConnection, event: EventId) -> Result
     let found = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM deliveries WHERE event_id = $1 AND handler = $2) AS "found!""#,
         event.0,
-        GATE,
+        QUARANTINE,
     )
     .fetch_one(connection)
     .await?;

@@ -20,7 +20,7 @@ const LAST_BUCKET: usize = ACKNOWLEDGED_WITHIN.len();
 
 /// A response of a destination, or its absence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DestinationResponse {
+pub struct RecordedResponse {
     /// When the request began.
     pub at: OffsetDateTime,
     pub took: Duration,
@@ -46,7 +46,7 @@ struct Collected {
     delivered: u64,
     failed: u64,
     within: [u64; LAST_BUCKET + 1],
-    last: VecDeque<DestinationResponse>,
+    last: VecDeque<RecordedResponse>,
     stored_at: Option<OffsetDateTime>,
 }
 
@@ -62,7 +62,7 @@ pub struct ResponseHour {
 
 impl ResponseLog {
     /// Records a response of the destination with this stored handler name.
-    pub fn record(&self, handler: &str, response: DestinationResponse) {
+    pub fn record(&self, handler: &str, response: RecordedResponse) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let collected = all.entry(handler.to_owned()).or_default();
         if response.delivery.is_some() {
@@ -209,10 +209,7 @@ impl Store {
     }
 
     /// The last responses of a destination, newest first.
-    pub async fn last_responses(
-        &self,
-        handler: &str,
-    ) -> Result<Vec<DestinationResponse>, StoreError> {
+    pub async fn last_responses(&self, handler: &str) -> Result<Vec<RecordedResponse>, StoreError> {
         let rows = sqlx::query!(
             "SELECT at, took_ms, delivery_id, event_id, status, headers, body, error
                FROM destination_responses WHERE handler = $1 ORDER BY at DESC, id DESC LIMIT $2",
@@ -221,7 +218,7 @@ impl Store {
         )
         .fetch_all(&self.operator)
         .await?;
-        let responses = rows.into_iter().map(|row| DestinationResponse {
+        let responses = rows.into_iter().map(|row| RecordedResponse {
             at: row.at,
             took: Duration::milliseconds(row.took_ms),
             delivery: row.delivery_id,
@@ -278,7 +275,7 @@ impl Store {
 
 impl super::Tx<'_> {
     /// Retries a destination now: an open breaker sends its probe, and up to `max` waiting
-    /// deliveries become due. Returns their number.
+    /// deliveries become due. Returns how many are due now, also those that were before.
     pub async fn retry_destination(
         &mut self,
         handler: &str,
@@ -293,7 +290,7 @@ impl super::Tx<'_> {
         )
         .execute(self.connection())
         .await?;
-        let due = sqlx::query!(
+        sqlx::query!(
             "UPDATE deliveries SET due_at = $2 WHERE id IN (
                 SELECT id FROM deliveries
                  WHERE handler = $1 AND handler LIKE 'to:%' AND state = 'ready' AND due_at > $2
@@ -304,7 +301,15 @@ impl super::Tx<'_> {
         )
         .execute(self.connection())
         .await?;
-        Ok(due.rows_affected())
+        let due = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM deliveries
+                WHERE handler = $1 AND handler LIKE 'to:%' AND state = 'ready' AND due_at <= $2"#,
+            handler,
+            now,
+        )
+        .fetch_one(self.connection())
+        .await?;
+        Ok(due.unsigned_abs())
     }
 }
 
@@ -314,8 +319,8 @@ mod tests {
 
     use super::*;
 
-    fn response(at: OffsetDateTime, error: Option<&str>) -> DestinationResponse {
-        DestinationResponse {
+    fn response(at: OffsetDateTime, error: Option<&str>) -> RecordedResponse {
+        RecordedResponse {
             at,
             took: Duration::milliseconds(3),
             delivery: Some(1),

@@ -30,8 +30,8 @@ impl RetryUntil {
             return false;
         }
         self.pause = (self.pause * 2).min(LONGEST);
-        let trouble = error.kind().as_str();
-        metrics::counter!("sealpost_database_retries_total", "trouble" => trouble).increment(1);
+        let kind = error.kind().as_str();
+        metrics::counter!("sealpost_database_retries_total", "kind" => kind).increment(1);
         tracing::debug!(error = error as &dyn std::error::Error, "retrying");
         tokio::time::sleep(pause).await;
         true

@@ -86,7 +86,7 @@ impl Session {
         let statement = pools.statement.as_millis().to_string();
         let lock = match name {
             "health" => HEALTH_LOCK_TIMEOUT,
-            "recorder" => WRITER_LOCK_TIMEOUT,
+            "group_writer" => WRITER_LOCK_TIMEOUT,
             _ => LOCK_TIMEOUT,
         };
         let bounds = [
@@ -95,7 +95,7 @@ impl Session {
             ("idle_in_transaction_session_timeout", "10000"),
         ];
         // The name visible on the server: writers belong to ingest.
-        let visible_name = if name == "recorder" { "ingest" } else { name };
+        let visible_name = if name == "group_writer" { "ingest" } else { name };
         let options = options.clone().application_name(&format!("sealpost {visible_name}"));
         let mut session = Self::with(options, bounds);
         let planner: &[(&str, &str)] = match name {
@@ -104,7 +104,7 @@ impl Session {
             "operator" => &[("plan_cache_mode", "force_custom_plan")],
             // Lookups here are by key. A plan cached while a table was empty would scan the whole
             // table, ever more slowly.
-            "recorder" => &[
+            "group_writer" => &[
                 ("plan_cache_mode", "auto"),
                 ("enable_seqscan", "off"),
                 ("enable_bitmapscan", "off"),

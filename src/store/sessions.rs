@@ -61,7 +61,7 @@ pub struct NewSession<'a> {
 
 /// Whether another attempt to sign in is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempt {
+pub enum SignInAttempt {
     /// Allowed, and recorded in these rows.
     Allowed(Vec<i64>),
     /// Too many; the next one is allowed at this time.
@@ -162,11 +162,11 @@ impl Store {
 impl Tx<'_> {
     /// Records an attempt under each of these keys, unless one of them has reached its limit of
     /// recent attempts.
-    pub async fn attempt(
+    pub async fn record_sign_in_attempt(
         &mut self,
         keys: &[(TokenDigest, usize)],
         now: OffsetDateTime,
-    ) -> Result<Attempt, StoreError> {
+    ) -> Result<SignInAttempt, StoreError> {
         // Concurrent attempts must count each other.
         sqlx::query!("LOCK TABLE sign_in_attempts IN SHARE ROW EXCLUSIVE MODE")
             .execute(self.connection())
@@ -181,7 +181,7 @@ impl Tx<'_> {
             .fetch_all(self.connection())
             .await?;
             if let Some(earliest) = times.get(limit.saturating_sub(1)) {
-                return Ok(Attempt::TooMany(*earliest + WINDOW));
+                return Ok(SignInAttempt::TooMany(*earliest + WINDOW));
             }
             let id = sqlx::query_scalar!(
                 "INSERT INTO sign_in_attempts (key, at) VALUES ($1, $2) RETURNING id",
@@ -192,7 +192,7 @@ impl Tx<'_> {
             .await?;
             recorded.push(id);
         }
-        Ok(Attempt::Allowed(recorded))
+        Ok(SignInAttempt::Allowed(recorded))
     }
 
     /// Deletes the attempts under a key, and those with these ids.

@@ -1,5 +1,5 @@
-//! Reads stored words as enums. The columns have check constraints, so any other word means that
-//! something else has written to the table.
+//! Reads stored words as enums. Any other word means that something else has written to the table;
+//! the hot tables have no CHECK (see the migration).
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ pub(super) fn word<T: FromStr>(
 }
 
 /// As [`word`], for a column that may be null.
-pub(super) fn maybe<T: FromStr>(
+pub(super) fn optional_word<T: FromStr>(
     text: Option<&str>,
     table: &'static str,
     column: &'static str,

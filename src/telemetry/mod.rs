@@ -97,7 +97,7 @@ impl Metrics {
     }
 
     /// Moves recorded samples into their summaries. Must be called regularly.
-    pub fn tidy(&self) {
+    pub fn run_upkeep(&self) {
         self.0.run_upkeep();
     }
 }

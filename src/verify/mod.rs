@@ -75,7 +75,6 @@
 //! }
 //! ```
 
-mod along;
 mod credentials;
 pub mod diagnose;
 mod headers;
@@ -85,25 +84,27 @@ mod oversize;
 mod provider;
 mod refusal;
 mod request;
+mod sender_info;
 mod signature;
 mod strength;
 mod test_event;
 mod transfer;
 mod window;
 
-pub use along::SenderInfo;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
 pub use json::{parse, parse_at, quarantine_reason};
 pub use keys::{Fingerprint, KeyRing, Proof, Secret, WeakSecret};
 pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{
-    Classified, EventKey, EventMeta, Lane, ProofMethod, Provider, Quarantine, Quarantined,
+    Classified, EventKey, EventMeta, HandlersFor, Lane, ProofMethod, Provider, Quarantine,
+    Quarantined,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use request::{
     ExpiredToken, Provenance, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
 };
+pub use sender_info::SenderInfo;
 pub use signature::{Layout, Part, Scheme, Time, Units};
 pub use strength::Strength;
 pub use test_event::{TEST_EVENT_TYPE, test_body};

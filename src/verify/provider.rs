@@ -1,6 +1,7 @@
 //! What a provider is, and how it classifies a verified request.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -8,6 +9,9 @@ use time::OffsetDateTime;
 use super::{
     Chunk, Proof, Refusal, RequestHead, Scheme, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
+
+/// Returns the handlers that accept an event type.
+pub type HandlersFor = Arc<dyn Fn(&str) -> Vec<&'static str> + Send + Sync>;
 
 /// One kind of sender, as configured for one source.
 pub trait Provider: Send + Sync + 'static {

@@ -23,7 +23,7 @@ pub struct RequestHead {
     pub query: Option<String>,
     pub headers: Headers,
     /// Unsigned metadata, for display only.
-    pub along: SenderInfo,
+    pub sender_info: SenderInfo,
 }
 
 impl RequestHead {
@@ -223,7 +223,7 @@ impl Provenance {
             claims: proof.claims.clone(),
             headers: headers
                 .map(|(name, value)| (name, text(value)))
-                .chain(head.along.iter().map(|(name, value)| (name, value.to_owned())))
+                .chain(head.sender_info.iter().map(|(name, value)| (name, value.to_owned())))
                 .collect(),
         }
     }

@@ -23,9 +23,9 @@ use tracing::{info, warn};
 use super::admin::AdminState;
 use super::api::Rate;
 use super::auth_throttle::{self, PreAuthThrottle};
+use super::client_limit::ClientLimit;
 use super::denial::Denial;
 use super::peer::{Proxies, Sender};
-use super::shares::Shares;
 use super::{csrf, form, session};
 use crate::admin::{Access, Caller, Denial as Refused, Session, ShownKey, ShownSession};
 use crate::ingest::Peer;
@@ -42,7 +42,7 @@ const MAX_BLOCKED: usize = 10_000;
 #[derive(Debug)]
 pub struct AuthState {
     access: Arc<Access>,
-    failures: Shares,
+    failures: ClientLimit,
     /// Client addresses with too many failures, and until when they are blocked.
     blocked: Mutex<HashMap<Peer, Instant>>,
     throttle: PreAuthThrottle,
@@ -53,18 +53,18 @@ impl AuthState {
     /// Creates it for the keys and users of `access`. A valid key is not limited by failures of its
     /// client address, which may be shared. `proxies` determine the client address.
     pub fn new(access: Arc<Access>, failures_per_minute: NonZeroU32, proxies: Proxies) -> Self {
-        let failures = Shares::per_minute(failures_per_minute);
+        let failures = ClientLimit::per_minute(failures_per_minute);
         let (blocked, throttle) = (Mutex::default(), PreAuthThrottle::new());
         Self { access, failures, blocked, throttle, proxies }
     }
 
     /// Removes idle client addresses and refreshes the cache of valid keys: a cached key is
     /// accepted regardless of failures of its client address. Call it periodically.
-    pub async fn tidy(&self) {
-        self.failures.tidy();
-        self.throttle.tidy();
+    pub async fn remove_inactive(&self) {
+        self.failures.remove_inactive();
+        self.throttle.remove_inactive();
         self.blocked().retain(|_, until| *until > Instant::now());
-        self.access.tidy().await;
+        self.access.remove_inactive().await;
     }
 
     /// Cheap checks first: the cache of valid keys, then whether the client address is blocked,
@@ -77,7 +77,7 @@ impl AuthState {
             presented.as_ref().is_some_and(|presented| presented.is_cached(&self.access));
         if !is_cached {
             if !has_credentials(request) || csrf::is_cross_site(request) {
-                return Err(Denial::NoKey);
+                return Err(Denial::NO_KEY);
             }
             let until = self.blocked().get(&peer).copied();
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -85,7 +85,8 @@ impl AuthState {
                 return Err(too_many(wait));
             }
         }
-        let mut denial = Denial::NoKey;
+        let presents_key = request.headers().contains_key(header::AUTHORIZATION);
+        let mut denial = Denial::NoKey { presented: presents_key };
         if let Some(presented) = &presented {
             match presented.look_up(&self.access, is_user_triggered(request)).await {
                 Ok(Some(known)) => return Ok(known),
@@ -152,7 +153,7 @@ pub(super) async fn authenticate(
         }
         Err(denial) => denial,
     };
-    if denial == Denial::NoKey && requests_page(&request) {
+    if matches!(denial, Denial::NoKey { .. }) && requests_page(&request) {
         let response = see_other(&session::sign_in_address(request.uri()));
         return Ok(request.into_response(response).map_into_right_body());
     }

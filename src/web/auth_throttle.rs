@@ -7,9 +7,9 @@ use std::time::Duration;
 use actix_web::dev::ServiceRequest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::client_limit::ClientLimit;
 use super::denial::Denial;
 use super::session::SIGN_IN;
-use super::shares::Shares;
 use crate::ingest::Peer;
 
 /// Requests per client address and minute, also as a burst.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct PreAuthThrottle {
-    peers: Shares,
+    peers: ClientLimit,
     permits: Semaphore,
     issuer: Semaphore,
 }
@@ -31,7 +31,7 @@ pub(super) struct PreAuthThrottle {
 impl PreAuthThrottle {
     pub(super) fn new() -> Self {
         Self {
-            peers: Shares::per_minute(PER_MINUTE),
+            peers: ClientLimit::per_minute(PER_MINUTE),
             permits: Semaphore::new(PERMITS),
             issuer: Semaphore::new(ISSUER_PERMITS),
         }
@@ -49,8 +49,8 @@ impl PreAuthThrottle {
         permit.ok().and_then(Result::ok).ok_or(Denial::TooMany { after: 1 })
     }
 
-    pub(super) fn tidy(&self) {
-        self.peers.tidy();
+    pub(super) fn remove_inactive(&self) {
+        self.peers.remove_inactive();
     }
 }
 

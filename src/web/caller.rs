@@ -17,6 +17,6 @@ impl FromRequest for AuthenticatedCaller {
     type Future = Ready<Result<Self, Denial>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.extensions().get::<Caller>().cloned().map(Self).ok_or(Denial::NoKey))
+        ready(request.extensions().get::<Caller>().cloned().map(Self).ok_or(Denial::NO_KEY))
     }
 }

@@ -63,7 +63,7 @@ fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHea
     let mut head = RequestHead {
         action: route.action,
         query: RequestHead::reads(&*source.verifier.provider, request.uri().query()),
-        along: sender_info(request),
+        sender_info: sender_info(request),
         ..RequestHead::default()
     };
     for name in source.verifier.provider.headers() {

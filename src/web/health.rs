@@ -19,8 +19,8 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/healthz").ask(healthz));
-    routes.add(Endpoint::new("/readyz").ask(readyz));
+    routes.add(Endpoint::new("/healthz").get_with_query(healthz));
+    routes.add(Endpoint::new("/readyz").get_with_query(readyz));
     routes.add(Endpoint::new("/metrics").get(metrics));
 }
 

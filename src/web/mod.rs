@@ -9,6 +9,7 @@ mod application;
 mod auth_throttle;
 mod body;
 mod caller;
+mod client_limit;
 mod coding;
 mod connection;
 mod console;
@@ -27,7 +28,6 @@ mod receive;
 mod report;
 mod routes;
 mod session;
-mod shares;
 mod stream;
 
 use std::net::TcpListener;
@@ -45,7 +45,7 @@ pub use connection::{Bounds as ConnectionBounds, QUIET_LIBRARY, Settings as Conn
 pub use decoy::Decoy;
 pub use oversize::Oversize;
 pub use peer::Proxies;
-pub use receive::{HeadLimits, Ingest, RequestIds};
+pub use receive::{HeadLimits, IngestState, RequestIds};
 pub use report::AcceptedMetrics;
 pub use routes::Routes;
 
@@ -61,16 +61,16 @@ use crate::admin::ChangeStream;
 pub fn serve_ingest(
     listener: TcpListener,
     connections: ConnectionSettings,
-    ingest: Ingest,
+    ingest: IngestState,
     workers: usize,
 ) -> std::io::Result<Server> {
     let ingest = web::Data::new(ingest);
     connection::serve(listener, connections, workers, Head::AsItIs, move || {
         // Called on each thread of the listener.
-        let intake = web::Data::new(ingest.intake.on_this_runtime());
+        let service = web::Data::new(ingest.service.on_this_runtime());
         App::new()
             .app_data(ingest.clone())
-            .app_data(intake)
+            .app_data(service)
             .default_service(web::to(receive::receive))
     })
 }

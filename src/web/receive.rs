@@ -24,7 +24,7 @@ use super::routes::{Found, Route, Routes};
 use crate::admin::RejectedRequestWriter;
 use crate::clock::SharedClock;
 use crate::ingest::{
-    ByteBudget, Intake, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
+    ByteBudget, IngestService, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
 };
 use crate::store::{Committed, Counters};
 use crate::verify::{RawRequest, Refusal, RequestHead, StreamedBody};
@@ -33,9 +33,9 @@ use crate::verify::{RawRequest, Refusal, RequestHead, StreamedBody};
 const LARGE: usize = 256 * 1024;
 
 /// The shared state of the ingest listener.
-pub struct Ingest {
+pub struct IngestState {
     pub routes: Routes,
-    pub intake: Intake,
+    pub service: IngestService,
     pub clock: SharedClock,
     pub head: HeadLimits,
     pub budget: ByteBudget,
@@ -83,13 +83,13 @@ pub(super) type ProblemResponse = (Problem, &'static str);
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
-    ingest: web::Data<Ingest>,
-    intake: web::Data<Intake>,
+    ingest: web::Data<IngestState>,
+    service: web::Data<IngestService>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
     let mut report = Report::begin(&id, &ingest);
     let guarded =
-        std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &intake, &mut report));
+        std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &service, &mut report));
     // The panic hook has already logged it.
     let answered = guarded.catch_unwind().await;
     let answered = answered.unwrap_or(Err((Problem::Internal, "panic")));
@@ -108,8 +108,8 @@ pub(super) async fn receive(
 async fn answer_to(
     request: &HttpRequest,
     payload: web::Payload,
-    ingest: &Ingest,
-    intake: &web::Data<Intake>,
+    ingest: &IngestState,
+    service: &web::Data<IngestService>,
     report: &mut Report<'_>,
 ) -> Result<Committed<Receipt>, ProblemResponse> {
     let sender = ingest.proxies.sender(request);
@@ -138,7 +138,7 @@ async fn answer_to(
     report.has_wrong_path = !known && is_signed(request, &ingest.decoy);
     let incoming =
         IncomingRequest { request, ingest, route, known, sender, now: ingest.clock.now() };
-    match incoming.take(payload, intake, report).await {
+    match incoming.take(payload, service, report).await {
         Err((Problem::Unauthorized, _)) if !known => Err(unknown),
         taken => taken,
     }
@@ -149,7 +149,7 @@ type Recorded = Result<Committed<Receipt>, Rejection>;
 /// A request to a potential source.
 struct IncomingRequest<'a> {
     request: &'a HttpRequest,
-    ingest: &'a Ingest,
+    ingest: &'a IngestState,
     route: &'a Route,
     /// Whether the source exists.
     known: bool,
@@ -161,7 +161,7 @@ impl IncomingRequest<'_> {
     async fn take(
         &self,
         mut payload: web::Payload,
-        intake: &web::Data<Intake>,
+        service: &web::Data<IngestService>,
         report: &mut Report<'_>,
     ) -> Result<Committed<Receipt>, ProblemResponse> {
         let Self { request, ingest, now, .. } = *self;
@@ -175,19 +175,19 @@ impl IncomingRequest<'_> {
                 if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
                     let body = self.read_rejected(&mut payload, source).await?;
                     if let (Some((source, mut head)), Some(body)) = (by, body) {
-                        head.along.came_from(self.sender.map(|sender| sender.address));
+                        head.sender_info.set_peer(self.sender.map(|sender| sender.address));
                         self.keep_rejected(source, head, body, &refusal);
                     }
                 }
                 return Err((Problem::Unauthorized, refusal.reason()));
             }
         };
-        head.along.came_from(self.sender.map(|sender| sender.address));
+        head.sender_info.set_peer(self.sender.map(|sender| sender.address));
         if self.known {
             report.source(&source);
         }
         let mut reservation = ingest.budget.open(self.peer());
-        let (intake, taken) = (web::Data::clone(intake), Arc::clone(&source));
+        let (service, taken) = (web::Data::clone(service), Arc::clone(&source));
         let lane = self.lane(&source);
         let body = match self.read(&mut payload, &source, &mut reservation).await? {
             Read::Complete(body) => body,
@@ -198,7 +198,7 @@ impl IncomingRequest<'_> {
                 let update = |piece: &[u8]| streamed.update(piece);
                 report.size_bytes = self.read_larger(&mut payload, &source, begun, update).await?;
                 let recording =
-                    async move { intake.accept_oversize(&taken, streamed, now, lane).await };
+                    async move { service.accept_oversize(&taken, streamed, now, lane).await };
                 let outcome = ingest.tasks.spawn(recording).await;
                 return self.settle(&source, outcome).map_err(|(problem, _)| problem);
             }
@@ -211,7 +211,7 @@ impl IncomingRequest<'_> {
         // The connection may break at any await: verification and recording continue without it.
         let copy = source.keep_rejected.map(|_| (head.clone(), body.clone()));
         let recording = async move {
-            let accepted = intake.accept(&taken, RawRequest::new(head, body), now, lane).await;
+            let accepted = service.accept(&taken, RawRequest::new(head, body), now, lane).await;
             drop((reservation, copies));
             accepted
         };
@@ -287,7 +287,7 @@ impl IncomingRequest<'_> {
         reservation: &mut Reservation,
     ) -> Result<Read, ProblemResponse> {
         let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
-        self.noting_failure(source, read_body(self.request, payload, limits, reservation)).await
+        self.counting_failure(source, read_body(self.request, payload, limits, reservation)).await
     }
 
     /// Reads and discards the rest of an oversized body; returns its size.
@@ -300,11 +300,11 @@ impl IncomingRequest<'_> {
     ) -> Result<usize, ProblemResponse> {
         let stream = (self.request, payload);
         let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
-        self.noting_failure(source, reading).await
+        self.counting_failure(source, reading).await
     }
 
     /// An incomplete body counts as a failure of its client, also if the connection is closed.
-    async fn noting_failure<T>(
+    async fn counting_failure<T>(
         &self,
         source: &Source,
         reading: impl Future<Output = Result<T, ProblemResponse>>,
@@ -326,7 +326,7 @@ impl IncomingRequest<'_> {
 
     fn failed(&self, source: &Source) {
         if let Some(peer) = self.peer() {
-            self.ingest.peers.record_failure(peer, &source.name);
+            self.ingest.peers.count_failure(peer, &source.name);
         }
     }
 

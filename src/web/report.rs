@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::problem::Problem;
-use super::receive::Ingest;
+use super::receive::IngestState;
 use crate::ingest::{Receipt, Source};
 use crate::store::{Counter, Counters, WRONG_PATH};
 use crate::verify::Quarantine;
@@ -31,7 +31,7 @@ impl AcceptedMetrics {
     pub fn of<'s>(sources: impl Iterator<Item = &'s Source>) -> Self {
         let total = sources.map(|source| {
             let name = Arc::clone(&source.name);
-            let counter = total(Arc::clone(&name).into(), kind_of(source), ACCEPTED, "");
+            let counter = total(Arc::clone(&name).into(), provider_of(source), ACCEPTED, "");
             (name, counter)
         });
         Self { total: total.collect(), seconds: seconds(ACCEPTED) }
@@ -40,14 +40,14 @@ impl AcceptedMetrics {
 
 fn total(
     source: SharedString,
-    kind: &'static str,
+    provider: &'static str,
     outcome: &'static str,
     reason: &'static str,
 ) -> metrics::Counter {
     metrics::counter!(
         "sealpost_ingest_total",
         "source" => source,
-        "kind" => kind,
+        "provider" => provider,
         "outcome" => outcome,
         "reason" => reason
     )
@@ -57,7 +57,7 @@ fn seconds(outcome: &'static str) -> Histogram {
     metrics::histogram!("sealpost_ingest_seconds", "outcome" => outcome)
 }
 
-fn kind_of(source: &Source) -> &'static str {
+fn provider_of(source: &Source) -> &'static str {
     source.verifier.provider.name()
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &'a str, ingest: &'a Ingest) -> Self {
+    pub(super) fn begin(request_id: &'a str, ingest: &'a IngestState) -> Self {
         Self {
             request_id,
             began: ingest.clock.now(),
@@ -93,7 +93,7 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn source(&mut self, source: &Source) {
-        self.source = Some((Arc::clone(&source.name), kind_of(source)));
+        self.source = Some((Arc::clone(&source.name), provider_of(source)));
     }
 
     pub(super) fn accepted(&self, receipt: &Receipt) {
@@ -112,7 +112,7 @@ impl<'a> Report<'a> {
             reason,
             request.id = self.request_id,
             source.name = self.source_name(),
-            source.kind = self.kind(),
+            source.kind = self.provider(),
             peer = self.peer.map(tracing::field::display),
             event.id = %event,
             size_bytes = self.size_bytes,
@@ -125,12 +125,12 @@ impl<'a> Report<'a> {
             Receipt::Duplicate(_) | Receipt::Differs { .. } | Receipt::Replayed { .. } => {
                 tally.count(Counter::Duplicate);
             }
-            Receipt::Quarantined(_, Quarantine::TooLarge) => tally.quarantine_too_large(),
+            Receipt::Quarantined(_, Quarantine::TooLarge) => tally.count_too_large(),
             Receipt::Quarantined(..) => tally.count(Counter::Quarantined),
             Receipt::Chunk { .. } => tally.count(Counter::Chunk),
         }
         tally.record_arrival(self.began);
-        tally.acknowledge(self.started.elapsed().try_into().unwrap_or_default());
+        tally.count_response_time(self.started.elapsed().try_into().unwrap_or_default());
     }
 
     pub(super) fn rejected(&self, problem: Problem, reason: &'static str) {
@@ -140,14 +140,14 @@ impl<'a> Report<'a> {
             status = problem.status(),
             request.id = self.request_id,
             source.name = self.source_name(),
-            source.kind = self.kind(),
+            source.kind = self.provider(),
             peer = self.peer.map(tracing::field::display),
             size_bytes = self.size_bytes,
             duration_ms = self.milliseconds(),
         );
         self.count("rejected", reason);
         let reason = if self.has_wrong_path { WRONG_PATH } else { reason };
-        self.counters.of(self.source_name()).refuse(reason);
+        self.counters.of(self.source_name()).count_rejection(reason);
     }
 
     fn count(&self, outcome: &'static str, reason: &'static str) {
@@ -164,7 +164,7 @@ impl<'a> Report<'a> {
             .source
             .as_ref()
             .map_or_else(|| SharedString::from("none"), |(name, _)| Arc::clone(name).into());
-        total(source, self.kind(), outcome, reason).increment(1);
+        total(source, self.provider(), outcome, reason).increment(1);
         seconds(outcome).record(took);
     }
 
@@ -172,8 +172,8 @@ impl<'a> Report<'a> {
         self.source.as_ref().map_or("", |(name, _)| name)
     }
 
-    fn kind(&self) -> &'static str {
-        self.source.as_ref().map_or("none", |(_, kind)| kind)
+    fn provider(&self) -> &'static str {
+        self.source.as_ref().map_or("none", |(_, provider)| provider)
     }
 
     fn milliseconds(&self) -> f64 {

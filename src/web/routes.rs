@@ -47,10 +47,10 @@ impl Routes {
         for base in aliases.iter().chain([&own]) {
             let base = base.strip_suffix(ACTION).unwrap_or(base);
             if actions.is_empty() {
-                self.lead(base, source, None);
+                self.add_path(base, source, None);
             }
             for action in actions {
-                self.lead(&format!("{base}/{action}"), source, Some(action));
+                self.add_path(&format!("{base}/{action}"), source, Some(action));
             }
         }
     }
@@ -76,7 +76,7 @@ impl Routes {
         decoys.get(usize::try_from(place).unwrap_or_default())
     }
 
-    fn lead(&mut self, path: &str, source: &Arc<Source>, action: Option<&'static str>) {
+    fn add_path(&mut self, path: &str, source: &Arc<Source>, action: Option<&'static str>) {
         let route = self.paths.entry(canonical(path).into_owned()).or_default();
         route.action = action;
         route.sources.push(Arc::clone(source));

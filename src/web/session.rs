@@ -62,7 +62,7 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, Denial>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.extensions().get::<Session>().cloned().map(Self).ok_or(Denial::NoKey))
+        ready(request.extensions().get::<Session>().cloned().map(Self).ok_or(Denial::NO_KEY))
     }
 }
 

@@ -39,7 +39,7 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/stream").ask(stream));
+    routes.add(Endpoint::new("/api/v1/stream").get_with_query(stream));
 }
 
 /// The query; lists are comma-separated.
@@ -50,8 +50,11 @@ struct StreamQuery {
     /// The position to start from: an `id` of the stream, or `start` for all retained changes; new
     /// changes only by default. `Last-Event-ID` takes precedence.
     after: Option<String>,
+    /// Filter by source.
     source: Option<String>,
+    /// Filter by event type; a trailing `*` is a wildcard.
     r#type: Option<String>,
+    /// Filter by kind of change.
     change: Option<String>,
 }
 
@@ -119,7 +122,7 @@ async fn begin(
         heartbeat: changes.settings().heartbeat,
         stop: changes.stop().clone(),
         access: access.into_inner(),
-        credential: PresentedCredential::of(request).ok_or(Denial::NoKey)?,
+        credential: PresentedCredential::of(request).ok_or(Denial::NO_KEY)?,
         caller,
     };
     changes.spawn(client.serve(subscription));

@@ -87,7 +87,8 @@ fn completions_and_manual_pages_cover_commands() {
     let folder = tempfile::tempdir().unwrap();
     let run = program.run(&["man", "--to", folder.path().to_str().unwrap()]);
     assert_eq!(run.code, 0, "{}", run.all());
-    let page = std::fs::read_to_string(folder.path().join("sealpost-rejected-verify.1")).unwrap();
+    let page =
+        std::fs::read_to_string(folder.path().join("sealpost-rejected-reprocess.1")).unwrap();
     assert!(page.contains("reason") && page.contains("Reprocess rejected requests"), "{page}");
     assert!(folder.path().join("sealpost.1").exists());
 }

@@ -1,5 +1,7 @@
 //! The program itself: its output and exit codes.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory;
@@ -104,7 +106,7 @@ fn redact(line: &str) -> String {
         let is_uuid = word.len() == 36 && word.matches('-').count() == 4;
         let is_date = word.len() == 10 && digits == 8 && word.matches('-').count() == 2;
         let is_time = word.len() == 9 && word.ends_with('Z') && word.matches(':').count() == 2;
-        let is_age = word.ends_with(['h', 'm', 's'])
+        let is_age = word.trim_end_matches(':').ends_with(['h', 'm', 's'])
             && word.starts_with(|first: char| first.is_ascii_digit())
             && !word.contains('.');
         let is_fingerprint = word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
@@ -148,13 +150,23 @@ fn every_command_has_help() {
     let mut commands = Vec::new();
     every_command(&sealpost::cli::Cli::command(), &[], &mut commands);
     assert!(commands.len() > 8, "{commands:?}");
+    let mut names = BTreeSet::new();
     for words in commands {
         let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         let name = format!("help {}", arguments.join(" ")).trim_end().replace(' ', "_");
         arguments.push("--help");
         let run = program.run(&arguments);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        names.insert(name.clone());
         insta::assert_snapshot!(name, run.stdout);
+    }
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots");
+    for entry in std::fs::read_dir(snapshots).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let name = file.strip_prefix("it__cli__").and_then(|name| name.strip_suffix(".snap"));
+        if let Some(name) = name.filter(|name| name.starts_with("help")) {
+            assert!(names.contains(name), "{file} belongs to no command");
+        }
     }
 }
 
@@ -172,6 +184,8 @@ fn usage_and_configuration_errors_exit_with_64() {
         &["dead-letters", "replay", "--all", "--source", "a", "--reason", "r"],
         &["jobs", "plan", "discard", "--reason", "r"],
         &["dead-letters", "list", "--death-reason", "boredom"],
+        &["dead-letters", "list", "--older-than", "foo"],
+        &["events", "show", "139"],
         &["check"],
         &["check", "--config", "absent.toml"],
     ] {
@@ -190,6 +204,32 @@ fn source_errors_need_no_database() {
     let config =
         "[[source]]\nname = \"a\"\nprovider = \"fax\"\nsecrets = [{ env = \"BOT_SECRET\" }]\n";
     insta::assert_snapshot!(Program::new(config).run(&["sources", "list"]).all());
+}
+
+#[test]
+fn fingerprint_of_a_missing_secret_is_an_error() {
+    let run = Program::new("").run(&["sources", "fingerprint"]);
+    assert_eq!((run.code, run.stderr.as_str()), (1, "error: the secret is empty\n"));
+}
+
+#[tokio::test]
+async fn sources_are_shown_and_handlers_paused_without_secrets() {
+    let gateway = Gateway::start().await;
+    let mut program = Program::beside(&gateway).await;
+    program.variables.retain(|(name, _)| !SECRETS.iter().any(|(secret, _)| name == secret));
+    for command in [
+        &["overview"][..],
+        &["sources", "list"],
+        &["handlers", "pause", "stripe", "--reason", "a test"],
+    ] {
+        let run = program.run(command);
+        assert_eq!(run.code, 0, "{command:?}: {}", run.all());
+    }
+    let shown = program.run(&["sources", "show", "billing"]);
+    assert!(shown.stdout.contains("/hooks/billing"), "{}", shown.all());
+    assert!(shown.stdout.contains("unknown"), "{}", shown.all());
+    let replay = program.run(&["dead-letters", "replay", "1", "--reason", "a test"]);
+    assert!(replay.code == 64 && replay.stderr.contains("hint: use --context"), "{}", replay.all());
 }
 
 #[test]
@@ -289,7 +329,7 @@ async fn bulk_actions_are_previewed_first() {
     let dry = program.json(&[&many[..], &["--format", "json"]].concat());
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(3)));
     // Whether a change is only previewed depends on the command, not on the number of matches.
-    let few = ["dead-letters", "discard", "--handler", "gate", "--reason", "noise"];
+    let few = ["dead-letters", "discard", "--handler", "quarantine", "--reason", "noise"];
     let dry = program.json(&[&few[..], &["--format", "json"]].concat());
     assert_eq!((&dry["dry_run"], &dry["matched"]), (&json!(true), &json!(1)));
     for table in ["audit_log", "jobs"] {
@@ -302,7 +342,8 @@ async fn bulk_actions_are_previewed_first() {
     insta::assert_snapshot!(program.run(&one).redacted());
     let unknown = ["dead-letters", "discard", "1", "999", "--reason", "no event", "--yes"];
     let unknown = program.run(&unknown);
-    assert!(unknown.stderr.contains("1 of 2 deliveries not found"), "{}", unknown.all());
+    assert!(unknown.stderr.contains("1 of 2 deliveries not found: 999"), "{}", unknown.all());
+    assert_eq!(unknown.code, 1);
 
     let done = program.json(&[&many[..], &["--yes", "--format", "json"]].concat());
     assert_eq!((&done["state"], &done["resolved"]), (&json!("done"), &json!(2)));
@@ -313,16 +354,16 @@ async fn bulk_actions_are_previewed_first() {
         [json!({ "id": 4, "replay_of": 2 }), json!({ "id": 5, "replay_of": 3 })]
     );
     let audit = "SELECT actor, action, target, reason, count FROM audit_log
-                  WHERE action NOT LIKE '% job' ORDER BY id";
+                  WHERE action NOT IN ('plan', 'start') ORDER BY id";
     let jobs = "SELECT action, target, count FROM audit_log
-                 WHERE action LIKE '% job' AND target LIKE '%billing' ORDER BY id";
+                 WHERE action IN ('plan', 'start') AND target LIKE '%billing' ORDER BY id";
     let target = gateway.query(jobs).await[0]["target"].clone();
     assert!(target.as_str().unwrap().ends_with(": replay dead letters of source billing"));
     assert_eq!(
         gateway.query(jobs).await,
         [
-            json!({ "action": "plan job", "target": target, "count": 2 }),
-            json!({ "action": "start job", "target": target, "count": 2 }),
+            json!({ "action": "plan", "target": target, "count": 2 }),
+            json!({ "action": "start", "target": target, "count": 2 }),
         ]
     );
     assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealpost::admin::{
-    Action, ActionResult, AdminError, BulkRequest, Caller, Class, DeadLetters, Filter,
+    AdminError, BatchResult, BulkRequest, Caller, Class, DeadLetterAction, DeadLetters, Filter,
     GroupSelection, JobState, Jobs, PLAN_LASTS, Paging, Refused, Scope, Scopes, Selection, Step,
     Worker,
 };
@@ -113,15 +113,15 @@ async fn delivery(service: &DeadLetters, id: i64) -> Delivery {
 /// Applies an action to a selection, with a job.
 pub(crate) async fn run_job(
     service: &DeadLetters,
-    action: Action,
+    action: DeadLetterAction,
     selection: &Selection,
     force: bool,
-) -> ActionResult {
+) -> BatchResult {
     let jobs = Jobs::new(service.clone());
     let request = bulk_request(action, selection, force);
-    let Ok(plan) = jobs.plan(&ada(), &request).await else { return ActionResult::default() };
+    let Ok(plan) = jobs.plan(&ada(), &request).await else { return BatchResult::default() };
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
-    let mut all = ActionResult::default();
+    let mut all = BatchResult::default();
     while let Step::Did { batch, .. } = worker.step().await.unwrap() {
         all.resolved.extend(batch.resolved);
         all.created.extend(batch.created);
@@ -133,17 +133,21 @@ pub(crate) async fn run_job(
 /// Audit entries of dead letters, without those of jobs.
 async fn audited_actions(gateway: &Gateway) -> Vec<Value> {
     let mut changes = gateway.audited_changes().await;
-    changes.retain(|entry| !entry["action"].as_str().unwrap().ends_with(" job"));
+    changes.retain(|entry| entry["action"] != "plan" && entry["action"] != "start");
     changes
 }
 
-pub(crate) fn bulk_request(action: Action, selection: &Selection, force: bool) -> BulkRequest {
+pub(crate) fn bulk_request(
+    action: DeadLetterAction,
+    selection: &Selection,
+    force: bool,
+) -> BulkRequest {
     let (selection, reason) = (selection.clone(), FIXED.to_owned());
     BulkRequest { action, selection, cap: None, rate: None, reason, force }
 }
 
-pub(crate) async fn replay(service: &DeadLetters, selection: &Selection) -> ActionResult {
-    run_job(service, Action::Replay, selection, false).await
+pub(crate) async fn replay(service: &DeadLetters, selection: &Selection) -> BatchResult {
+    run_job(service, DeadLetterAction::Replay, selection, false).await
 }
 
 #[tokio::test]
@@ -226,7 +230,7 @@ async fn replayed_quarantine_goes_to_the_handlers_of_its_source() {
     assert_eq!(answer.body_status(), "quarantined");
     let service = gateway.dead_letter_service();
     let [dead] = &list(service, &open()).await[..] else { panic!("one dead letter") };
-    assert_eq!((&*dead.handler, dead.attempts), ("gate", 0));
+    assert_eq!((&*dead.handler, dead.attempts), ("quarantine", 0));
 
     handler.fix();
     let batch = replay(service, &Selection::Ids(vec![dead.id])).await;
@@ -278,14 +282,15 @@ async fn discarding_a_blocking_head_unblocks_its_lane_and_is_audited() {
     gateway.run_until_idle().await;
     send(&gateway, "evt_fine").await;
     let dead = ids(service, &open()).await;
-    let batch = run_job(service, Action::Discard, &open(), false).await;
+    let batch = run_job(service, DeadLetterAction::Discard, &open(), false).await;
     assert_eq!((&batch.resolved, batch.created.len()), (&dead, 0));
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine"]);
     assert_eq!(delivery(service, dead[0]).await.resolution, Some(Resolution::Discarded));
     assert_eq!(audited_actions(&gateway).await[0]["action"], "discard");
 
-    let twice = run_job(service, Action::Discard, &Selection::Ids(dead.clone()), false).await;
+    let twice =
+        run_job(service, DeadLetterAction::Discard, &Selection::Ids(dead.clone()), false).await;
     assert_eq!(twice.refused, [(dead[0], Refused::Resolved(Resolution::Discarded))]);
     assert_eq!(audited_actions(&gateway).await.len(), 1, "a refused action is not audited");
 }
@@ -300,7 +305,7 @@ async fn done_or_resolved_deliveries_are_replayed_only_by_force() {
     gateway.run_until_idle().await;
     let rows = gateway.query("SELECT id FROM deliveries ORDER BY id").await;
     let both: Vec<i64> = rows.iter().map(|row| row["id"].as_i64().unwrap()).collect();
-    run_job(service, Action::Discard, &Selection::Ids(vec![both[1]]), false).await;
+    run_job(service, DeadLetterAction::Discard, &Selection::Ids(vec![both[1]]), false).await;
 
     let refused = replay(service, &Selection::Ids(both.clone())).await;
     assert_eq!(refused.resolved, [0; 0]);
@@ -308,7 +313,8 @@ async fn done_or_resolved_deliveries_are_replayed_only_by_force() {
     assert_eq!(refused.refused, why);
 
     handler.fix();
-    let forced = run_job(service, Action::Replay, &Selection::Ids(both.clone()), true).await;
+    let forced =
+        run_job(service, DeadLetterAction::Replay, &Selection::Ids(both.clone()), true).await;
     assert_eq!(forced.resolved, both);
     gateway.run_until_idle().await;
     assert_eq!(handler.handled(), ["evt_fine", "evt_fine", "evt_bad"]);
@@ -333,7 +339,7 @@ async fn selection_filters_by_source_handler_reason_and_age() {
     for (filter, expected) in [
         (Filter { source: Some("billing".into()), ..filter() }, vec![old, new]),
         (Filter { source: Some("cards".into()), ..filter() }, vec![]),
-        (Filter { handler: Some("gate".into()), ..filter() }, vec![new]),
+        (Filter { handler: Some("quarantine".into()), ..filter() }, vec![new]),
         (Filter { death_reason: Some(DeathReason::Permanent), ..filter() }, vec![old]),
         (Filter { older_than: hours(1), ..filter() }, vec![old]),
         (Filter { older_than: hours(3), ..filter() }, vec![]),
@@ -382,10 +388,11 @@ async fn job_of_a_dead_worker_resumes_without_duplicate_replays() {
     copy_dead_letters(&gateway, 1199).await;
     assert_eq!(service.count(&ada(), &open()).await.unwrap(), 1200);
 
-    let plan = jobs.plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap();
+    let plan =
+        jobs.plan(&ada(), &bulk_request(DeadLetterAction::Replay, &open(), false)).await.unwrap();
     assert_eq!((plan.job.matched, plan.sample.len()), (1200, 10));
     let [planned] = &gateway.audited_changes().await[..] else { panic!("one line") };
-    assert_eq!((&planned["action"], &planned["count"]), (&json!("plan job"), &json!(1200)));
+    assert_eq!((&planned["action"], &planned["count"]), (&json!("plan"), &json!(1200)));
     let mut worker = jobs.start_here(&ada(), plan.job.id).await.unwrap();
     assert_eq!(next(&mut worker).await, 500);
     // The second batch is aborted while it waits for a row lock.
@@ -438,7 +445,7 @@ async fn job_respects_its_cap_and_rate() {
     let request = BulkRequest {
         cap: Some(25),
         rate: Some(10),
-        ..bulk_request(Action::Discard, &open(), false)
+        ..bulk_request(DeadLetterAction::Discard, &open(), false)
     };
     let plan = jobs.plan(&ada(), &request).await.unwrap().job;
     assert_eq!((plan.matched, plan.goal), (50, 25));
@@ -470,7 +477,7 @@ async fn cancelled_job_stops_and_expired_plan_cannot_start() {
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
     copy_dead_letters(&gateway, 999).await;
-    let request = bulk_request(Action::Discard, &open(), false);
+    let request = bulk_request(DeadLetterAction::Discard, &open(), false);
     let plan = jobs.plan(&ada(), &request).await.unwrap().job;
     let late = jobs.plan(&ada(), &request).await.unwrap().job;
     let mut worker = jobs.start_here(&ada(), plan.id).await.unwrap();
@@ -503,7 +510,11 @@ async fn job_lists_skipped_items_with_reasons() {
     let remove_handler = "UPDATE deliveries SET handler = 'fax'";
     copy_dead_letters(&gateway, 149).await;
     gateway.execute(remove_handler).await;
-    let plan = jobs.plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap().job;
+    let plan = jobs
+        .plan(&ada(), &bulk_request(DeadLetterAction::Replay, &open(), false))
+        .await
+        .unwrap()
+        .job;
     jobs.start(&ada(), plan.id).await.unwrap();
     let mut worker = jobs.worker();
     assert_eq!(next(&mut worker).await, 0);
@@ -527,8 +538,11 @@ async fn running_gateway_executes_jobs_started_elsewhere() {
         .start()
         .await;
     handler.fix();
-    let plan =
-        gateway.jobs().plan(&ada(), &bulk_request(Action::Replay, &open(), false)).await.unwrap();
+    let plan = gateway
+        .jobs()
+        .plan(&ada(), &bulk_request(DeadLetterAction::Replay, &open(), false))
+        .await
+        .unwrap();
     gateway.jobs().start(&ada(), plan.job.id).await.unwrap();
     let ended = async {
         while !gateway.jobs().show(&ada(), plan.job.id).await.unwrap().job.has_ended() {
@@ -642,10 +656,10 @@ async fn similar_dead_letters_form_a_group_with_an_open_count() {
     assert_eq!(service.count(&ada(), &of(group.id)).await.unwrap(), 3);
     handler.fix();
     replay(service, &Selection::Ids(vec![members[0]])).await;
-    run_job(service, Action::Replay, &Selection::Ids(vec![members[0]]), true).await;
+    run_job(service, DeadLetterAction::Replay, &Selection::Ids(vec![members[0]]), true).await;
     let now = groups.show(&ada(), group.id).await.unwrap();
     assert_eq!((now.open, now.total), (2, 3), "a forced second replay does not count");
-    run_job(service, Action::Discard, &of(group.id), false).await;
+    run_job(service, DeadLetterAction::Discard, &of(group.id), false).await;
     assert_eq!(groups.show(&ada(), group.id).await.unwrap().open, 0);
     gateway.run_until_idle().await;
     let open = groups.list(&ada(), &GroupSelection::default(), None, 9).await.unwrap().items;
@@ -660,7 +674,7 @@ async fn dead_letter_resolved_before_grouping_is_not_open() {
     let gateway = gateway(&handler).await;
     send(&gateway, "evt_1").await;
     gateway.run_until_idle().await;
-    run_job(gateway.dead_letter_service(), Action::Discard, &open(), false).await;
+    run_job(gateway.dead_letter_service(), DeadLetterAction::Discard, &open(), false).await;
     let every = GroupSelection { resolved: true, ..GroupSelection::default() };
     let page = gateway.groups().list(&ada(), &every, None, 9).await.unwrap();
     assert_eq!((page.items[0].open, page.items[0].total), (0, 1));
@@ -708,9 +722,11 @@ async fn caller_without_payload_scope_sees_no_content() {
     assert_eq!(groups.unwrap().items[0].message, None);
 
     let denied = |error: &AdminError, scope| assert_eq!(error.missing(), Some(scope));
-    let error = gateway.jobs().plan(&reader, &bulk_request(Action::Replay, &open(), false)).await;
+    let error =
+        gateway.jobs().plan(&reader, &bulk_request(DeadLetterAction::Replay, &open(), false)).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
-    let error = service.act(&reader, Action::Replay, id, &because(FIXED), false).await;
+    let error =
+        service.resolve_one(&reader, DeadLetterAction::Replay, id, &because(FIXED), false).await;
     denied(&error.unwrap_err(), Scope::EventsReplay);
     let nobody = Caller::new("nemo", None, Scopes::default());
     denied(&service.count(&nobody, &open()).await.unwrap_err(), Scope::EventsRead);
@@ -743,12 +759,14 @@ async fn dead_letters_of_other_tenants_are_not_found() {
             assert!(page.items.is_empty());
             let plan = gateway
                 .jobs()
-                .plan(&other, &bulk_request(Action::Discard, &selection, false))
+                .plan(&other, &bulk_request(DeadLetterAction::Discard, &selection, false))
                 .await;
             assert!(matches!(plan, Err(AdminError::NotFound(_))), "{selection}");
         }
         assert!(matches!(service.show(&other, id).await, Err(AdminError::NotFound(_))));
-        let act = service.act(&other, Action::Discard, id, &because(FIXED), false).await;
+        let act = service
+            .resolve_one(&other, DeadLetterAction::Discard, id, &because(FIXED), false)
+            .await;
         assert!(matches!(act, Err(AdminError::NotFound(_))));
         assert!(service.show(&theirs, id).await.is_ok());
     }

@@ -672,7 +672,7 @@ async fn delivery_that_waits_too_long_is_dead_lettered_with_its_reason() {
     send(&gateway, "a", "a1", &["mark-later"]).await;
     gateway.run_to_the_end().await;
     let dead = gateway.dead_letters().await;
-    assert_eq!(dead, [("awaited_in_vain".to_owned(), "not there yet".to_owned())]);
+    assert_eq!(dead, [("precondition_not_met".to_owned(), "not there yet".to_owned())]);
     let attempts = gateway.count("SELECT count(*) FROM attempts").await;
     assert!(attempts > 20, "it is retried until it is too old: {attempts}");
 }

@@ -350,7 +350,7 @@ async fn unregistered_repository_is_dead_lettered_and_replayable() {
     send_failure(&gateway, &id(1), "no such repository", 2).await;
     gateway.run_to_the_end().await;
     let why = format!("repository {} is not registered (run `sealpost docora register`)", id(1));
-    let dead = ("awaited_in_vain".to_owned(), why);
+    let dead = ("precondition_not_met".to_owned(), why);
     assert_eq!(gateway.dead_letters().await, [dead.clone(), dead]);
     assert_eq!(gateway.rows("docora_repositories").await.len(), 0);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealpost::admin::{
-    Action, AdminError, Caller, Expiry, JobState, NewApiKey, NewUser, Scope, Scopes, Step,
+    AdminError, Caller, DeadLetterAction, Expiry, JobState, NewApiKey, NewUser, Scope, Scopes, Step,
 };
 use sealpost::store::{PauseTarget, Resolution};
 use serde_json::{Value, json};
@@ -113,10 +113,7 @@ async fn lane_is_unblocked_without_resolving_its_head() {
                                 WHERE action NOT LIKE '% payload'",
         )
         .await;
-    assert_eq!(
-        audit,
-        [json!({ "action": "unblock lane", "target": format!("delivery {}", head[0]) })]
-    );
+    assert_eq!(audit, [json!({ "action": "unblock", "target": format!("delivery {}", head[0]) })]);
 }
 
 #[tokio::test]
@@ -258,8 +255,10 @@ async fn job_is_cancelled_when_its_caller_loses_access() {
     access.add_user(&ada(), &bob).await.unwrap();
     for actor in ["key:ci", "bob"] {
         let theirs = Caller::new(actor, None, scopes);
-        let plan =
-            jobs.plan(&theirs, &bulk_request(Action::Discard, &open(), false)).await.unwrap();
+        let plan = jobs
+            .plan(&theirs, &bulk_request(DeadLetterAction::Discard, &open(), false))
+            .await
+            .unwrap();
         jobs.start(&theirs, plan.job.id).await.unwrap();
         match actor {
             "bob" => drop(access.disable_user(&ada(), "bob", &because("left")).await.unwrap()),

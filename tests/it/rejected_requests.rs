@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealpost::admin::{AdminError, Caller, RejectedRequest, Scope, Verified};
+use sealpost::admin::{AdminError, Caller, RejectedRequest, Reprocessing, Scope};
 use sealpost::verify::diagnose::FindingKind;
 use sealpost::verify::{RefusalReason, Secret};
 use serde_json::{Value, json};
@@ -72,8 +72,8 @@ async fn rejected_request_is_kept_encrypted_and_reprocessed() {
     let shown = gateway.rejected_requests().show(&grace(), one.id).await.unwrap();
     assert_eq!(shown.payload.unwrap().body, EVENT);
     assert_eq!(shown.explanation.unwrap().finding, FindingKind::NoSecret);
-    let Verified::Refused(why) =
-        gateway.rejected_requests().verify(&grace(), one.id, &because("try")).await.unwrap()
+    let Reprocessing::Rejected(why) =
+        gateway.rejected_requests().reprocess(&grace(), one.id, &because("try")).await.unwrap()
     else {
         panic!("it verifies")
     };
@@ -90,9 +90,11 @@ async fn rejected_request_is_kept_encrypted_and_reprocessed() {
     assert!(with_secret.rejected_requests().explain(&grace(), one.id).await.unwrap().verifies);
     let verified = with_secret
         .rejected_requests()
-        .verify(&grace(), one.id, &because("the secret is right now"))
+        .reprocess(&grace(), one.id, &because("the secret is right now"))
         .await;
-    let Verified::Admitted(reprocessed) = verified.unwrap() else { panic!("it does not verify") };
+    let Reprocessing::Accepted(reprocessed) = verified.unwrap() else {
+        panic!("it does not verify")
+    };
     assert!(!reprocessed.duplicate);
     with_secret.run_until_idle().await;
     let events =
@@ -111,7 +113,8 @@ async fn rejected_request_is_kept_encrypted_and_reprocessed() {
     assert_eq!(row.request.event, Some(reprocessed.event));
     assert_eq!(row.request.verified_by.as_deref(), Some("grace"));
     assert!(row.payload.is_none() && row.explanation.is_none());
-    let again = with_secret.rejected_requests().verify(&grace(), one.id, &because("again")).await;
+    let again =
+        with_secret.rejected_requests().reprocess(&grace(), one.id, &because("again")).await;
     assert!(matches!(again, Err(AdminError::Conflict(_))));
     let audit = with_secret
         .query(
@@ -142,9 +145,12 @@ async fn reprocessing_an_accepted_request_is_a_duplicate() {
         .await;
     let first = with_secret.send("billing", None, EVENT.as_bytes()).await;
     assert_eq!(first.body_status(), "accepted");
-    let verified =
-        with_secret.rejected_requests().verify(&grace(), one.id, &because("late")).await.unwrap();
-    let Verified::Admitted(reprocessed) = verified else { panic!("it does not verify") };
+    let verified = with_secret
+        .rejected_requests()
+        .reprocess(&grace(), one.id, &because("late"))
+        .await
+        .unwrap();
+    let Reprocessing::Accepted(reprocessed) = verified else { panic!("it does not verify") };
     assert!(reprocessed.duplicate);
     assert_eq!(reprocessed.event.to_string(), first.id());
     with_secret.run_until_idle().await;
@@ -210,7 +216,7 @@ async fn rejected_requests_require_scope_and_tenant() {
     assert!(
         gateway
             .rejected_requests()
-            .verify(&nobody, one.id, &because("r"))
+            .reprocess(&nobody, one.id, &because("r"))
             .await
             .unwrap_err()
             .missing()
@@ -222,7 +228,7 @@ async fn rejected_requests_require_scope_and_tenant() {
         gateway.rejected_requests().show(&other, one.id).await.map(drop).unwrap_err(),
         gateway
             .rejected_requests()
-            .verify(&other, one.id, &because("r"))
+            .reprocess(&other, one.id, &because("r"))
             .await
             .map(drop)
             .unwrap_err(),
@@ -284,9 +290,9 @@ async fn commands_list_explain_reprocess_and_discard() {
     assert_eq!((run.code, &run.stdout[..9]), (0, "accepted:"), "{}", run.all());
     let run = program.run(&["rejected", "explain", &id]);
     assert_eq!(run.code, 0, "{}", run.all());
-    let run = program.run(&["rejected", "verify", &id, "--reason", "the secret is right"]);
+    let run = program.run(&["rejected", "reprocess", &id, "--reason", "the secret is right"]);
     assert_eq!((run.code, &run.stdout[..18]), (0, "accepted as event "), "{}", run.all());
-    let run = program.run(&["rejected", "verify", &id, "--reason", "again"]);
+    let run = program.run(&["rejected", "reprocess", &id, "--reason", "again"]);
     assert_eq!(run.code, 1, "{}", run.all());
     let run = program.run(&["rejected", "discard", &id, "--reason", "done"]);
     assert_eq!((run.code, run.stdout.as_str()), (0, "discarded 1\n"), "{}", run.all());

@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use super::Access;
 use super::sessions::{Credentials, SignInError, is_token, random};
-use crate::store::{Attempt, AuditEntry, AuditMore, StoreError, TokenDigest, Tx, UserRow, folded};
+use crate::store::{
+    AuditEntry, AuditMore, SignInAttempt, StoreError, TokenDigest, Tx, UserRow, folded,
+};
 
 /// Attempts in 15 minutes with one name from one network, or in one known browser.
 const ATTEMPTS: usize = 5;
@@ -148,12 +150,14 @@ async fn count(
     keys: &[(TokenDigest, usize)],
     now: OffsetDateTime,
 ) -> Result<Vec<i64>, SignInError> {
-    match tx.attempt(keys, now).await? {
-        Attempt::Allowed(noted) => {
+    match tx.record_sign_in_attempt(keys, now).await? {
+        SignInAttempt::Allowed(noted) => {
             tx.commit(()).await?;
             Ok(noted)
         }
-        Attempt::TooMany(until) => Err(SignInError::TooMany { after: seconds_until(until, now) }),
+        SignInAttempt::TooMany(until) => {
+            Err(SignInError::TooMany { after: seconds_until(until, now) })
+        }
     }
 }
 

@@ -169,7 +169,7 @@ impl Access {
 
     /// Loads the valid keys, records the last uses of keys, and deletes expired sessions. Call it
     /// periodically.
-    pub async fn tidy(&self) {
+    pub async fn remove_inactive(&self) {
         let now = self.clock.now();
         lock(&self.signed_in).retain(|_, seen| now - *seen < SESSION_CACHED_FOR);
         if let Err(error) = self.store.delete_expired_sessions(now).await {

@@ -26,12 +26,12 @@ const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$
 
 #[derive(Debug, Clone)]
 pub(super) struct Passwords {
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { seats: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
+        Self { permits: Arc::new(Semaphore::new(MAX_CONCURRENT)) }
     }
 }
 
@@ -64,10 +64,10 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let seat = Arc::clone(&self.seats).acquire_owned().await.ok()?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
         let computed = tokio::task::spawn_blocking(move || {
             let done = work();
-            drop(seat);
+            drop(permit);
             done
         });
         computed.await.ok()

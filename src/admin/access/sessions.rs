@@ -209,7 +209,7 @@ impl Access {
         // An unknown name may be a password in the wrong field.
         let target = user.map_or("unknown user".to_owned(), |user| target(&user.name));
         self.note_refusal(user, from.peer, &target, why).await;
-        warn!(event = "operator.sign_in_refused", peer = %from.peer, "sign-in rejected");
+        warn!(event = "sign_in.rejected", peer = %from.peer, "sign-in rejected");
         SignInError::Wrong
     }
 

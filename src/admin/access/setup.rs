@@ -44,7 +44,7 @@ impl Access {
     pub async fn setup_link(&self, token: &str) -> Result<SetupLink, AdminError> {
         let digest = TokenDigest::of(token.as_bytes());
         let link = self.store.setup_link(&digest, self.clock.now()).await?;
-        link.map(|(_, name)| SetupLink { name }).ok_or_else(spent)
+        link.map(|(_, name)| SetupLink { name }).ok_or_else(link_not_found)
     }
 
     /// Uses a link: sets the password, and for the first user the name. Signs the user in, unless
@@ -73,20 +73,20 @@ impl Access {
         let mut tx = self.store.begin().await?;
         let anybody = tx.lock_users_exist().await?;
         let digest = TokenDigest::of(token.as_bytes());
-        let link = tx.use_link(&digest, now).await?.ok_or_else(spent)?;
+        let link = tx.use_link(&digest, now).await?.ok_or_else(link_not_found)?;
         if link.user.is_none() {
             if anybody {
-                return Err(spent());
+                return Err(link_not_found());
             }
             insert_first(&mut tx, &name, now, from).await?;
         }
         let user = tx.lock_user(&name, None).await?;
         let user = user
             .filter(|user| user.disabled_at.is_none() && link.user.is_none_or(|id| id == user.id));
-        let user = user.ok_or_else(spent)?;
+        let user = user.ok_or_else(link_not_found)?;
         tx.set_password(user.id, &hash).await?;
         tx.end_sessions_of(user.id).await?;
-        let begun = self.welcome(&mut tx, &user, now, from).await?;
+        let begun = self.begin_first_session(&mut tx, &user, now, from).await?;
         tx.commit(()).await?;
         if let Some(begun) = &begun {
             self.cache_session(begun);
@@ -95,7 +95,7 @@ impl Access {
         Ok(begun)
     }
 
-    async fn welcome(
+    async fn begin_first_session(
         &self,
         tx: &mut Tx<'_>,
         user: &UserRow,
@@ -142,6 +142,6 @@ async fn insert_first(
     Ok(())
 }
 
-fn spent() -> AdminError {
+fn link_not_found() -> AdminError {
     AdminError::NotFound("set-up link (used or expired)".to_owned())
 }

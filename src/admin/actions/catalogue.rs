@@ -114,8 +114,8 @@ pub static ACTIONS: &[Action] = &[
     },
     Action {
         noun: Noun::Destination,
-        verb: "try",
-        operation: "tryDestination",
+        verb: "retry",
+        operation: "retryDestination",
         title: "Retry waiting deliveries of a destination now",
         label: "Retry now",
         effect: "Waiting deliveries are sent immediately, and an open circuit breaker sends its \
@@ -124,7 +124,7 @@ pub static ACTIONS: &[Action] = &[
         scope: Scope::SourcesWrite,
         repeat: Repeat::Repeatable,
         traits: Traits::PLAIN,
-        run: run!(try_destination),
+        run: run!(retry_destination),
     },
     Action {
         noun: Noun::Destination,
@@ -208,7 +208,7 @@ pub static ACTIONS: &[Action] = &[
     },
     Action {
         noun: Noun::RejectedRequest,
-        verb: "verify",
+        verb: "reprocess",
         operation: "reprocessRejectedRequest",
         title: "Reprocess a rejected request",
         label: "Reprocess",

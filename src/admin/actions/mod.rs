@@ -1,5 +1,6 @@
 //! The catalogue of actions: every change with the shape (item, reason). The API, the console and
-//! the command line mount what is listed in [`ACTIONS`], and nothing else knows an action by name.
+//! the command line mount what is listed in [`ACTIONS`]. The console chooses by verb which to
+//! offer.
 //!
 //! An action is a function in `run.rs` and a row in `catalogue.rs`.
 

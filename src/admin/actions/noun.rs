@@ -77,7 +77,7 @@ impl Noun {
             Self::DeadLetter => "dead letters",
             Self::Source | Self::Handler => "pauses",
             Self::Destination => "destinations",
-            Self::RejectedRequest => "refusals",
+            Self::RejectedRequest => "rejected requests",
             Self::Job => "jobs",
             Self::ApiKey | Self::User => "access",
         }

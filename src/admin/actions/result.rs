@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::admin::{DestinationAnswer, Ended, Explanation, Invitation};
+use crate::admin::{DestinationResponse, Ended, Explanation, Invitation};
 use crate::store::EventId;
 
 /// The result of an action on one item.
@@ -26,7 +26,7 @@ pub struct ActionResult {
     /// Why a reprocessed request was rejected again.
     pub explanation: Option<Explanation>,
     /// The response of a destination to a test event.
-    pub response: Option<DestinationAnswer>,
+    pub response: Option<DestinationResponse>,
     /// The set-up link of a user who was reset; returned only here.
     pub invitation: Option<Invitation>,
     /// The sessions and API keys that were revoked.

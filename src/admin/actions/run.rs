@@ -3,164 +3,208 @@
 use uuid::Uuid;
 
 use super::{ActionResult, Request};
-use crate::admin::{Action as Resolve, AdminError, Verified};
+use crate::admin::{AdminError, DeadLetterAction, Refused, Reprocessing};
 use crate::store::{DestinationSwitch, PauseTarget};
 
 type Result = std::result::Result<ActionResult, AdminError>;
 
-pub(super) async fn replay(ask: Request<'_>) -> Result {
-    resolve(&ask, Resolve::Replay).await
+pub(super) async fn replay(request: Request<'_>) -> Result {
+    resolve(&request, DeadLetterAction::Replay).await
 }
 
-pub(super) async fn discard(ask: Request<'_>) -> Result {
-    resolve(&ask, Resolve::Discard).await
+pub(super) async fn discard(request: Request<'_>) -> Result {
+    resolve(&request, DeadLetterAction::Discard).await
 }
 
-async fn resolve(ask: &Request<'_>, action: Resolve) -> Result {
-    let (reason, id) = (ask.reason()?, ask.id()?);
-    let dead_letters = &ask.admin.dead_letters;
-    let batch = dead_letters.act(ask.caller, action, id, reason, ask.option).await?;
+async fn resolve(request: &Request<'_>, action: DeadLetterAction) -> Result {
+    let (reason, id) = (request.reason()?, request.id()?);
+    let dead_letters = &request.admin.dead_letters;
+    let batch =
+        dead_letters.resolve_one(request.caller, action, id, reason, request.option).await?;
     if let Some((_, refused)) = batch.refused.first() {
-        return Err(AdminError::Conflict(refused.to_string()));
+        return Err(AdminError::Conflict(refusal(id, action, refused)));
     }
     let created: Vec<String> = batch.created.iter().map(ToString::to_string).collect();
     let new =
         if created.is_empty() { String::new() } else { format!("; new: {}", created.join(", ")) };
     let message = format!("{} delivery {id}{new}", action.resolution());
-    Ok(ActionResult { created: batch.created, ..ask.done(message) })
+    Ok(ActionResult { created: batch.created, ..request.done(message) })
 }
 
-pub(super) async fn unblock(ask: Request<'_>) -> Result {
-    let (reason, id) = (ask.reason()?, ask.id()?);
-    ask.admin.dead_letters.unblock(ask.caller, id, reason).await?;
-    Ok(ask.done(format!("unblocked the lane of delivery {id}")))
+/// Why the action does not apply to a delivery.
+fn refusal(id: i64, action: DeadLetterAction, refused: &Refused) -> String {
+    match refused {
+        Refused::Done | Refused::Resolved(_) if action == DeadLetterAction::Replay => {
+            format!("delivery {id} is {refused}; --force replays it again")
+        }
+        Refused::Done | Refused::Resolved(_) | Refused::Unfinished(_) => {
+            format!("delivery {id} is {refused}")
+        }
+        other => other.to_string(),
+    }
 }
 
-pub(super) async fn pause_source(ask: Request<'_>) -> Result {
-    pause(&ask, PauseTarget::Source).await
+pub(super) async fn unblock(request: Request<'_>) -> Result {
+    let (reason, id) = (request.reason()?, request.id()?);
+    request.admin.dead_letters.unblock(request.caller, id, reason).await?;
+    Ok(request.done(format!("unblocked the lane of delivery {id}")))
 }
 
-pub(super) async fn resume_source(ask: Request<'_>) -> Result {
-    resume(&ask, PauseTarget::Source).await
+pub(super) async fn pause_source(request: Request<'_>) -> Result {
+    pause(&request, PauseTarget::Source).await
 }
 
-pub(super) async fn pause_handler(ask: Request<'_>) -> Result {
-    pause(&ask, PauseTarget::Handler).await
+pub(super) async fn resume_source(request: Request<'_>) -> Result {
+    resume(&request, PauseTarget::Source).await
 }
 
-pub(super) async fn resume_handler(ask: Request<'_>) -> Result {
-    resume(&ask, PauseTarget::Handler).await
+pub(super) async fn pause_handler(request: Request<'_>) -> Result {
+    pause(&request, PauseTarget::Handler).await
 }
 
-async fn pause(ask: &Request<'_>, target: PauseTarget) -> Result {
-    let pauses = &ask.admin.pauses;
-    Ok(ask.switched(pauses.pause(ask.caller, target, ask.id, ask.reason()?).await?))
+pub(super) async fn resume_handler(request: Request<'_>) -> Result {
+    resume(&request, PauseTarget::Handler).await
 }
 
-async fn resume(ask: &Request<'_>, target: PauseTarget) -> Result {
-    let pauses = &ask.admin.pauses;
-    Ok(ask.switched(pauses.resume(ask.caller, target, ask.id, ask.reason()?).await?))
+async fn pause(request: &Request<'_>, target: PauseTarget) -> Result {
+    let pauses = &request.admin.pauses;
+    Ok(request.switched(pauses.pause(request.caller, target, request.id, request.reason()?).await?))
 }
 
-pub(super) async fn pause_destination(ask: Request<'_>) -> Result {
-    switch(&ask, DestinationSwitch::Pause).await
+async fn resume(request: &Request<'_>, target: PauseTarget) -> Result {
+    let pauses = &request.admin.pauses;
+    Ok(request
+        .switched(pauses.resume(request.caller, target, request.id, request.reason()?).await?))
 }
 
-pub(super) async fn resume_destination(ask: Request<'_>) -> Result {
-    switch(&ask, DestinationSwitch::Resume).await
+pub(super) async fn pause_destination(request: Request<'_>) -> Result {
+    switch(&request, DestinationSwitch::Pause).await
 }
 
-pub(super) async fn enable_destination(ask: Request<'_>) -> Result {
-    switch(&ask, DestinationSwitch::Enable).await
+pub(super) async fn resume_destination(request: Request<'_>) -> Result {
+    switch(&request, DestinationSwitch::Resume).await
 }
 
-pub(super) async fn disable_destination(ask: Request<'_>) -> Result {
-    switch(&ask, DestinationSwitch::Disable).await
+pub(super) async fn enable_destination(request: Request<'_>) -> Result {
+    switch(&request, DestinationSwitch::Enable).await
 }
 
-async fn switch(ask: &Request<'_>, switch: DestinationSwitch) -> Result {
-    let destinations = &ask.admin.destinations;
-    Ok(ask.switched(destinations.switch(ask.caller, ask.id, switch, ask.reason()?).await?))
+pub(super) async fn disable_destination(request: Request<'_>) -> Result {
+    switch(&request, DestinationSwitch::Disable).await
 }
 
-pub(super) async fn try_destination(ask: Request<'_>) -> Result {
-    let due = ask.admin.destinations.try_now(ask.caller, ask.id, ask.reason()?).await?;
-    let message = format!("{}: {due} deliveries are due now", ask.id);
-    Ok(ActionResult { count: Some(due), ..ask.done(message) })
-}
-
-pub(super) async fn test_destination(ask: Request<'_>) -> Result {
-    let response = ask.admin.destinations.send_test(ask.caller, ask.id).await?;
-    let message = match (&response.error, response.status) {
-        (Some(error), _) => format!("{}: {error}", ask.id),
-        (None, Some(status)) => format!("{} responded {status}", ask.id),
-        (None, None) => format!("{} responded", ask.id),
+async fn switch(request: &Request<'_>, switch: DestinationSwitch) -> Result {
+    let destinations = &request.admin.destinations;
+    let changed =
+        destinations.switch(request.caller, request.id, switch, request.reason()?).await?;
+    let result = request.switched(changed);
+    let was = match switch {
+        DestinationSwitch::Pause | DestinationSwitch::Disable => return Ok(result),
+        DestinationSwitch::Resume => "paused",
+        DestinationSwitch::Enable => "disabled",
     };
-    Ok(ActionResult { response: Some(response), ..ask.done(message) })
+    // The change is made; this is only for its message.
+    let off = destinations.off(request.caller, request.id).await;
+    let message = match off.ok().flatten() {
+        None => return Ok(result),
+        Some(state) if changed => format!("{}; it is still {state}", result.message),
+        Some(state) => format!("{} is not {was}; it is {state}", request.id),
+    };
+    Ok(ActionResult { message, ..result })
 }
 
-pub(super) async fn forget_destination(ask: Request<'_>) -> Result {
-    let dead = ask.admin.destinations.forget(ask.caller, ask.id, ask.reason()?).await?;
-    let message = format!("{}: {dead} deliveries dead-lettered", ask.id);
-    Ok(ActionResult { count: Some(dead), changed: dead > 0, ..ask.done(message) })
+pub(super) async fn retry_destination(request: Request<'_>) -> Result {
+    let due =
+        request.admin.destinations.retry_now(request.caller, request.id, request.reason()?).await?;
+    let message = match due {
+        0 => format!("{}: nothing is waiting", request.id),
+        1 => format!("{}: 1 waiting delivery is tried now", request.id),
+        many => format!("{}: {many} waiting deliveries are tried now", request.id),
+    };
+    Ok(ActionResult { count: Some(due), changed: due > 0, ..request.done(message) })
 }
 
-pub(super) async fn reprocess(ask: Request<'_>) -> Result {
-    let (reason, id) = (ask.reason()?, ask.id::<Uuid>()?);
-    Ok(match ask.admin.rejected_requests.verify(ask.caller, id, reason).await? {
-        Verified::Admitted(reprocessed) => {
+pub(super) async fn test_destination(request: Request<'_>) -> Result {
+    let response = request.admin.destinations.send_test(request.caller, request.id).await?;
+    let message = match (&response.error, response.status) {
+        (Some(error), _) => format!("{}: {error}", request.id),
+        (None, Some(status)) => format!("{} responded {status}", request.id),
+        (None, None) => format!("{} responded", request.id),
+    };
+    Ok(ActionResult { response: Some(response), ..request.done(message) })
+}
+
+pub(super) async fn forget_destination(request: Request<'_>) -> Result {
+    let dead =
+        request.admin.destinations.forget(request.caller, request.id, request.reason()?).await?;
+    let message = format!("{}: {dead} deliveries dead-lettered", request.id);
+    Ok(ActionResult { count: Some(dead), changed: dead > 0, ..request.done(message) })
+}
+
+pub(super) async fn reprocess(request: Request<'_>) -> Result {
+    let (reason, id) = (request.reason()?, request.id::<Uuid>()?);
+    Ok(match request.admin.rejected_requests.reprocess(request.caller, id, reason).await? {
+        Reprocessing::Accepted(reprocessed) => {
             let outcome = if reprocessed.duplicate { "duplicate of" } else { "accepted as" };
             let message = format!("{outcome} event {}", reprocessed.event);
             let changed = !reprocessed.duplicate;
-            ActionResult { event: Some(reprocessed.event), changed, ..ask.done(message) }
+            ActionResult { event: Some(reprocessed.event), changed, ..request.done(message) }
         }
-        Verified::Refused(explanation) => ActionResult {
+        Reprocessing::Rejected(explanation) => ActionResult {
             changed: false,
             explanation: Some(*explanation),
-            ..ask.done("rejected again".to_owned())
+            ..request.done("rejected again".to_owned())
         },
     })
 }
 
-pub(super) async fn discard_rejected(ask: Request<'_>) -> Result {
-    let (reason, id) = (ask.reason()?, ask.id::<Uuid>()?);
-    ask.admin.rejected_requests.discard(ask.caller, id, reason).await?;
-    Ok(ask.done("discarded 1".to_owned()))
+pub(super) async fn discard_rejected(request: Request<'_>) -> Result {
+    let (reason, id) = (request.reason()?, request.id::<Uuid>()?);
+    request.admin.rejected_requests.discard(request.caller, id, reason).await?;
+    Ok(request.done("discarded 1".to_owned()))
 }
 
-pub(super) async fn start_job(ask: Request<'_>) -> Result {
-    let job = ask.admin.jobs.start(ask.caller, ask.id()?).await?;
+pub(super) async fn start_job(request: Request<'_>) -> Result {
+    let job = request.admin.jobs.start(request.caller, request.id()?).await?;
     let message = format!("started job {}: up to {} items", job.id, job.goal);
-    Ok(ActionResult { count: Some(job.goal), ..ask.done(message) })
+    Ok(ActionResult { count: Some(job.goal), ..request.done(message) })
 }
 
-pub(super) async fn cancel_job(ask: Request<'_>) -> Result {
-    let job = ask.admin.jobs.cancel(ask.caller, ask.id()?, ask.reason()?).await?;
+pub(super) async fn cancel_job(request: Request<'_>) -> Result {
+    let job = request.admin.jobs.cancel(request.caller, request.id()?, request.reason()?).await?;
     let message = format!("cancelled job {}: {} items were processed", job.id, job.resolved);
-    Ok(ActionResult { count: Some(job.resolved), ..ask.done(message) })
+    Ok(ActionResult { count: Some(job.resolved), ..request.done(message) })
 }
 
-pub(super) async fn revoke_key(ask: Request<'_>) -> Result {
-    let (key, changed) = ask.admin.access.revoke_key(ask.caller, ask.id, ask.reason()?).await?;
-    let message = format!("revoked {} ({})", key.name, key.id);
-    Ok(ActionResult { changed, ..ask.done(message) })
+pub(super) async fn revoke_key(request: Request<'_>) -> Result {
+    let (key, changed) =
+        request.admin.access.revoke_key(request.caller, request.id, request.reason()?).await?;
+    let message = if changed {
+        format!("revoked {} ({})", key.name, key.id)
+    } else {
+        format!("{} ({}) is already revoked", key.name, key.id)
+    };
+    Ok(ActionResult { changed, ..request.done(message) })
 }
 
-pub(super) async fn disable_user(ask: Request<'_>) -> Result {
-    let done = ask.admin.access.disable_user(ask.caller, ask.id, ask.reason()?).await?;
+pub(super) async fn disable_user(request: Request<'_>) -> Result {
+    let done =
+        request.admin.access.disable_user(request.caller, request.id, request.reason()?).await?;
     let message = format!("disabled {}", done.user.name);
-    Ok(ActionResult { ended: Some(done.ended), ..ask.done(message) })
+    Ok(ActionResult { ended: Some(done.ended), ..request.done(message) })
 }
 
-pub(super) async fn enable_user(ask: Request<'_>) -> Result {
-    let user = ask.admin.access.enable_user(ask.caller, ask.id, ask.reason()?).await?;
-    Ok(ask.done(format!("enabled {}", user.name)))
+pub(super) async fn enable_user(request: Request<'_>) -> Result {
+    let user =
+        request.admin.access.enable_user(request.caller, request.id, request.reason()?).await?;
+    Ok(request.done(format!("enabled {}", user.name)))
 }
 
-pub(super) async fn reset_user(ask: Request<'_>) -> Result {
-    let access = &ask.admin.access;
-    let mut invitation = access.reset_user(ask.caller, ask.id, ask.option, ask.reason()?).await?;
+pub(super) async fn reset_user(request: Request<'_>) -> Result {
+    let access = &request.admin.access;
+    let mut invitation =
+        access.reset_user(request.caller, request.id, request.option, request.reason()?).await?;
     let ended = invitation.ended.take();
-    let message = format!("reset {}", ask.id);
-    Ok(ActionResult { invitation: Some(invitation), ended, ..ask.done(message) })
+    let message = format!("reset {}", request.id);
+    Ok(ActionResult { invitation: Some(invitation), ended, ..request.done(message) })
 }

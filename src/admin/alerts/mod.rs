@@ -5,7 +5,7 @@ mod model;
 use time::OffsetDateTime;
 
 use super::{AdminError, Caller, ConfiguredDestination, Scope};
-use crate::store::{AlertFilter, Store, TO};
+use crate::store::{AlertFilter, DESTINATION_PREFIX, Store};
 
 pub use model::{AlertRow, AlertState, Notification, Severity};
 
@@ -50,7 +50,7 @@ impl Alerts {
         });
         let handlers = self.destinations.iter();
         let handlers = handlers.filter(|one| one.tenant.as_deref() == caller.tenant());
-        let handlers = handlers.map(|one| format!("{TO}{}", one.name)).collect();
+        let handlers = handlers.map(|one| format!("{DESTINATION_PREFIX}{}", one.name)).collect();
         let filter = AlertFilter { all, sources, handlers, after, limit };
         let mut alerts = self.store.alerts(&filter).await?;
         if !caller.may(Scope::PayloadRead) {

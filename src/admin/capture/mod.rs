@@ -12,7 +12,9 @@ pub use model::{CapturedFixture, Scrubbed};
 
 use super::payload_reads::{self, Read};
 use super::{AdminError, Caller, Scope, Verifiers};
-use crate::store::{DeathReason, DeliveryOutcome, EventId, Origin, Store, StoredEvent, TO};
+use crate::store::{
+    DESTINATION_PREFIX, DeathReason, DeliveryOutcome, EventId, Origin, Store, StoredEvent,
+};
 use crate::verify::{Quarantine, SenderInfo};
 
 /// Headers that are created whenever a fixture is signed, by a part of their name.
@@ -55,8 +57,10 @@ fn fixture(
     delivery_outcomes: &[DeliveryOutcome],
     keep: &[String],
 ) -> Result<CapturedFixture, AdminError> {
-    let delivery =
-        delivery_outcomes.iter().rev().find(|delivery| !delivery.handler.starts_with(TO));
+    let delivery = delivery_outcomes
+        .iter()
+        .rev()
+        .find(|delivery| !delivery.handler.starts_with(DESTINATION_PREFIX));
     let delivery = delivery.ok_or_else(|| invalid("the event has no deliveries to handlers"))?;
     if !delivery.is_final() {
         return Err(invalid("the delivery is not finished yet"));
@@ -76,7 +80,8 @@ fn fixture(
         }
     }
     let name = format!("captured-{}", event.id.0.simple());
-    let status = if delivery.handler == crate::store::GATE { "quarantined" } else { "accepted" };
+    let status =
+        if delivery.handler == crate::store::QUARANTINE { "quarantined" } else { "accepted" };
     let mut then = Map::new();
     then.insert("state".into(), delivery.state.as_str().into());
     let death_reason = delivery.death_reason.map(DeathReason::as_str);

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Action, DeadLetters, Refused};
+use super::{DeadLetterAction, DeadLetters, Refused};
 use crate::admin::wake_gateways;
 use crate::store::{AuditEntry, AuditMore, OperatorAction, StoreError, Tx};
 
 #[derive(Debug, Clone, Default)]
-pub struct ActionResult {
+pub struct BatchResult {
     /// The deliveries that were replayed or discarded; or the ids of the rejected requests that
     /// were accepted or discarded.
     pub resolved: Vec<i64>,
@@ -22,8 +22,8 @@ pub struct ActionResult {
 }
 
 /// An action to apply and its caller.
-pub(in crate::admin) struct ActionRequest<'a> {
-    pub(in crate::admin) action: Action,
+pub(in crate::admin) struct BatchRequest<'a> {
+    pub(in crate::admin) action: DeadLetterAction,
     pub(in crate::admin) force: bool,
     /// Whether they were selected by id: resolved ones are then reported as skipped.
     pub(in crate::admin) by_id: bool,
@@ -42,9 +42,9 @@ impl DeadLetters {
         &self,
         tx: &mut Tx<'_>,
         ids: &[i64],
-        request: &ActionRequest<'_>,
-    ) -> Result<ActionResult, StoreError> {
-        let mut batch = ActionResult::default();
+        request: &BatchRequest<'_>,
+    ) -> Result<BatchResult, StoreError> {
+        let mut batch = BatchResult::default();
         let mut pairs = Vec::new();
         for delivery in tx.lock_deliveries(ids, request.tenant).await? {
             match request.action.decide(&delivery, &self.routing, request.force) {
@@ -60,11 +60,12 @@ impl DeadLetters {
         if batch.resolved.is_empty() {
             return Ok(batch);
         }
-        let ActionRequest { at, actor, job, reason, .. } = *request;
+        let BatchRequest { at, actor, job, reason, .. } = *request;
         let action = request.action.as_str();
         batch.created = tx.insert_replays(&pairs, None, at).await?;
         tx.resolve(&batch.resolved, request.action.resolution(), at).await?;
-        let discarded = if request.action == Action::Discard { &batch.resolved[..] } else { &[] };
+        let discarded =
+            if request.action == DeadLetterAction::Discard { &batch.resolved[..] } else { &[] };
         tx.record_action(
             OperatorAction { at, actor, action, reason, job },
             discarded,
@@ -88,8 +89,8 @@ impl DeadLetters {
     /// Logs what was committed, and wakes idle gateways.
     pub(in crate::admin) async fn announce(
         &self,
-        batch: &ActionResult,
-        action: Action,
+        batch: &BatchResult,
+        action: DeadLetterAction,
         actor: &str,
     ) {
         if batch.resolved.is_empty() {

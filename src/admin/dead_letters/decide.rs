@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::Routing;
-use crate::store::{DeliveryState, GATE, LockedDelivery, Resolution};
+use crate::store::{DeliveryState, LockedDelivery, QUARANTINE, Resolution};
 
 /// The event type of events whose type could not be determined.
 const UNRECOGNISED: &str = "unrecognised";
@@ -26,8 +26,7 @@ const UNRECOGNISED: &str = "unrecognised";
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[schema(as = DeadLetterAction)]
-pub enum Action {
+pub enum DeadLetterAction {
     /// Create a new delivery of the same event.
     Replay,
     /// Mark it as resolved without another delivery.
@@ -58,7 +57,7 @@ pub enum Refused {
     RejectedRequest(String),
 }
 
-impl Action {
+impl DeadLetterAction {
     pub fn of(word: &str) -> Option<Self> {
         word.parse().ok()
     }
@@ -107,8 +106,8 @@ fn targets(delivery: &LockedDelivery, routing: &Routing) -> Result<Vec<String>, 
     let event_type = delivery.event_type.as_deref().ok_or(Refused::EventGone)?;
     let handlers: Vec<&str> = match delivery.handler.as_str() {
         // No handler has processed it. An event without a type goes to every handler.
-        GATE if event_type == UNRECOGNISED => route.handlers.clone(),
-        GATE => (route.handlers_for)(event_type),
+        QUARANTINE if event_type == UNRECOGNISED => route.handlers.clone(),
+        QUARANTINE => (route.handlers_for)(event_type),
         same => route.handlers.iter().copied().filter(|handler| *handler == same).collect(),
     };
     if handlers.is_empty() {
@@ -143,14 +142,14 @@ mod tests {
     }
 
     fn replay(delivery: &LockedDelivery, force: bool) -> Result<Vec<String>, Refused> {
-        Action::Replay.decide(delivery, &routing(), force)
+        DeadLetterAction::Replay.decide(delivery, &routing(), force)
     }
 
     #[test]
     fn replay_goes_to_its_handler_and_from_quarantine_to_all_that_accept_it() {
         assert_eq!(replay(&dead("mail", "paid"), false).unwrap(), ["mail"]);
-        assert_eq!(replay(&dead(GATE, "paid"), false).unwrap(), ["ledger"]);
-        assert_eq!(replay(&dead(GATE, UNRECOGNISED), false).unwrap(), ["ledger", "mail"]);
+        assert_eq!(replay(&dead(QUARANTINE, "paid"), false).unwrap(), ["ledger"]);
+        assert_eq!(replay(&dead(QUARANTINE, UNRECOGNISED), false).unwrap(), ["ledger", "mail"]);
     }
 
     #[test]
@@ -160,7 +159,7 @@ mod tests {
         let no_handler = Refused::NoHandler { from: "billing".into() };
         assert_eq!(replay(&unknown_source, true), Err(Refused::NoSource("gone".into())));
         assert_eq!(replay(&dead("fax", "paid"), true), Err(no_handler.clone()));
-        assert_eq!(replay(&dead(GATE, "voided"), true), Err(no_handler));
+        assert_eq!(replay(&dead(QUARANTINE, "voided"), true), Err(no_handler));
         assert_eq!(replay(&deleted, true), Err(Refused::EventGone));
     }
 
@@ -181,6 +180,6 @@ mod tests {
     #[test]
     fn done_deliveries_cannot_be_discarded_even_with_force() {
         let done = LockedDelivery { state: DeliveryState::Done, ..dead("mail", "paid") };
-        assert_eq!(Action::Discard.decide(&done, &routing(), true), Err(Refused::Done));
+        assert_eq!(DeadLetterAction::Discard.decide(&done, &routing(), true), Err(Refused::Done));
     }
 }

@@ -8,9 +8,9 @@ mod selection;
 
 use std::sync::Arc;
 
-pub(super) use apply::ActionRequest;
-pub use apply::ActionResult;
-pub use decide::{Action, Refused};
+pub(super) use apply::BatchRequest;
+pub use apply::BatchResult;
+pub use decide::{DeadLetterAction, Refused};
 pub use detail::PREVIEW;
 pub(super) use detail::redact_payload;
 pub use model::{
@@ -114,16 +114,16 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`AdminError::Store`]: nothing was done, unless the commit failed.
-    pub async fn act(
+    pub async fn resolve_one(
         &self,
         caller: &Caller,
-        action: Action,
+        action: DeadLetterAction,
         id: i64,
         reason: &Reason,
         force: bool,
-    ) -> Result<ActionResult, AdminError> {
+    ) -> Result<BatchResult, AdminError> {
         caller.needs(Scope::EventsReplay)?;
-        let orders = ActionRequest {
+        let request = BatchRequest {
             action,
             force,
             by_id: true,
@@ -136,7 +136,7 @@ impl DeadLetters {
             at: self.clock.now(),
         };
         let mut tx = self.store.begin().await?;
-        let batch = self.apply(&mut tx, &[id], &orders).await?;
+        let batch = self.apply(&mut tx, &[id], &request).await?;
         if batch.resolved.is_empty() && batch.refused.is_empty() {
             return Err(AdminError::NotFound(format!("delivery {id}")));
         }

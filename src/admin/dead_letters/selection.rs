@@ -14,7 +14,7 @@ use crate::store::{DeadLetterFilter, DeathReason, EventId};
 /// The dead letters: listed by id, or all that match a filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = NewJobWhich)]
+#[schema(as = NewJobSelection)]
 pub enum Selection {
     /// Deliveries, by id.
     #[serde(rename = "deliveries")]
@@ -42,7 +42,7 @@ pub struct Filter {
     #[serde(default, deserialize_with = "input::name")]
     #[schema(pattern = "^[!-~]{1,100}$")]
     pub source: Option<String>,
-    /// Filter by handler; `gate` for events quarantined before any handler.
+    /// Filter by handler; `quarantine` for events that reached no handler.
     #[serde(default, deserialize_with = "input::name")]
     #[schema(pattern = "^[!-~]{1,100}$")]
     pub handler: Option<String>,

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{Destination, DestinationAnswer, DestinationDetail, DestinationHour, Destinations};
+use super::{Destination, DestinationDetail, DestinationHour, DestinationResponse, Destinations};
 use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Reason, Scope};
-use crate::store::{ACKNOWLEDGED_WITHIN, DestinationResponse, ResponseHour, Span};
+use crate::store::{ACKNOWLEDGED_WITHIN, RecordedResponse, ResponseHour, Span};
 
 /// The number of hours shown.
 const HOURS: u32 = 24;
@@ -17,7 +17,7 @@ const MAX_RETRIED: i64 = 1000;
 #[async_trait]
 pub trait SendTest: Send + Sync + 'static {
     /// Sends one to the destination of this name; `None` if it does not exist.
-    async fn send_test(&self, name: &str) -> Option<DestinationResponse>;
+    async fn send_test(&self, name: &str) -> Option<RecordedResponse>;
 }
 
 impl Destinations {
@@ -50,23 +50,23 @@ impl Destinations {
             delivered: results.delivered,
             failed: results.failed,
         };
-        let answer = |response| DestinationAnswer::new(response, may_see);
+        let response = |response| DestinationResponse::new(response, may_see);
         Ok(DestinationDetail {
-            next_try_at: next_try(&destination, due, now),
+            next_attempt_at: next_attempt(&destination, due, now),
             success_percent: percent(delivered, failed),
             p50_ms: percentile(&hours, 50),
             p95_ms: percentile(&hours, 95),
             hours: hours.iter().map(hour).collect(),
-            answers: responses.into_iter().map(answer).collect(),
+            responses: responses.into_iter().map(response).collect(),
             destination,
         })
     }
 
-    /// Retries its waiting deliveries now; returns how many became due.
+    /// Retries its waiting deliveries now; returns how many are due.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] if it is paused or disabled.
-    pub async fn try_now(
+    pub async fn retry_now(
         &self,
         caller: &Caller,
         name: &str,
@@ -81,7 +81,7 @@ impl Destinations {
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let (handler, at) = (destination.handler(), change.at);
         let count = change.tx.retry_destination(&handler, at, MAX_RETRIED).await?;
-        let (action, target) = ("try now", format!("destination {name}"));
+        let (action, target) = ("retry", format!("destination {name}"));
         change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
     }
@@ -95,30 +95,30 @@ impl Destinations {
         &self,
         caller: &Caller,
         name: &str,
-    ) -> Result<DestinationAnswer, AdminError> {
+    ) -> Result<DestinationResponse, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         let destination = self.find(caller, name).await?;
         let change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let audited = Audited {
-            action: "test destination",
+            action: "test",
             target: &format!("destination {name}"),
             reason: "a test event",
             count: 1,
         };
         change.commit(audited).await?;
-        let answer = match &self.tests {
+        let response = match &self.tests {
             Some(tests) => tests.send_test(name).await,
             None => None,
         };
         let not_here = || AdminError::Conflict("the destination is not configured".to_owned());
-        let answer = answer.ok_or_else(not_here)?;
-        self.store.responses().record(&destination.handler(), answer.clone());
+        let response = response.ok_or_else(not_here)?;
+        self.store.responses().record(&destination.handler(), response.clone());
         self.store.flush_responses(self.clock.now()).await?;
-        Ok(DestinationAnswer::new(answer, caller.may(Scope::PayloadRead)))
+        Ok(DestinationResponse::new(response, caller.may(Scope::PayloadRead)))
     }
 }
 
-fn next_try(
+fn next_attempt(
     destination: &Destination,
     due: Option<OffsetDateTime>,
     now: OffsetDateTime,

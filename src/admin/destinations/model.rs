@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::store::{DestinationResponse, DestinationState, EventId};
+use crate::store::{DestinationRow, EventId, RecordedResponse};
 
 /// A destination: one of the configuration, or one that exists only in the database.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -16,7 +16,7 @@ pub struct Destination {
     /// Whether it is configured.
     pub configured: bool,
     /// Its state.
-    pub state: DestinationStatus,
+    pub state: DestinationState,
     /// When it entered that state.
     #[serde(with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
@@ -58,9 +58,8 @@ pub struct Destination {
     strum::Display,
 )]
 #[serde(rename_all = "snake_case")]
-#[schema(as = DestinationState)]
 #[strum(serialize_all = "snake_case")]
-pub enum DestinationStatus {
+pub enum DestinationState {
     /// Deliveries are sent.
     Ok,
     /// It is not in the configuration.
@@ -84,7 +83,7 @@ pub struct DestinationDetail {
     pub destination: Destination,
     /// When the next delivery is sent; null if none is waiting or it is paused.
     #[serde(with = "time::serde::rfc3339::option")]
-    pub next_try_at: Option<OffsetDateTime>,
+    pub next_attempt_at: Option<OffsetDateTime>,
     /// The success rate of the last 24 hours, in percent; null without requests.
     pub success_percent: Option<f64>,
     /// The median latency of the last 24 hours in milliseconds, as an upper bound; null without
@@ -95,7 +94,7 @@ pub struct DestinationDetail {
     /// The last 24 hours, oldest first, the current hour last.
     pub hours: Vec<DestinationHour>,
     /// Recent responses, newest first, at most twenty; at most one successful response per second.
-    pub answers: Vec<DestinationAnswer>,
+    pub responses: Vec<DestinationResponse>,
 }
 
 /// The results of one hour.
@@ -112,7 +111,7 @@ pub struct DestinationHour {
 
 /// A response of a destination. Headers and body are untrusted data; never render them.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DestinationAnswer {
+pub struct DestinationResponse {
     /// When the request was sent.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -127,7 +126,7 @@ pub struct DestinationAnswer {
     /// The HTTP status; null without a response.
     pub status: Option<u16>,
     /// The headers, truncated; empty without the scope `payload:read`.
-    pub headers: Vec<DestinationAnswerHeader>,
+    pub headers: Vec<DestinationResponseHeader>,
     /// The beginning of the body; empty without the scope `payload:read`.
     pub body: String,
     /// Why the request failed; null if it succeeded.
@@ -136,7 +135,7 @@ pub struct DestinationAnswer {
 
 /// A response header.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DestinationAnswerHeader {
+pub struct DestinationResponseHeader {
     /// The name, in lower case.
     pub name: String,
     /// The value.
@@ -148,7 +147,7 @@ impl Destination {
     pub(super) fn new(
         name: String,
         url: Option<String>,
-        stored: Option<DestinationState>,
+        stored: Option<DestinationRow>,
         now: OffsetDateTime,
     ) -> Self {
         let configured = url.is_some();
@@ -178,7 +177,7 @@ impl Destination {
     }
 }
 
-impl DestinationStatus {
+impl DestinationState {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -189,10 +188,10 @@ impl DestinationStatus {
     }
 }
 
-impl DestinationAnswer {
+impl DestinationResponse {
     /// The response; its text only if the caller may see it.
-    pub(super) fn new(stored: DestinationResponse, may_see: bool) -> Self {
-        let header = |(name, value)| DestinationAnswerHeader { name, value };
+    pub(super) fn new(stored: RecordedResponse, may_see: bool) -> Self {
+        let header = |(name, value)| DestinationResponseHeader { name, value };
         let without_text = |status: Option<u16>| match status {
             Some(status) => format!("destination responded {status}"),
             None => "cannot reach the destination".to_owned(),
@@ -216,27 +215,27 @@ impl DestinationAnswer {
 
 fn status(
     configured: bool,
-    stored: Option<&DestinationState>,
+    stored: Option<&DestinationRow>,
     now: OffsetDateTime,
-) -> (DestinationStatus, Option<OffsetDateTime>) {
-    let Some(stored) = stored else { return (DestinationStatus::Ok, None) };
+) -> (DestinationState, Option<OffsetDateTime>) {
+    let Some(stored) = stored else { return (DestinationState::Ok, None) };
     if !configured {
-        return (DestinationStatus::Unconfigured, None);
+        return (DestinationState::Unconfigured, None);
     }
     if stored.disabled_at.is_some() {
-        return (DestinationStatus::Disabled, stored.disabled_at);
+        return (DestinationState::Disabled, stored.disabled_at);
     }
     if stored.paused_at.is_some() {
-        return (DestinationStatus::Paused, stored.paused_at);
+        return (DestinationState::Paused, stored.paused_at);
     }
     if stored.opened_at.is_some() {
-        return (DestinationStatus::Failing, stored.opened_at);
+        return (DestinationState::Failing, stored.opened_at);
     }
     match stored.not_before {
-        Some(until) if until > now => (DestinationStatus::BackingOff, stored.last_failed_at),
+        Some(until) if until > now => (DestinationState::BackingOff, stored.last_failed_at),
         _ if stored.rejecting_since.is_some() => {
-            (DestinationStatus::Rejecting, stored.rejecting_since)
+            (DestinationState::Rejecting, stored.rejecting_since)
         }
-        _ => (DestinationStatus::Ok, None),
+        _ => (DestinationState::Ok, None),
     }
 }

@@ -16,7 +16,9 @@ use tokio::task::spawn_blocking;
 pub use model::{EditPreview, Edited};
 
 use super::payload_reads::{self, Read};
-use super::{Action, AdminError, Caller, DeadLetters, Reason, Scope, pretty, wake_gateways};
+use super::{
+    AdminError, Caller, DeadLetterAction, DeadLetters, Reason, Scope, pretty, wake_gateways,
+};
 use crate::store::{
     AuditEntry, AuditMore, EventId, NewEdit, OperatorAction, Resolution, StoredEvent,
 };
@@ -107,7 +109,7 @@ impl DeadLetters {
             handlers.into_iter().map(|handler| (delivery, handler)).collect();
         let created = tx.insert_replays(&pairs, Some(event), at).await?;
         tx.resolve(&[delivery], Resolution::Replayed, at).await?;
-        let action = Action::Replay.as_str();
+        let action = DeadLetterAction::Replay.as_str();
         tx.record_action(OperatorAction { at, actor, action, reason, job: None }, &[], &created)
             .await?;
         let entry = AuditEntry {
@@ -184,7 +186,7 @@ impl DeadLetters {
     ) -> Result<Vec<String>, AdminError> {
         let locked = tx.lock_deliveries(&[delivery], caller.tenant()).await?.pop();
         let locked = locked.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
-        let decided = Action::Replay.decide(&locked, &self.routing, false);
+        let decided = DeadLetterAction::Replay.decide(&locked, &self.routing, false);
         decided.map_err(|refused| AdminError::Conflict(refused.to_string()))
     }
 }

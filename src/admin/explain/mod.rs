@@ -76,7 +76,7 @@ impl SourceVerifier {
         }
         // Kept with the event if the rejected request is accepted later.
         let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        head.along = SenderInfo::kept(all);
+        head.sender_info = SenderInfo::restore(all);
         head
     }
 

@@ -131,7 +131,7 @@ impl Groups {
 
 impl GroupCursor {
     /// The position after a group.
-    pub fn behind(open: i64, last_at: OffsetDateTime, id: i64) -> Self {
+    pub fn after(open: i64, last_at: OffsetDateTime, id: i64) -> Self {
         Self(GroupPosition { open, last_at, id })
     }
 

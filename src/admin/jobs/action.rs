@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::admin::{Action, Scope};
+use crate::admin::{DeadLetterAction, Scope};
 use crate::store::JobAction;
 
 /// The action on rejected requests.
@@ -26,8 +26,6 @@ use crate::store::JobAction;
 #[schema(as = RejectedRequestAction)]
 pub enum RejectedAction {
     /// Verify them again, and accept those that pass.
-    #[serde(rename = "verify")]
-    #[strum(serialize = "verify")]
     Reprocess,
     /// Delete them before the end of their retention.
     Discard,
@@ -39,11 +37,11 @@ impl RejectedAction {
     }
 }
 
-impl From<Action> for JobAction {
-    fn from(action: Action) -> Self {
+impl From<DeadLetterAction> for JobAction {
+    fn from(action: DeadLetterAction) -> Self {
         match action {
-            Action::Replay => Self::Replay,
-            Action::Discard => Self::Discard,
+            DeadLetterAction::Replay => Self::Replay,
+            DeadLetterAction::Discard => Self::Discard,
         }
     }
 }
@@ -61,7 +59,7 @@ impl JobAction {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Replay => "replay",
-            Self::ReprocessRejected => "verify",
+            Self::ReprocessRejected => "reprocess",
             Self::Discard | Self::DiscardRejected => "discard",
         }
     }
@@ -80,7 +78,7 @@ impl JobAction {
     pub(super) fn alert(self) -> &'static str {
         match self {
             Self::Replay => "bulk_replay",
-            Self::ReprocessRejected => "bulk_verify",
+            Self::ReprocessRejected => "bulk_reprocess",
             Self::Discard | Self::DiscardRejected => "bulk_discard",
         }
     }

@@ -145,7 +145,7 @@ impl Jobs {
         let mut change = self.change(caller).await?;
         let id = change.tx.plan_job(new).await?;
         let audited = Audited {
-            action: "plan job",
+            action: "plan",
             target: &format!("job {id}: {} {}", new.action, new.target),
             reason: new.reason,
             count: new.matched.unsigned_abs(),
@@ -184,7 +184,7 @@ impl Jobs {
             after: i64::MIN,
             before: up_to.saturating_add(1),
             order: Order::Up,
-            limit: i64::from(SAMPLE),
+            limit: i64::from(request.cap.unwrap_or(u32::MAX).min(u32::from(SAMPLE))),
         };
         let ids = store.find_dead_letters(&filter, page).await?;
         Ok(Resolved { filter, matched, up_to, ids })
@@ -240,7 +240,7 @@ impl Jobs {
             change.tx.alert(&alert).await?;
         }
         let audited = Audited {
-            action: "start job",
+            action: "start",
             target: &format!("job {id}: {} {}", plan.action.as_str(), plan.target),
             reason: &plan.reason,
             count: most,
@@ -266,7 +266,7 @@ impl Jobs {
             return Err(AdminError::Conflict(text));
         }
         let target = format!("job {id}: {} {}", job.action.verb(), job.target);
-        change.commit(Audited { action: "cancel job", target: &target, reason, count: 1 }).await?;
+        change.commit(Audited { action: "cancel", target: &target, reason, count: 1 }).await?;
         self.job(caller, id).await
     }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::RejectedAction;
 use crate::admin::input::{self, Count};
-use crate::admin::{Action, Delivery, Reason, RejectedRequest, Selection};
+use crate::admin::{DeadLetterAction, Delivery, Reason, RejectedRequest, Selection};
 use crate::store::JobRow;
 pub use crate::store::{JobAction, JobOutcomes, JobState};
 
@@ -108,9 +108,8 @@ pub struct BulkPreview {
 #[schema(as = NewJob)]
 pub struct BulkRequest {
     /// The action.
-    pub action: Action,
+    pub action: DeadLetterAction,
     /// The dead letters.
-    #[serde(rename = "which")]
     pub selection: Selection,
     /// Maximum number to process, oldest first; all by default.
     #[serde(default, deserialize_with = "input::count")]

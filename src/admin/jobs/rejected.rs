@@ -10,7 +10,7 @@ use super::{
     JobDetail, Jobs, Limits, PLAN_LASTS, RejectedAction, RejectedBulkRequest, SAMPLE, Step, to_json,
 };
 use crate::admin::{
-    ActionResult, AdminError, Caller, Reason, Refused, RejectedRequests, Scope, Scopes,
+    AdminError, BatchResult, Caller, Reason, Refused, RejectedRequests, Scope, Scopes,
 };
 use crate::store::{JobLease, JobProgress, JobRow, NewJob, RejectedRequestSelection, StoreError};
 
@@ -128,7 +128,7 @@ impl Jobs {
         };
         let resolved = count(&batch.resolved);
         let waits = batch.busy.is_some().then(|| now + BUSY_DELAY);
-        let batch_done = ActionResult {
+        let batch_done = BatchResult {
             resolved: batch.resolved,
             created: batch.created,
             refused: (batch.skipped.into_iter())

@@ -8,8 +8,8 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{JobAction, Jobs, RejectedAction};
-use crate::admin::dead_letters::ActionRequest;
-use crate::admin::{Action, ActionResult};
+use crate::admin::dead_letters::BatchRequest;
+use crate::admin::{BatchResult, DeadLetterAction};
 use crate::store::{DeadLetterFilter, JobLease, JobProgress, JobRow, Order, Page, StoreError};
 
 /// The maximum number of deliveries of one batch, which is one transaction.
@@ -34,7 +34,7 @@ pub enum Step {
     /// There is no job to execute.
     Idle,
     /// A batch, committed.
-    Did { job: i64, batch: ActionResult },
+    Did { job: i64, batch: BatchResult },
     /// The job's rate limit allows the next batch at this time.
     Paced(OffsetDateTime),
     /// The job has ended, or another worker has taken it over.
@@ -133,8 +133,8 @@ impl Jobs {
             return Ok(Step::Paced(until));
         }
         let action = match job.action {
-            JobAction::Replay => Action::Replay,
-            JobAction::Discard => Action::Discard,
+            JobAction::Replay => DeadLetterAction::Replay,
+            JobAction::Discard => DeadLetterAction::Discard,
             JobAction::ReprocessRejected => {
                 return self.work_on_rejected((lease, &job), RejectedAction::Reprocess, now).await;
             }
@@ -162,7 +162,7 @@ impl Jobs {
             return Ok(Step::Ended);
         };
         let actor = job.started_by.as_deref().unwrap_or(&job.planned_by);
-        let orders = ActionRequest {
+        let request = BatchRequest {
             action,
             force: job.force,
             by_id: filter.ids.is_some(),
@@ -174,7 +174,7 @@ impl Jobs {
             job: Some(job.id),
             at: now,
         };
-        let batch = self.dead_letters.apply(&mut tx, &ids, &orders).await?;
+        let batch = self.dead_letters.apply(&mut tx, &ids, &request).await?;
         tx.record_job_progress(
             job.id,
             &JobProgress {
@@ -209,7 +209,7 @@ pub(super) fn next_at(job: &JobRow, resolved: i64, now: OffsetDateTime) -> Optio
 }
 
 /// The skipped items of the job so far, with those of this batch.
-pub(super) fn skipped_items(job: &JobRow, batch: &ActionResult) -> Vec<(i64, String)> {
+pub(super) fn skipped_items(job: &JobRow, batch: &BatchResult) -> Vec<(i64, String)> {
     let before = job.skipped_items.iter().cloned();
     let skipped = batch.refused.iter().map(|(id, why)| (*id, why.to_string()));
     before.chain(skipped).take(SKIPPED_ITEMS).collect()

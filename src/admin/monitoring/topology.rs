@@ -4,7 +4,7 @@ use time::Duration;
 
 use super::model::Setting;
 use crate::admin::ConfiguredDestination;
-use crate::store::TO;
+use crate::store::DESTINATION_PREFIX;
 
 /// The configuration as shown to users. It contains no secret.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +55,11 @@ pub struct SourceFacts {
     pub handlers: Vec<String>,
 }
 
+impl SourceFacts {
+    /// In place of the fingerprint of a secret that was not read.
+    pub const UNKNOWN_SECRET: &str = "unknown";
+}
+
 impl Topology {
     /// The sources of this tenant, or all.
     pub(in crate::admin) fn visible_to<'a>(
@@ -68,12 +73,15 @@ impl Topology {
 
     /// The stored handler names of the destinations.
     pub(super) fn handlers_to(&self) -> Vec<String> {
-        self.destinations.iter().map(|destination| format!("{TO}{}", destination.name)).collect()
+        self.destinations
+            .iter()
+            .map(|destination| format!("{DESTINATION_PREFIX}{}", destination.name))
+            .collect()
     }
 
     /// The destination of this stored handler name.
     pub(super) fn destination(&self, handler: &str) -> Option<&ConfiguredDestination> {
-        let name = handler.strip_prefix(TO)?;
+        let name = handler.strip_prefix(DESTINATION_PREFIX)?;
         self.destinations.iter().find(|destination| destination.name == name)
     }
 

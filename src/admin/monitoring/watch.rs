@@ -5,11 +5,12 @@ use strum::VariantArray as _;
 use tracing::warn;
 
 use super::Monitoring;
+use super::alarms::who;
 use super::model::{Alarm, AlarmKind};
 use super::reading::{Read, is_stale, kind_of};
 use crate::store::Tx;
 use crate::store::{
-    Alert, AlertResolution, DEAD_LETTER, GATE, OpenAlert, OpenDeadLetterCounts, Severity,
+    Alert, AlertResolution, DEAD_LETTER, OpenAlert, OpenDeadLetterCounts, QUARANTINE, Severity,
     StoreError,
 };
 
@@ -48,7 +49,7 @@ impl Monitoring {
 impl Monitoring {
     /// Raises an alert that the alarms cannot be read: a table is locked, or the database is too
     /// slow. [`Monitoring::raise_alarms`] resolves it.
-    pub async fn raise_blindness(&self) -> Result<(), StoreError> {
+    pub async fn raise_unreadable_alarm(&self) -> Result<(), StoreError> {
         gauge(AlarmKind::Database, Severity::Critical, 1);
         let mut tx = self.store.begin().await?;
         let alert = Alert {
@@ -135,22 +136,23 @@ async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, 
     };
     for known in read.alerts.iter().filter(|known| known.kind == DEAD_LETTER) {
         if !read.dead_letters.iter().any(|dead_letters| is(known, dead_letters)) {
-            let (source, key) = (&known.source, &known.key);
+            let (source, key) = (&known.source, who(&known.key));
             let text = format!("no open dead letter of {source} any more: {key}");
             changed += end(tx, known, DEAD_LETTER, &text).await?;
         }
     }
     for dead_letters in &read.dead_letters {
         let known = read.alerts.iter().find(|known| is(known, dead_letters));
-        let current = known
-            .is_some_and(|known| dead_letters.handler != GATE || known.count == dead_letters.open);
+        let current = known.is_some_and(|known| {
+            dead_letters.handler != QUARANTINE || known.count == dead_letters.open
+        });
         if current {
             continue;
         }
-        let text = if dead_letters.handler == GATE {
+        let text = if dead_letters.handler == QUARANTINE {
             format!("authentic requests quarantined: {}", dead_letters.death_reason)
         } else {
-            key(dead_letters)
+            who(&key(dead_letters))
         };
         let alert = Alert {
             kind: DEAD_LETTER,

@@ -83,13 +83,13 @@ pub struct RejectedRequests {
     reprocess: Arc<dyn Reprocess>,
 }
 
-/// The result of verifying a request again.
+/// The result of reprocessing a request.
 #[derive(Debug, Clone)]
-pub enum Verified {
+pub enum Reprocessing {
     /// It is now an event.
-    Admitted(Reprocessed),
+    Accepted(Reprocessed),
     /// It is rejected again.
-    Refused(Box<Explanation>),
+    Rejected(Box<Explanation>),
 }
 
 impl RejectedRequests {
@@ -156,24 +156,24 @@ impl RejectedRequests {
     ///
     /// # Errors
     /// As [`RejectedRequests::explain`]; [`AdminError::Conflict`] if it cannot be recorded now.
-    pub async fn verify(
+    pub async fn reprocess(
         &self,
         caller: &Caller,
         id: Uuid,
         reason: &Reason,
-    ) -> Result<Verified, AdminError> {
+    ) -> Result<Reprocessing, AdminError> {
         let (request, payload) = self.open(caller, id).await?;
         let payload = payload.ok_or_else(|| is_event(&request))?;
         self.verifiers.of(caller, &request.source)?;
         // Before it is accepted, so that no event arrives this way without an audit entry.
         self.audit(caller, id, "reprocess rejected request", reason).await?;
         match self.accept(caller, &request, &payload).await? {
-            Ok(reprocessed) => Ok(Verified::Admitted(reprocessed)),
+            Ok(reprocessed) => Ok(Reprocessing::Accepted(reprocessed)),
             Err(ReprocessError::Refused) => {
                 self.audit(caller, id, "reprocess rejected request, rejected again", reason)
                     .await?;
                 let explanation = self.explanation(caller, &request, &payload).await?;
-                Ok(Verified::Refused(Box::new(explanation)))
+                Ok(Reprocessing::Rejected(Box::new(explanation)))
             }
             Err(error) => Err(AdminError::Conflict(error.to_string())),
         }

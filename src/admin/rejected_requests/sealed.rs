@@ -27,12 +27,13 @@ pub(super) fn seal(
     head: &RequestHead,
     body: &[u8],
 ) -> Result<Sealed, VaultError> {
-    let along = head.along.iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let sender_info =
+        head.sender_info.iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let headers = head.headers.iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
     let head = Head {
         action: head.action.map(str::to_owned),
         query: head.query.clone(),
-        headers: headers.chain(along).collect(),
+        headers: headers.chain(sender_info).collect(),
     };
     // Strings and bytes always serialise, and writing to a vector does not fail.
     let head = serde_json::to_vec(&head).unwrap_or_default();

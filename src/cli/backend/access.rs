@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Backend, Because};
+use super::Backend;
 use crate::admin::audit::{self, AuditRow, Verification};
 use crate::admin::cursor::{self, AUDIT};
 use crate::admin::{
@@ -76,8 +76,8 @@ impl Backend {
                 Page::whole(admin.access.end_session_of(caller, user, id, &reason).await?)
             }
             Self::Api(api) => {
-                let (id, because) = (id.to_string(), Because { reason });
-                api.post(&["users", user, "sessions", &id, "end"], Some(&because)).await?
+                let (id, body) = (id.to_string(), json!({ "reason": reason }));
+                api.post(&["users", user, "sessions", &id, "end"], Some(&body)).await?
             }
         })
     }

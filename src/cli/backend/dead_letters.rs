@@ -9,7 +9,7 @@ use crate::admin::{
     Age, DeadLetterPage, Delivery, DeliveryDetail, EditPreview, Edited, Filter, Group, GroupCursor,
     GroupPage, GroupSelection, Page, Paging, Selection,
 };
-use crate::cli::remote::{Api, ApiError, Query};
+use crate::cli::remote::{ApiClient, ApiError, Query};
 
 /// The largest page of the API.
 const PAGE: u32 = 200;
@@ -63,7 +63,7 @@ impl Backend {
                 let after = after.map(|after| cursor::after(GROUPS, &after.parts()));
                 let page: Page<Group> = api.list(&["groups"], &query, after, limit).await?;
                 let next = page.next.and_then(|next| cursor::read(GROUPS, &next));
-                let next = next.map(|(open, at, id)| GroupCursor::behind(open, at, id));
+                let next = next.map(|(open, at, id)| GroupCursor::after(open, at, id));
                 Ok(GroupPage { items: page.items, next })
             }
         }
@@ -132,7 +132,7 @@ fn query(filter: &Filter) -> Query {
 
 /// The dead letters directly above an id, newest first: read upwards, page by page.
 async fn newer(
-    api: &Api,
+    api: &ApiClient,
     query: &Query,
     mut after: i64,
     limit: u32,

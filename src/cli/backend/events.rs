@@ -72,7 +72,7 @@ impl Backend {
             }
             Self::Api(api) => {
                 let mut response = api.download(&["events", &id.to_string(), "body"]).await?;
-                while let Some(piece) = api.piece(&mut response).await? {
+                while let Some(piece) = api.next_chunk(&mut response).await? {
                     if !write(&piece)? {
                         break;
                     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use time::OffsetDateTime;
 
 use super::Backend;
@@ -108,16 +109,14 @@ impl Backend {
         }
         // A key that may not read the job does not start what it cannot follow.
         self.job(id).await?;
-        if let Some(start) = find_action(Noun::Job, "start") {
-            self.act(start, &id.to_string(), None, false).await?;
-        }
+        let start = find_action(Noun::Job, "start").context("no such action")?;
+        self.act(start, &id.to_string(), None, false).await?;
         Ok(Work::Elsewhere { job: id })
     }
 
     async fn interrupt(&self, id: i64) -> anyhow::Result<()> {
-        if let Some(cancel) = find_action(Noun::Job, "cancel") {
-            self.act(cancel, &id.to_string(), Some("interrupted"), false).await?;
-        }
+        let cancel = find_action(Noun::Job, "cancel").context("no such action")?;
+        self.act(cancel, &id.to_string(), Some("interrupted"), false).await?;
         anyhow::bail!("interrupted: job {id} is cancelled")
     }
 

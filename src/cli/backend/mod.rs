@@ -10,14 +10,13 @@ mod gateway;
 mod jobs;
 mod rejected_requests;
 
-use serde::Serialize;
 use serde_json::json;
 
 pub(super) use rejected_requests::explain;
 
 use super::globals::GlobalArgs;
-use super::remote::{Api, ApiError};
-use super::{UsageError, block_on, caller, database};
+use super::remote::{ApiClient, ApiError};
+use super::{UsageError, block_on, caller, database, exit};
 use crate::admin::actions::{Action, ActionResult, Options};
 use crate::admin::{Admin, AdminError, Caller, Need, Reason};
 use crate::app;
@@ -33,7 +32,7 @@ pub(super) enum Backend {
         caller: Caller,
     },
     /// Over the API of a gateway.
-    Api(Api),
+    Api(ApiClient),
 }
 
 /// Runs a command's work: over the API if a gateway is given, or on the database for `actor`, by
@@ -57,7 +56,7 @@ pub(super) fn with<T>(
     let config = match needs {
         Need::Nothing => Config::load_without_sources(path, &environment)?,
         Need::Names => Config::load_without_secrets(path, &environment)?,
-        Need::Sources => Config::load(path, &environment)?,
+        Need::Sources => Config::load(path, &environment).map_err(exit::not_loaded)?,
     };
     if needs == Need::Sources {
         // Errors in the configuration are found before a database is started.
@@ -81,12 +80,6 @@ pub(super) fn found<T>(result: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
 fn is_not_found(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(AdminError::NotFound(_)))
         || error.downcast_ref().is_some_and(ApiError::is_not_found)
-}
-
-/// A body with a reason only.
-#[derive(Serialize)]
-struct Because<'a> {
-    reason: &'a str,
 }
 
 impl Backend {

@@ -1,21 +1,21 @@
 //! `sealpost dead-letters`: list, replay and discard dead letters.
 
-mod act;
-mod one;
+mod bulk;
+mod edit;
+mod selection;
 mod table;
-mod which;
 
 use std::time::Duration;
 
-use act::{Act, Replay};
+use bulk::{BulkArgs, Replay};
+pub(super) use selection::SelectionArgs;
 pub(super) use table::table;
-pub(super) use which::WhichArgs;
 
 use super::actions::{OnDeadLetter, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend, delivery_detail};
-use crate::admin::{Action, Class, Filter, Need, Paging};
+use crate::admin::{Class, DeadLetterAction, Filter, Need, Paging};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
@@ -35,11 +35,11 @@ pub(super) enum Command {
     /// Marks them as resolved without another delivery, and unblocks their lanes. A single ID is
     /// discarded at once; any other selection is only previewed unless --yes is given.
     /// --format json prints one JSON document.
-    Discard(Act),
+    Discard(BulkArgs),
     /// Replay a dead letter with an edited body, as a new event.
     ///
     /// Prints the diff; pass --yes to create the event. The original event is kept.
-    Edit(one::Edit),
+    Edit(edit::Edit),
     #[command(flatten)]
     Act(Perform<OnDeadLetter>),
 }
@@ -89,14 +89,14 @@ pub(super) struct FilterArgs {
     /// Only this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Only this handler; `gate` selects quarantined events, which reach no handler.
+    /// Only this handler; `quarantine` for events that reached no handler.
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     /// Only this death reason, such as `exhausted`.
     #[arg(long, value_name = "REASON")]
     death_reason: Option<DeathReason>,
     /// Dead-lettered at least this long ago, such as `2h`.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
     older_than: Option<Duration>,
     /// Only this group; see `groups list`.
     #[arg(long, value_name = "ID")]
@@ -105,7 +105,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "CLASS")]
     class: Option<Class>,
     /// Dead-lettered at most this long ago.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = super::duration)]
     newer_than: Option<Duration>,
 }
 
@@ -115,10 +115,10 @@ pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exi
         Command::Show(show) => return show.run(globals),
         Command::Edit(edit) => return edit.run(globals),
         Command::Act(action) => return action.run(globals),
-        Command::Replay(replay) => (Action::Replay, &replay.act, replay.force),
-        Command::Discard(args) => (Action::Discard, args, false),
+        Command::Replay(replay) => (DeadLetterAction::Replay, &replay.bulk, replay.force),
+        Command::Discard(args) => (DeadLetterAction::Discard, args, false),
     };
-    let needs = if action == Action::Replay { Need::Sources } else { Need::Names };
+    let needs = if action == DeadLetterAction::Replay { Need::Sources } else { Need::Names };
     backend::with(globals, needs, args.actor.as_deref(), async |backend| {
         args.run(backend, globals, action, force).await
     })
@@ -154,7 +154,7 @@ impl List {
             let page = backend.dead_letters(&self.filter.filter(self.all), paging).await?;
             let exit = output::list(self.format, &page.items, table)?;
             if let Some(older) = page.older {
-                super::talk(&format!("more results: --before {older}"));
+                super::print_message(&format!("more results: --before {older}"));
             }
             Ok(exit)
         })

@@ -3,7 +3,7 @@
 
 mod plan;
 mod progress;
-mod shown;
+mod text;
 
 use super::Exit;
 use super::actions::{OnJob, Perform};
@@ -12,7 +12,7 @@ use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use crate::admin::Need;
 pub(super) use progress::run_here;
-pub(super) use shown::skipped;
+pub(super) use text::skipped;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -67,8 +67,8 @@ pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exi
 impl List {
     async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let found = backend.jobs(self.before, self.limit).await?;
-        let exit = output::list(self.format, &found, shown::table)?;
-        super::mention_more(&found, self.limit, |last| last.id);
+        let exit = output::list(self.format, &found, text::table)?;
+        super::print_next_page_hint(&found, self.limit, |last| last.id);
         Ok(exit)
     }
 }
@@ -76,7 +76,7 @@ impl List {
 impl Show {
     async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let detail = backend.job(self.id).await?;
-        output::print_as(self.format, &shown::text(&detail), &detail)?;
+        output::print_as(self.format, &text::text(&detail), &detail)?;
         Ok(Exit::Ok)
     }
 }

@@ -1,9 +1,9 @@
 //! `sealpost jobs plan`.
 
-use super::shown;
-use crate::admin::{Action, BulkRequest};
+use super::text;
+use crate::admin::{BulkRequest, DeadLetterAction};
 use crate::cli::backend::Backend;
-use crate::cli::dead_letters::WhichArgs;
+use crate::cli::dead_letters::SelectionArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
 
@@ -13,7 +13,7 @@ pub(in crate::cli) struct Plan {
     #[arg(value_enum)]
     action: BulkVerb,
     #[command(flatten)]
-    which: WhichArgs,
+    selection: SelectionArgs,
     /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -47,19 +47,21 @@ impl Plan {
     pub(super) async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let request = BulkRequest {
             action: match self.action {
-                BulkVerb::Replay => Action::Replay,
-                BulkVerb::Discard => Action::Discard,
+                BulkVerb::Replay => DeadLetterAction::Replay,
+                BulkVerb::Discard => DeadLetterAction::Discard,
             },
-            selection: self.which.selection(),
+            selection: self.selection.to_selection(),
             cap: self.cap,
             rate: self.rate,
             reason: self.reason.clone(),
             force: self.force,
         };
         let plan = backend.plan(&request).await?;
-        output::print_as(self.format, &shown::text(&plan), &plan)?;
+        output::print_as(self.format, &text::text(&plan), &plan)?;
         let id = plan.job.id;
-        cli::talk(&format!("nothing changed; start the job with `sealpost jobs start {id}`"));
+        cli::print_message(&format!(
+            "nothing changed; start the job with `sealpost jobs start {id}`"
+        ));
         Ok(Exit::Ok)
     }
 }

@@ -36,13 +36,13 @@ impl Line {
     fn show(&mut self, count: u64) {
         if self.is_terminal {
             self.shown = true;
-            cli::talk_over(&format!("{count} of {}", self.goal));
+            cli::overwrite_message(&format!("{count} of {}", self.goal));
         }
     }
 
     fn end(&self) {
         if self.shown {
-            cli::talk("");
+            cli::print_message("");
         }
     }
 }

@@ -11,40 +11,40 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Problem, Query, cause};
-use crate::admin::Page;
+use crate::admin::{Identity, Page};
 
 /// Connect timeout.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of a response or of the next part of it. The change stream sends heartbeats.
-const SILENCE: Duration = Duration::from_secs(90);
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often a request is sent, if its response was lost or it has to wait.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// The longest wait that a gateway may ask for, in seconds.
 const LONGEST_WAIT: u64 = 30;
 /// The largest page of a list.
-const PAGE: u32 = 200;
+const MAX_PAGE: u32 = 200;
 /// The name of this client.
-const AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("sealpost/", env!("CARGO_PKG_VERSION"));
 
 /// The API of a gateway, with a key.
-pub(in crate::cli) struct Api {
+pub(in crate::cli) struct ApiClient {
     client: Client,
     base: Url,
     key: Zeroizing<String>,
 }
 
-impl Api {
+impl ApiClient {
     /// Checks the URL, and prepares a client.
     pub(in crate::cli) fn new(base: &str, key: Zeroizing<String>) -> Result<Self, ApiError> {
-        let base = checked(base)?;
-        // The guard against private addresses is for requests of the gateway. An operator listener
+        let base = parse_base_url(base)?;
+        // The guard against private addresses is for requests of the gateway. An admin listener
         // usually is at a private address.
         let client = crate::tls::client()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .user_agent(AGENT)
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build();
         let client = client.map_err(|error| ApiError::usage(cause(&error)))?;
         Ok(Self { client, base, key })
@@ -53,6 +53,12 @@ impl Api {
     /// The URL of the gateway, without a slash at the end.
     pub(in crate::cli) fn base(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whose key it is.
+    pub(in crate::cli) async fn me(&self) -> Result<Identity, ApiError> {
+        let me = self.get(&["me"], &Query::default()).await;
+        me.map_err(|error| if error.is_missing() { self.no_api() } else { error })
     }
 
     /// Reads an item.
@@ -83,7 +89,7 @@ impl Api {
     ) -> Result<Page<T>, ApiError> {
         let (mut items, mut left) = (Vec::new(), limit);
         loop {
-            let asked = left.min(PAGE);
+            let asked = left.min(MAX_PAGE);
             let query = query.clone().with("cursor", cursor.take()).with("limit", Some(asked));
             let page: Page<T> = self.get(path, &query).await?;
             let count = u32::try_from(page.items.len()).unwrap_or(u32::MAX);
@@ -106,10 +112,11 @@ impl Api {
     ) -> Result<T, ApiError> {
         let body = body.map(serde_json::to_vec).transpose();
         let body = body.map_err(|error| ApiError::usage(error.to_string()))?;
-        let once = Uuid::new_v4().to_string();
+        let idempotency_key = Uuid::new_v4().to_string();
         let request = || {
             let request = self.client.post(self.url(path, &Query::default()));
-            let request = request.bearer_auth(&*self.key).header("idempotency-key", &once);
+            let request =
+                request.bearer_auth(&*self.key).header("idempotency-key", &idempotency_key);
             match &body {
                 Some(body) => {
                     request.header(header::CONTENT_TYPE, "application/json").body(body.clone())
@@ -127,7 +134,7 @@ impl Api {
     }
 
     /// The next part of a download; `None` at its end.
-    pub(in crate::cli) async fn piece(
+    pub(in crate::cli) async fn next_chunk(
         &self,
         response: &mut Response,
     ) -> Result<Option<bytes::Bytes>, ApiError> {
@@ -154,7 +161,7 @@ impl Api {
     async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, ApiError> {
         let mut tries = 1;
         loop {
-            let last = tries >= TRIES;
+            let last = tries >= MAX_ATTEMPTS;
             match request().send().await {
                 Ok(response) => match wait(&response).filter(|_| !last) {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -180,16 +187,26 @@ impl Api {
             return Err(self.unexpected(why));
         }
         let body = response.bytes().await.unwrap_or_default();
-        Err(Problem::read(status.as_u16(), &body).into())
+        let problem = Problem::read(status.as_u16(), &body);
+        if status == StatusCode::NOT_FOUND && problem.title().is_empty() {
+            return Err(self.no_api());
+        }
+        Err(problem.into())
     }
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, ApiError> {
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        serde_json::from_slice(&body).map_err(|error| self.unexpected(error.to_string()))
+        serde_json::from_slice(&body).map_err(|error| {
+            if error.is_data() { self.unexpected(error.to_string()) } else { self.no_api() }
+        })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ApiError {
         ApiError::Unreachable { url: self.base().to_owned(), why: cause(error) }
+    }
+
+    fn no_api(&self) -> ApiError {
+        ApiError::NoApi { url: self.base().to_owned() }
     }
 
     fn unexpected(&self, why: String) -> ApiError {
@@ -213,7 +230,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Checks the URL of a gateway: a key is sent in the clear only on this machine.
-fn checked(text: &str) -> Result<Url, ApiError> {
+fn parse_base_url(text: &str) -> Result<Url, ApiError> {
     let wrong = |why: &str| ApiError::Usage(format!("invalid URL `{text}`: {why}"));
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -222,7 +239,7 @@ fn checked(text: &str) -> Result<Url, ApiError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("it must not have a query or a fragment"));
     }
-    match (url.scheme(), is_here(&url)) {
+    match (url.scheme(), is_loopback(&url)) {
         ("https", _) | ("http", true) => Ok(url),
         ("http", false) => Err(wrong("use https: over http, anyone on the way can read the key")),
         _ => Err(wrong("it must begin with https://")),
@@ -230,7 +247,7 @@ fn checked(text: &str) -> Result<Url, ApiError> {
 }
 
 /// Whether the host is this machine.
-fn is_here(url: &Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -252,7 +269,7 @@ mod tests {
             "http://[::1]:8081/",
             "http://localhost:8081",
         ] {
-            assert!(checked(good).is_ok(), "{good}");
+            assert!(parse_base_url(good).is_ok(), "{good}");
         }
         for wrong in [
             "http://ops.example.com",
@@ -264,7 +281,7 @@ mod tests {
             "ops.example.com",
             "",
         ] {
-            let error = checked(wrong).unwrap_err();
+            let error = parse_base_url(wrong).unwrap_err();
             assert!(matches!(error, ApiError::Usage(_)), "{wrong}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
@@ -274,7 +291,7 @@ mod tests {
     fn paths_are_below_the_url_and_encoded() {
         let url = |base: &str, path: &[&str]| {
             let query = Query::default().with("type", Some("a*&b")).with("none", None::<u8>);
-            Api::new(base, Zeroizing::default()).unwrap().url(path, &query).to_string()
+            ApiClient::new(base, Zeroizing::default()).unwrap().url(path, &query).to_string()
         };
         assert_eq!(
             url("https://ops.example.com", &["users", "ada b/c", "reset"]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,31 +23,24 @@ pub(in crate::cli) struct Contexts {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct Context {
-    /// The URL of its operator listener.
+    /// The URL of its admin listener.
     pub(in crate::cli) url: String,
     pub(in crate::cli) key: Zeroizing<String>,
 }
 
 impl Contexts {
-    /// Reads the file; none is empty. One that others can read is refused: its keys are not secret.
+    /// Reads the file. A missing file has no contexts. A file that others can read is rejected: its
+    /// keys are not secret.
     pub(in crate::cli) fn load(path: &Path) -> Result<Self, ApiError> {
-        let shown = path.display();
-        let failed =
-            |error: std::io::Error| ApiError::Usage(format!("cannot read {shown}: {error}"));
         let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(private_file::unreadable(path, &error)),
         };
-        if private_file::is_open_to_others(&file).map_err(failed)? {
-            return Err(ApiError::Usage(format!(
-                "others can read the keys in {shown}: replace the keys, and run `chmod 600 {shown}`"
-            )));
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text).map_err(failed)?;
+        let text = private_file::read(&mut file, path)?;
         // The error of the parser would show the line, which may hold a key.
-        toml::from_str(&text).map_err(|_| ApiError::Usage(format!("{shown} is not valid")))
+        toml::from_str(&text)
+            .map_err(|_| ApiError::Usage(format!("{} is not valid", path.display())))
     }
 
     /// Writes the file, for its owner only.
@@ -59,12 +52,15 @@ impl Contexts {
 
     /// A context of this name.
     pub(in crate::cli) fn take(mut self, name: &str) -> Result<Context, ApiError> {
-        self.contexts.remove(name).ok_or_else(|| {
-            let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
-            let known =
-                if known.is_empty() { "none are saved".to_owned() } else { known.join(", ") };
-            ApiError::Usage(format!("unknown context `{name}`; known contexts: {known}"))
-        })
+        let found = self.contexts.remove(name);
+        found.ok_or_else(|| ApiError::Usage(self.unknown(name)))
+    }
+
+    /// Says that there is no context of this name, and which there are.
+    pub(in crate::cli) fn unknown(&self, name: &str) -> String {
+        let known: Vec<&str> = self.contexts.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none are saved".to_owned() } else { known.join(", ") };
+        format!("unknown context `{name}`; known contexts: {known}")
     }
 
     pub(in crate::cli) fn set(&mut self, name: String, context: Context) {

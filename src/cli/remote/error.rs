@@ -31,6 +31,18 @@ pub(in crate::cli) enum ApiError {
         /// What is unexpected.
         why: String,
     },
+    /// Something else responded.
+    #[error(
+        "no Sealpost API at {url}: use the admin listener's address (default port 8081), without \
+         /api/v1"
+    )]
+    NoApi {
+        /// The given URL.
+        url: String,
+    },
+    /// No context of this name is saved.
+    #[error("{0}")]
+    NoContext(String),
 }
 
 /// An error response of the gateway, `application/problem+json`.
@@ -59,6 +71,11 @@ impl ApiError {
         matches!(self, Self::Problem(Problem { status: 401, .. }))
     }
 
+    /// Whether there is nothing at the path.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Problem(Problem { status: 404, .. }))
+    }
+
     pub(in crate::cli) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Problem(Problem { status: 400, .. }) => Exit::Usage,
@@ -66,7 +83,8 @@ impl ApiError {
                 Exit::Unavailable
             }
             Self::Problem(_) if self.is_not_found() => Exit::NothingMatched,
-            Self::Problem(_) | Self::Unexpected { .. } => Exit::Failed,
+            Self::NoContext(_) => Exit::NothingMatched,
+            Self::Problem(_) | Self::Unexpected { .. } | Self::NoApi { .. } => Exit::Failed,
         }
     }
 }
@@ -87,7 +105,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.detail, self.status, self.title.as_str()) {
             // As the command says it without an API.
-            (Some(detail), 400 | 404 | 409, _) => f.write_str(detail),
+            (Some(detail), 400 | 401 | 404 | 409, _) => f.write_str(detail),
             (Some(detail), _, title) => write!(f, "{title}: {detail}"),
             (None, status, "") => write!(f, "the gateway responded with {status}"),
             (None, _, title) => f.write_str(title),

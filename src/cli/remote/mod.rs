@@ -1,6 +1,6 @@
-//! A gateway's API, for commands that run from elsewhere.
+//! The client of a gateway's admin API, for commands with --url or --context.
 //!
-//! - [`Api`] sends requests with an API key, and reads the models that `admin` returns.
+//! - [`ApiClient`] sends requests with an API key, and reads the models that `admin` returns.
 //! - [`ApiError`] is why one failed; each is an exit code.
 //! - [`contexts`] are gateways with their keys, in a file that only its owner can read.
 
@@ -10,6 +10,7 @@ mod error;
 mod private_file;
 mod query;
 
-pub(super) use client::Api;
+pub(super) use client::ApiClient;
 pub(super) use error::{ApiError, Problem, cause};
+pub(super) use private_file::read_key;
 pub(super) use query::Query;

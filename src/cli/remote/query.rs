@@ -19,7 +19,7 @@ impl Query {
         self.with(name, time.and_then(|time| time.format(&Rfc3339).ok()))
     }
 
-    /// Adds `true`, if it is so.
+    /// Adds `true` if the flag is on.
     pub(in crate::cli) fn flag(self, name: &'static str, is_on: bool) -> Self {
         self.with(name, is_on.then_some("true"))
     }

@@ -47,24 +47,24 @@ pub struct Started {
     pub how: How,
 }
 
-/// A run that may be started at Apify now, as it is printed and answered.
+/// A registered run, ready to be started at Apify.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Document<'a> {
     /// The application's own id of it.
     run_key: Uuid,
-    /// The source at which its webhooks will arrive.
+    /// The source that receives its webhooks.
     source: &'a str,
     /// What its source is for: `run` or `verify`.
     purpose: &'static str,
     /// False where it was registered under this run key before.
     registered: bool,
-    /// Its token; not there where the source has `mode = "token"`, which reads none.
+    /// Its token; absent if the source has `mode = "token"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
-    /// What its webhook takes as `headersTemplate`: a text that is JSON. It is there with the token.
+    /// The `headersTemplate` of its webhook: JSON as text. Present if there is a token.
     #[serde(rename = "headersTemplate", skip_serializing_if = "Option::is_none")]
     template: Option<String>,
-    /// Of a verification: what must stand in the profile.
+    /// For a verification: the code that must appear in the profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
 }

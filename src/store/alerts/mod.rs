@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{DeathReason, StoreError, Tx, bounded};
+use super::{DESTINATION_PREFIX, DeathReason, StoreError, Tx, bounded};
 
 mod outbox;
 
@@ -266,12 +266,16 @@ impl Tx<'_> {
         error: &str,
     ) -> Result<(), StoreError> {
         let error = error.lines().next().unwrap_or_default();
+        let who = match handler.strip_prefix(DESTINATION_PREFIX) {
+            Some(name) => format!("destination {name}"),
+            None => handler.to_owned(),
+        };
         self.alert(&Alert {
             kind: DEAD_LETTER,
             key: &format!("{handler} {reason}"),
             severity: Severity::Warning,
             source,
-            text: &format!("{handler}, {reason}: {error}"),
+            text: &format!("{who}, {reason}: {error}"),
             passing: false,
         })
         .await

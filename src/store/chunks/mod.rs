@@ -18,8 +18,8 @@ use self::statements::{
     lock_subject, open, plan_whole, repeated, supersede,
 };
 use super::{
-    Committed, Counter, DeathReason, EventId, GATE, KeyDigest, Plan, RetryUntil, Store, StoreError,
-    Tx,
+    Committed, Counter, DeathReason, EventId, KeyDigest, Plan, QUARANTINE, RetryUntil, Store,
+    StoreError, Tx,
 };
 use crate::verify::{Chunk, EventKey, Quarantine, Strength};
 
@@ -211,7 +211,7 @@ impl Store {
             now,
             now + self.key_retention,
             row.source,
-            GATE,
+            QUARANTINE,
             DeathReason::Quarantined(Quarantine::ChunkExpired).as_str(),
             format!(
                 "transfer {} expired with {} of {} chunks",

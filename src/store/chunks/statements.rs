@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::{ChunkOutcome, ChunkQuota, ChunkRejected, NewChunk, OpenTransferLimit};
 use crate::store::events::headers_to_json;
-use crate::store::{EventId, GATE, KeyDigest, Plan, StoreError, bounded};
+use crate::store::{EventId, KeyDigest, Plan, QUARANTINE, StoreError, bounded};
 use crate::verify::{Chunk, EventKey, Manifest, Quarantine};
 
 /// A transfer's row, locked.
@@ -289,7 +289,7 @@ pub(super) async fn plan_whole(
     let (handlers, blocks, reason, error): (Vec<&str>, _, _, _) = match plan {
         Plan::Deliver { handlers, lane_blocks } => (handlers.clone(), *lane_blocks, None, None),
         Plan::Quarantine { reason, detail } => {
-            (vec![GATE], false, Some(reason.as_str()), Some(bounded(detail)))
+            (vec![QUARANTINE], false, Some(reason.as_str()), Some(bounded(detail)))
         }
     };
     sqlx::query!(

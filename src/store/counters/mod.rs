@@ -136,12 +136,12 @@ impl SourceCounters {
     }
 
     /// Counts a rejection by its reason, a constant.
-    pub fn refuse(&self, reason: &'static str) {
+    pub fn count_rejection(&self, reason: &'static str) {
         self.refused.slot(reason).1.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an authentic request with a body that is too large.
-    pub fn quarantine_too_large(&self) {
+    pub fn count_too_large(&self) {
         self.too_large.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -164,7 +164,7 @@ impl SourceCounters {
     }
 
     /// Counts a response to an authentic request by its duration.
-    pub fn acknowledge(&self, took: time::Duration) {
+    pub fn count_response_time(&self, took: time::Duration) {
         let within = ACKNOWLEDGED_WITHIN
             .iter()
             .position(|bound| took <= time::Duration::milliseconds(i64::from(*bound)));
@@ -198,7 +198,7 @@ impl Default for Refused {
 
 impl Counters {
     /// Sets the sources, once. Before that, everything is counted under no source.
-    pub fn begin(&self, sources: impl IntoIterator<Item = (String, KeyRing)>) {
+    pub fn set_sources(&self, sources: impl IntoIterator<Item = (String, KeyRing)>) {
         let entry = |(name, keys)| {
             (
                 name,
@@ -236,11 +236,11 @@ mod tests {
     fn reasons_beyond_the_capacity_share_one_counter() {
         let counters = SourceCounters::default();
         for reason in ["ts_stale", "sig_mismatch", "ts_stale"] {
-            counters.refuse(reason);
+            counters.count_rejection(reason);
         }
         assert_eq!(counts(&counters), [("ts_stale", 2), ("sig_mismatch", 1)]);
         for number in 0..MAX_REASONS {
-            counters.refuse(Box::leak(format!("reason {number}").into_boxed_str()));
+            counters.count_rejection(Box::leak(format!("reason {number}").into_boxed_str()));
         }
         assert_eq!(counts(&counters).len(), MAX_REASONS + 1);
         assert_eq!(counts(&counters).last(), Some(&(OTHER, 2)));
@@ -250,7 +250,7 @@ mod tests {
     fn response_is_counted_in_the_first_bucket_that_fits() {
         let counters = SourceCounters::default();
         for micros in [0, 1_000, 1_001, 5_000_000, 5_000_001] {
-            counters.acknowledge(time::Duration::microseconds(micros));
+            counters.count_response_time(time::Duration::microseconds(micros));
         }
         let counts: Vec<u64> =
             counters.acknowledged.iter().map(|count| count.load(Ordering::Relaxed)).collect();

@@ -7,7 +7,7 @@ mod resolve;
 pub use find::{DeadLetterFilter, Order, Page};
 pub use resolve::LockedDelivery;
 
-use super::words::{maybe, word};
+use super::words::{optional_word, word};
 use super::{Delivery, EventId, Store, StoreError};
 use crate::verify::Lane;
 
@@ -60,16 +60,21 @@ impl Store {
                 state: word(&row.state, table, "state", row.id)?,
                 replay_of: row.replay_of,
                 attempts: row.attempts,
-                death_reason: maybe(row.death_reason.as_deref(), table, "death_reason", row.id)?,
+                death_reason: optional_word(
+                    row.death_reason.as_deref(),
+                    table,
+                    "death_reason",
+                    row.id,
+                )?,
                 error: row.error,
                 created_at: row.created_at,
                 finished_at: row.finished_at,
-                resolution: maybe(row.resolution.as_deref(), table, "resolution", row.id)?,
+                resolution: optional_word(row.resolution.as_deref(), table, "resolution", row.id)?,
                 resolved_at: row.resolved_at,
                 lane: row.lane.map(|lane| Lane::shown(&lane)),
                 waiting: row.waiting,
                 group: row.group_id,
-                class: maybe(row.class.as_deref(), "dead_letter_groups", "class", row.id)?,
+                class: optional_word(row.class.as_deref(), "dead_letter_groups", "class", row.id)?,
             })
         });
         deliveries.collect()

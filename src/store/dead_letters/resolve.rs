@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::store::words::{maybe, word};
+use crate::store::words::{optional_word, word};
 use crate::store::{DeliveryState, EventId, Resolution, StoreError, Tx};
 
 /// A delivery whose row is locked.
@@ -46,7 +46,7 @@ impl Tx<'_> {
                 source: row.source,
                 handler: row.handler,
                 state: word(&row.state, table, "state", row.id)?,
-                resolution: maybe(row.resolution.as_deref(), table, "resolution", row.id)?,
+                resolution: optional_word(row.resolution.as_deref(), table, "resolution", row.id)?,
                 event_type: row.event_type,
             })
         });

@@ -1,17 +1,17 @@
 //! Jobs: bulk actions on dead letters or rejected requests. Here they are planned, listed, started
-//! and cancelled; in `work` they are executed.
+//! and cancelled; in `lease` they are executed.
 
+mod lease;
 mod types;
-mod work;
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use lease::{JobLease, JobProgress};
 use types::inconsistent;
 pub use types::{JobAction, JobOutcomes, JobRow, JobState, NewJob};
-pub use work::{JobLease, JobProgress};
 
 use super::deliveries::interval;
 use super::words::word;

@@ -24,7 +24,7 @@ pub use position::{BadPosition, Position};
 use position::{Place, Row};
 
 use super::reason::UnknownReason;
-use super::{DeathReason, EventId, GATE, Outcome, Store, StoreError};
+use super::{DeathReason, EventId, Outcome, QUARANTINE, Store, StoreError};
 
 /// What a change is about: an event, an attempt or an operator action.
 #[derive(
@@ -222,7 +222,7 @@ impl Store {
             bounds.number,
             bounds.action,
             limit,
-            GATE,
+            QUARANTINE,
         )
         .fetch_all(&self.operator)
         .await?;

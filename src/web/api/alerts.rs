@@ -19,14 +19,14 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new(PATH).ask(list));
+    routes.add(Endpoint::new(PATH).get_with_query(list));
 }
 
 /// The query of the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct AlertQuery {
     /// Include closed alerts that were sent.
     #[serde(default)]
     #[param(inline)]
@@ -45,16 +45,16 @@ struct Asked {
 /// Most recently raised first.
 #[utoipa::path(
     get, path = "/api/v1/alerts", operation_id = "listAlerts", tag = "alerts",
-    params(Asked), security(("bearer" = ["events:read"])),
+    params(AlertQuery), security(("bearer" = ["events:read"])),
     responses((status = 200, description = "A page of alerts", body = Page<AlertRow>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<AlertQuery>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<AlertRow>, Denial> {
-    let after = asked.cursor.map(|text| cursor::read(ALERTS, &text)).transpose()?;
-    let limit = asked.limit;
-    let rows = admin.alerts.list(&caller, asked.all, after, limit.and_one()).await?;
+    let after = query.cursor.map(|text| cursor::read(ALERTS, &text)).transpose()?;
+    let limit = query.limit;
+    let rows = admin.alerts.list(&caller, query.all, after, limit.and_one()).await?;
     Ok(ListPage(answer::page((rows, limit), ALERTS, |alert| (alert.last_at, alert.id))))
 }

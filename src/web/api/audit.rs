@@ -20,15 +20,15 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/audit").ask(list));
-    routes.add(Endpoint::new("/api/v1/audit/verification").ask(verify));
+    routes.add(Endpoint::new("/api/v1/audit").get_with_query(list));
+    routes.add(Endpoint::new("/api/v1/audit/verification").get_with_query(verify));
 }
 
 /// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct AuditQuery {
     /// Filter by actor.
     #[param(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]{1,256}$")]
     actor: Option<Text>,
@@ -73,17 +73,17 @@ struct Digest(Hash);
 /// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "listAuditEntries", tag = "audit",
-    params(Asked), security(("bearer" = ["admin"])),
+    params(AuditQuery), security(("bearer" = ["admin"])),
     responses((status = 200, description = "A page of entries", body = Page<AuditRow>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<AuditQuery>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<AuditRow>, Denial> {
-    let before = asked.cursor.as_deref().map(|text| cursor::read(AUDIT, text)).transpose()?;
-    let limit = asked.limit;
-    let filter = asked.filter();
+    let before = query.cursor.as_deref().map(|text| cursor::read(AUDIT, text)).transpose()?;
+    let limit = query.limit;
+    let filter = query.filter();
     let rows = audit::list(&admin.store, &caller, &filter, before, limit.and_one()).await?;
     Ok(ListPage(answer::page((rows, limit), AUDIT, |entry| entry.id)))
 }
@@ -99,14 +99,14 @@ async fn list(
 )]
 async fn verify(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Query(asked): Query<Expected>,
+    Query(query): Query<Expected>,
     admin: web::Data<AdminState>,
 ) -> Result<WithEtag<Verification>, Denial> {
-    let expected = asked.expected.map(|Digest(hash)| hash);
+    let expected = query.expected.map(|Digest(hash)| hash);
     Ok(WithEtag(audit::verify(&admin.store, &caller, expected.as_ref(), |_| {}).await?))
 }
 
-impl Asked {
+impl AuditQuery {
     fn filter(self) -> AuditFilter {
         let text = |Text(text)| text;
         let time = |Time(time)| time;

@@ -21,14 +21,14 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/dead-letters").ask(list));
+    routes.add(Endpoint::new("/api/v1/dead-letters").get_with_query(list));
 }
 
 /// The query of the list; all given filters must match.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct DeadLetterQuery {
     /// Filter by event.
     #[param(value_type = Option<String>, format = Uuid)]
     event: Option<Uuid>,
@@ -41,7 +41,7 @@ struct Asked {
     /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Filter by handler; `gate` for events quarantined before any handler.
+    /// Filter by handler; `quarantine` for events that reached no handler.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     handler: Option<Name>,
     /// Filter by reason.
@@ -73,18 +73,18 @@ struct Asked {
 /// Newest first.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters",
-    params(Asked), security(("bearer" = ["events:read"])),
+    params(DeadLetterQuery), security(("bearer" = ["events:read"])),
     responses((status = 200, description = "A page of dead letters", body = Page<Delivery>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<DeadLetterQuery>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<Delivery>, Denial> {
     let before =
-        asked.cursor.as_deref().map(|text| cursor::read(DEAD_LETTERS, text)).transpose()?;
-    let (limit, after) = (asked.limit, asked.after.map(|Number(id)| id));
-    let selection = Selection::Matching(asked.filter());
+        query.cursor.as_deref().map(|text| cursor::read(DEAD_LETTERS, text)).transpose()?;
+    let (limit, after) = (query.limit, query.after.map(|Number(id)| id));
+    let selection = Selection::Matching(query.filter());
     if after.is_some() {
         if before.is_some() {
             return Err(Denial::Malformed("`after` and `cursor` cannot be combined".into()));
@@ -99,7 +99,7 @@ async fn list(
     Ok(ListPage(answer::page((rows, limit), DEAD_LETTERS, |row: &Delivery| row.id)))
 }
 
-impl Asked {
+impl DeadLetterQuery {
     fn filter(self) -> Filter {
         let age = |Seconds(seconds)| Duration::from_secs(seconds);
         Filter {

@@ -76,7 +76,7 @@ struct Base64(Vec<u8>);
 /// Checks a recorded request against the secrets of the source, including retired ones. Nothing is
 /// stored.
 #[utoipa::path(
-    post, path = "/api/v1/explanations", operation_id = "explainRequest", tag = "refusals",
+    post, path = "/api/v1/explanations", operation_id = "explainRequest", tag = "rejected requests",
     request_body = Recorded, security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "The explanation", body = Explanation),
               (status = 404, description = "Unknown source")),

@@ -19,7 +19,7 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/groups").ask(list));
+    routes.add(Endpoint::new("/api/v1/groups").get_with_query(list));
     routes.add(Endpoint::new("/api/v1/groups/{group}").get(show));
 }
 
@@ -27,11 +27,11 @@ pub(super) fn mount(routes: &mut Routes) {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+struct GroupQuery {
     /// Filter by source.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     source: Option<Name>,
-    /// Filter by handler; `gate` for events quarantined before any handler.
+    /// Filter by handler; `quarantine` for events that reached no handler.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,100}$")]
     handler: Option<Name>,
     /// Filter by class.
@@ -55,18 +55,18 @@ struct Asked {
 /// Most open dead letters first.
 #[utoipa::path(
     get, path = "/api/v1/groups", operation_id = "listGroups", tag = "groups",
-    params(Asked), security(("bearer" = ["events:read"])),
+    params(GroupQuery), security(("bearer" = ["events:read"])),
     responses((status = 200, description = "A page of groups", body = Page<Group>)),
 )]
 async fn list(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Query(asked): Query<Asked>,
+    Query(query): Query<GroupQuery>,
     admin: web::Data<AdminState>,
 ) -> Result<ListPage<Group>, Denial> {
-    let after = asked.cursor.as_deref().map(|text| cursor::read(GROUPS, text)).transpose()?;
-    let after = after.map(|(open, last_at, id)| GroupCursor::behind(open, last_at, id));
-    let limit = asked.limit.exactly();
-    let page = admin.groups.list(&caller, &asked.selection(), after, limit).await?;
+    let after = query.cursor.as_deref().map(|text| cursor::read(GROUPS, text)).transpose()?;
+    let after = after.map(|(open, last_at, id)| GroupCursor::after(open, last_at, id));
+    let limit = query.limit.exactly();
+    let page = admin.groups.list(&caller, &query.selection(), after, limit).await?;
     let next = page.next.map(|next| cursor::after(GROUPS, &next.parts()));
     Ok(ListPage(Page { items: page.items, next }))
 }
@@ -88,7 +88,7 @@ async fn show(
     Ok(WithEtag(admin.groups.show(&caller, *group).await?))
 }
 
-impl Asked {
+impl GroupQuery {
     fn selection(self) -> GroupSelection {
         GroupSelection {
             source: self.source.map(|Name(name)| name),

@@ -23,26 +23,26 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Executes a change, at most once per idempotency key.
 pub(super) async fn idempotent(
-    act: Repeat,
+    repeat: Repeat,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(key) = key(request.request())? else { return next.call(request).await };
-    let caller = request.extensions().get::<Caller>().cloned().ok_or(Denial::NoKey)?;
+    let caller = request.extensions().get::<Caller>().cloned().ok_or(Denial::NO_KEY)?;
     let admin = request.app_data::<web::Data<AdminState>>().cloned().ok_or(Denial::Internal)?;
     let payload = request.extract::<web::Payload>().await?;
     let body = body::read(request.request(), payload, body::LARGEST).await?;
     let parts = [request.method().as_str(), request.path(), request.query_string()];
     let [method, path, query] = parts.map(str::as_bytes);
     let claim =
-        admin.idempotency_keys.claim(&caller, &key, &[method, path, query, &body], act).await;
+        admin.idempotency_keys.claim(&caller, &key, &[method, path, query, &body], repeat).await;
     let claimed = match claim.map_err(Denial::from)? {
         IdempotencyState::New(claimed) => claimed,
         IdempotencyState::Known(claim) => return Ok(request.into_response(replay_response(claim)?)),
     };
     request.set_payload(Payload::from(body.freeze()));
     let answered = next.call(request).await?;
-    settle(&admin, claimed, act, answered).await
+    settle(&admin, claimed, repeat, answered).await
 }
 
 pub(super) fn key(request: &HttpRequest) -> Result<Option<String>, Denial> {
@@ -83,13 +83,13 @@ fn replay_response(claim: IdempotencyClaim) -> Result<HttpResponse, Denial> {
 async fn settle(
     admin: &AdminState,
     claimed: ClaimedKey,
-    act: Repeat,
+    repeat: Repeat,
     answered: ServiceResponse<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let status = answered.status();
     if !status.is_success() {
         // The outcome of an internal error is unknown: release the key only if a repeat is safe.
-        if act == Repeat::Repeatable || !status.is_server_error() {
+        if repeat == Repeat::Repeatable || !status.is_server_error() {
             admin.idempotency_keys.settle(claimed, None).await;
         }
         return Ok(answered);

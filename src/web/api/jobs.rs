@@ -21,7 +21,7 @@ struct Document;
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
     // Planning twice creates two plans.
-    routes.add(Endpoint::new("/api/v1/jobs").ask(list).post(Repeat::Single, plan));
+    routes.add(Endpoint::new("/api/v1/jobs").get_with_query(list).post(Repeat::Single, plan));
     // It changes nothing. Before the path of a job, which matches it too.
     routes.add(Endpoint::new("/api/v1/jobs/preview").post(Repeat::Repeatable, preview));
     routes.add(Endpoint::new("/api/v1/jobs/{job}").get(show));

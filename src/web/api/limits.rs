@@ -43,7 +43,7 @@ impl Limits {
     }
 
     /// Removes idle callers. Call it periodically.
-    pub fn tidy(&self) {
+    pub fn remove_inactive(&self) {
         for limiter in [&self.reads, &self.changes] {
             limiter.retain_recent();
             limiter.shrink_to_fit();

@@ -23,7 +23,7 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/rejected-requests").ask(list));
+    routes.add(Endpoint::new("/api/v1/rejected-requests").get_with_query(list));
     // Planning twice creates two plans.
     routes.add(Endpoint::new("/api/v1/rejected-requests/jobs").post(Repeat::Single, plan));
     routes.add(Endpoint::new("/api/v1/rejected-requests/{request}").get(show));
@@ -51,7 +51,7 @@ struct RejectedRequestQuery {
 ///
 /// Rejected requests of sources that keep them, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/rejected-requests", operation_id = "listRejectedRequests", tag = "refusals",
+    get, path = "/api/v1/rejected-requests", operation_id = "listRejectedRequests", tag = "rejected requests",
     params(RejectedRequestQuery), security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "A page of rejected requests", body = Page<RejectedRequest>)),
 )]
@@ -74,7 +74,7 @@ async fn list(
 /// now. Nothing is changed until the plan is started with `POST /api/v1/jobs/{job}/start`. A plan
 /// expires after fifteen minutes.
 #[utoipa::path(
-    post, path = "/api/v1/rejected-requests/jobs", operation_id = "planRejectedRequestsJob", tag = "refusals",
+    post, path = "/api/v1/rejected-requests/jobs", operation_id = "planRejectedRequestsJob", tag = "rejected requests",
     request_body = RejectedBulkRequest, security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "The plan", body = JobDetail),
               (status = 404, description = "No rejected request matches")),
@@ -91,7 +91,7 @@ async fn plan(
 ///
 /// With its content, and why the current secrets reject it.
 #[utoipa::path(
-    get, path = "/api/v1/rejected-requests/{request}", operation_id = "showRejectedRequest", tag = "refusals",
+    get, path = "/api/v1/rejected-requests/{request}", operation_id = "showRejectedRequest", tag = "rejected requests",
     params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "The rejected request", body = RejectedRequestDetail),
@@ -110,7 +110,7 @@ async fn show(
 /// Verifies the rejected request with the current secrets.
 #[utoipa::path(
     get, path = "/api/v1/rejected-requests/{request}/explanation", operation_id = "explainRejectedRequest",
-    tag = "refusals",
+    tag = "rejected requests",
     params(("request" = String, Path, format = Uuid, description = "Id of the rejected request")),
     security(("bearer" = ["secrets:write"])),
     responses((status = 200, description = "The explanation", body = Explanation),

@@ -90,7 +90,7 @@ impl Endpoint {
     }
 
     /// As [`Endpoint::get`], but the handler reads the query itself.
-    pub(in crate::web) fn ask<F, Args>(self, handler: F) -> Self
+    pub(in crate::web) fn get_with_query<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -99,14 +99,15 @@ impl Endpoint {
         self.read(web::head().to(handler.clone()), web::get().to(handler))
     }
 
-    /// Adds `POST`; `act` defines its idempotency with an `Idempotency-Key`.
-    pub(in crate::web) fn post<F, Args>(self, act: Repeat, handler: F) -> Self
+    /// Adds `POST`; `repeat` defines its idempotency with an `Idempotency-Key`.
+    pub(in crate::web) fn post<F, Args>(self, repeat: Repeat, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        let idempotent = from_fn(move |request, next| idempotency::idempotent(act, request, next));
+        let idempotent =
+            from_fn(move |request, next| idempotency::idempotent(repeat, request, next));
         self.method(Method::POST, plain(web::post().to(handler).wrap(idempotent)), Rate::Changes)
     }
 

@@ -19,7 +19,7 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/transfers").ask(list));
+    routes.add(Endpoint::new("/api/v1/transfers").get_with_query(list));
     routes.add(Endpoint::new("/api/v1/transfers/{transfer}").get(show));
 }
 

@@ -109,11 +109,11 @@ async fn sessions(
 async fn end_session(
     AuthenticatedCaller(caller): AuthenticatedCaller,
     path: web::Path<(String, i64)>,
-    Body(because): Body<ReasonBody>,
+    Body(body): Body<ReasonBody>,
     admin: web::Data<AdminState>,
 ) -> Result<Done<Page<UserSession>>, Denial> {
     let (user, session) = path.into_inner();
-    let left = admin.access.end_session_of(&caller, &user, session, because.reason()).await?;
+    let left = admin.access.end_session_of(&caller, &user, session, body.reason()).await?;
     Ok(Done(Page::whole(left)))
 }
 

@@ -48,7 +48,7 @@ impl End {
             Self::Late(Late::Head) => Some("head_timeout"),
             Self::Late(Late::Body) => Some("body_timeout"),
             Self::Late(Late::Answer) => Some("answer_timeout"),
-            Self::Evicted => Some("yielded"),
+            Self::Evicted => Some("evicted"),
         }
     }
 }

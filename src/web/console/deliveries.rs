@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::actions::offer;
-use super::events::{ShownPayload, facts, life, payload, proof};
+use super::events::{ShownPayload, event_timeline, facts, payload, proof};
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
     BadgeTone, BodyQuery, Tab, badge, command, count, panel, stamp, terms, visible,
@@ -52,7 +52,7 @@ pub(super) fn page(cx: &PageContext, detail: &DeliveryDetail, tab: Tab) -> Marku
         (verdict(cx, detail))
         div .beside {
             div .stack {
-                (life(&detail.timeline, Some(delivery.id), cx.now))
+                (event_timeline(&detail.timeline, Some(delivery.id), cx.now))
                 @match &detail.event {
                     Some(event) => (body(delivery.id, event, tab)),
                     None => (panel("Body", &html! {}, &html! {

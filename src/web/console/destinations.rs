@@ -12,7 +12,7 @@ use super::parts::{
 };
 use crate::admin::actions::Noun;
 use crate::admin::{
-    Destination, DestinationAnswer, DestinationDetail, DestinationHour, DestinationStatus, Scope,
+    Destination, DestinationDetail, DestinationHour, DestinationResponse, DestinationState, Scope,
 };
 use crate::web::admin::AdminState;
 
@@ -91,7 +91,7 @@ fn rows(cx: &PageContext, destinations: &[Destination]) -> Markup {
 
 fn state(destination: &Destination) -> Markup {
     let label = match destination.state {
-        DestinationStatus::BackingOff => "backing off",
+        DestinationState::BackingOff => "backing off",
         other => other.as_str(),
     };
     badge(label, BadgeTone::of(label))
@@ -112,7 +112,7 @@ pub(super) fn one(cx: &PageContext, detail: &DestinationDetail) -> Markup {
             div .stack {
                 (panel("Last 24 hours", &html! {}, &day(detail)))
                 (panel("Recent responses", &html! { "Newest first; at most one successful response per second" },
-                       &answers(cx, &detail.answers)))
+                       &answers(cx, &detail.responses)))
             }
             div .stack {
                 (panel("Destination", &html! {}, &facts(cx, detail)))
@@ -164,7 +164,7 @@ fn facts(cx: &PageContext, detail: &DestinationDetail) -> Markup {
         (
             "Next attempt",
             html! {
-                @if let Some(at) = detail.next_try_at { (when(at, cx.now)) }
+                @if let Some(at) = detail.next_attempt_at { (when(at, cx.now)) }
                 @else if one.ready == 0 { span .muted { "no delivery waiting" } }
                 @else { span .muted { "blocked" } }
             },
@@ -195,7 +195,7 @@ fn facts(cx: &PageContext, detail: &DestinationDetail) -> Markup {
     ])
 }
 
-fn answers(cx: &PageContext, answers: &[DestinationAnswer]) -> Markup {
+fn answers(cx: &PageContext, answers: &[DestinationResponse]) -> Markup {
     if answers.is_empty() {
         return empty("No responses yet", "Responses appear here within seconds.");
     }
@@ -256,14 +256,14 @@ fn acts(cx: &PageContext, one: &Destination) -> Markup {
     }
 }
 
-fn verbs(state: DestinationStatus) -> &'static [&'static str] {
+fn verbs(state: DestinationState) -> &'static [&'static str] {
     match state {
-        DestinationStatus::Unconfigured => &[],
-        DestinationStatus::Paused => &["resume", "disable"],
-        DestinationStatus::Disabled => &["enable"],
-        DestinationStatus::Failing
-        | DestinationStatus::BackingOff
-        | DestinationStatus::Rejecting => &["try", "resume", "pause", "disable"],
-        DestinationStatus::Ok => &["try", "pause", "disable"],
+        DestinationState::Unconfigured => &[],
+        DestinationState::Paused => &["resume", "disable"],
+        DestinationState::Disabled => &["enable"],
+        DestinationState::Failing | DestinationState::BackingOff | DestinationState::Rejecting => {
+            &["retry", "resume", "pause", "disable"]
+        }
+        DestinationState::Ok => &["retry", "pause", "disable"],
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct List {
     pub(super) open: Vec<(Class, u64)>,
 }
 
-pub(super) struct One {
+pub(super) struct GroupDetail {
     pub(super) group: Group,
     /// Only dead letters with lower ids are shown.
     pub(super) before: Option<i64>,
@@ -98,12 +98,12 @@ async fn read_one(
     caller: &Caller,
     id: i64,
     before: Option<i64>,
-) -> Result<One, AdminError> {
+) -> Result<GroupDetail, AdminError> {
     let group = admin.groups.show(caller, id).await?;
     let selection = Selection::Matching(Filter { group: Some(id), ..Filter::default() });
     let paging = Paging { before, ..Paging::first(ROWS) };
     let page = admin.dead_letters.list(caller, &selection, paging).await?;
-    Ok(One { group, before, page })
+    Ok(GroupDetail { group, before, page })
 }
 
 fn address(class: Option<Class>, resolved: bool) -> String {
@@ -235,7 +235,7 @@ fn rows(cx: &PageContext, caption: &str, groups: &[Group]) -> Markup {
     table(caption, &columns, &rows)
 }
 
-pub(super) fn one(cx: &PageContext, one: &One) -> Markup {
+pub(super) fn one(cx: &PageContext, one: &GroupDetail) -> Markup {
     let group = &one.group;
     let title = short(&group.title, 100);
     let plan = |action: &str| format!("/jobs/new?action={action}&group={}", group.id);

@@ -55,7 +55,7 @@ impl FromRequest for PageContext {
     type Future = Ready<Result<Self, Denial>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(of_request(request).ok_or(Denial::NoKey))
+        ready(of_request(request).ok_or(Denial::NO_KEY))
     }
 }
 
@@ -177,7 +177,7 @@ pub(super) fn malformed(request: &HttpRequest) -> actix_web::Error {
     let invalid = AdminError::Invalid("cannot parse the address or the form".to_owned());
     let answer = match of_request(request) {
         Some(cx) => cx.error_page(&invalid),
-        None => Denial::NoKey.respond(),
+        None => Denial::NO_KEY.respond(),
     };
     InternalError::from_response(invalid, answer).into()
 }

@@ -61,7 +61,7 @@ struct JobForm {
 impl JobForm {
     fn action(&self) -> Result<RejectedAction, AdminError> {
         let unknown =
-            |_| AdminError::Invalid("unknown action; expected `verify` or `discard`".to_owned());
+            |_| AdminError::Invalid("unknown action; expected `reprocess` or `discard`".to_owned());
         self.action.parse().map_err(unknown)
     }
 
@@ -272,7 +272,7 @@ pub(super) fn detail_page(cx: &PageContext, detail: &RejectedRequestDetail, tab:
             }
             div .stack {
                 @if request.event.is_none() { section .panel aria-label="Actions" {
-                    (offer(cx, Noun::RejectedRequest, "verify", &request.id.to_string()))
+                    (offer(cx, Noun::RejectedRequest, "reprocess", &request.id.to_string()))
                     (offer(cx, Noun::RejectedRequest, "discard", &request.id.to_string()))
                 } }
                 (panel("Another request", &html! {}, &html! { p .pad {

@@ -20,13 +20,18 @@ use crate::admin::{Denied, Scope};
 
 /// `Retry-After` in seconds for temporary errors.
 const RETRY_AFTER: u64 = 5;
+/// The detail for a key that is not accepted. It does not say why.
+const INVALID_KEY: &str = "invalid API key: unknown, expired or revoked";
 /// The prefix of every `type`.
 pub(super) const URN: &str = "urn:sealpost:problem:";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// Missing or invalid API key: always the same bytes.
-    NoKey,
+    /// Missing or invalid API key: always the same bytes for each.
+    NoKey {
+        /// Whether there was one.
+        presented: bool,
+    },
     TooManyFailures {
         after: u64,
     },
@@ -113,9 +118,12 @@ impl ResponseError for Denial {
 }
 
 impl Denial {
+    /// A request without an API key or a session.
+    pub(super) const NO_KEY: Self = Self::NoKey { presented: false };
+
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::NoKey => Kind::NoKey,
+            Self::NoKey { .. } => Kind::NoKey,
             Self::TooManyFailures { .. } => Kind::TooManyFailures,
             Self::Forbidden(_) => Kind::Forbidden,
             Self::CsrfFailed => Kind::CsrfFailed,
@@ -149,6 +157,7 @@ impl Denial {
 
     fn detail(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::NoKey { presented: true } => Some(Cow::Borrowed(INVALID_KEY)),
             Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
             Self::Invalid(detail) | Self::Conflict(detail) | Self::NotFound(Some(detail)) => {
                 Some(Cow::Borrowed(detail))
@@ -168,7 +177,7 @@ impl Denial {
         let (id, status, title) = self.kind().row();
         let mut response = HttpResponseBuilder::new(status);
         match self {
-            Self::NoKey => {
+            Self::NoKey { .. } => {
                 let challenge = "Bearer realm=\"sealpost operator\"";
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
@@ -208,7 +217,7 @@ impl Denial {
             limit_bytes: if let Self::TooLarge { limit } = self { Some(*limit) } else { None },
             limit,
             resets_at,
-            request_id: request_id.filter(|_| *self != Self::NoKey),
+            request_id: request_id.filter(|_| self.kind() != Kind::NoKey),
         };
         response
             .insert_header((header::CONTENT_TYPE, "application/problem+json"))
@@ -226,7 +235,7 @@ mod tests {
 
     fn every() -> Vec<Denial> {
         vec![
-            Denial::NoKey,
+            Denial::NoKey { presented: false },
             Denial::TooManyFailures { after: 7 },
             Denial::Forbidden(Scope::EventsReplay),
             Denial::CsrfFailed,

@@ -35,7 +35,8 @@ async fn event_sent_to_a_wrong_path_is_handled_when_sent_to_the_right_one() {
     gateway.run_until_idle().await;
     let found = gateway.operator(&format!("/api/v1/events?key={}", digest(&body))).await;
     assert_eq!(found.json["items"].as_array().map(Vec::len), Some(2), "{}", found.text);
-    let handled = "SELECT count(*) FROM deliveries WHERE state = 'done' AND handler <> 'gate'";
+    let handled =
+        "SELECT count(*) FROM deliveries WHERE state = 'done' AND handler <> 'quarantine'";
     assert_eq!(gateway.count(handled).await, 1);
 }
 

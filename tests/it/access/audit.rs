@@ -182,7 +182,7 @@ async fn administrators_see_the_entries_of_their_tenant() {
 #[tokio::test]
 async fn log_is_listed_and_verified_by_the_cli() {
     let gateway = Gateway::start().await;
-    assert_eq!(run(&gateway, &["audit", "verify"]).await.0, Some(2), "an empty log");
+    assert_eq!(run(&gateway, &["audit", "verify"]).await.0, Some(0), "an empty log");
     write(&gateway, &["ada", "bob"]).await;
     let (code, head) = run(&gateway, &["audit", "verify"]).await;
     assert_eq!((code, head.len()), (Some(0), 64));

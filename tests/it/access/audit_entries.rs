@@ -41,7 +41,7 @@ async fn failed_sign_ins_are_audited_and_bounded() {
     assert!(seen.len() <= 3, "{seen:#?}");
     assert!(!format!("{seen:?}").contains("mistake"), "an unknown name may be a password");
     gateway.clock().advance(std::time::Duration::from_secs(61));
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     let seen = entries(&gateway, "sign-in rejected").await;
     let total: i64 = seen.iter().map(|row| row["count"].as_i64().unwrap()).sum();
     assert_eq!(total, 25, "every attempt is counted: {seen:#?}");
@@ -88,7 +88,7 @@ async fn denials_are_audited() {
         ]
     );
     gateway.clock().advance(std::time::Duration::from_secs(61));
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     assert_eq!(entries(&gateway, "denied").await[3]["count"], 2, "the others are counted");
 }
 
@@ -128,7 +128,7 @@ const CHANGES: [(&str, &str); 18] = [
     ("/api/v1/dead-letters/1/discard", ""),
     ("/api/v1/dead-letters/1/unblock", ""),
     ("/api/v1/dead-letters/1/edit", r#","body":"{}""#),
-    ("/api/v1/jobs", r#","action":"replay","which":{"matching":{}}"#),
+    ("/api/v1/jobs", r#","action":"replay","selection":{"matching":{}}"#),
     ("/api/v1/jobs/1/cancel", ""),
     ("/api/v1/sources/billing/pause", ""),
     ("/api/v1/sources/billing/resume", ""),
@@ -136,7 +136,7 @@ const CHANGES: [(&str, &str); 18] = [
     ("/api/v1/destinations/app/pause", ""),
     ("/api/v1/destinations/app/enable", ""),
     ("/api/v1/destinations/app/forget", ""),
-    ("/api/v1/rejected-requests/018f6f3e-0000-7000-8000-000000000000/verify", ""),
+    ("/api/v1/rejected-requests/018f6f3e-0000-7000-8000-000000000000/reprocess", ""),
     ("/api/v1/rejected-requests/018f6f3e-0000-7000-8000-000000000000/discard", ""),
     ("/api/v1/api-keys/0123456789abcdef/revoke", ""),
     ("/api/v1/users/ada/disable", ""),

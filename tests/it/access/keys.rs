@@ -41,6 +41,10 @@ async fn rejections_are_identical_and_health_needs_no_key() {
     assert_eq!(first.headers["www-authenticate"], "Bearer realm=\"sealpost operator\"");
     assert_eq!(first.headers["content-type"], "application/problem+json");
     assert_eq!(first.json["type"], "urn:sealpost:problem:key-required");
+    assert_eq!(first.json["detail"], json!(null));
+    let invalid = get(&gateway, "/metrics", &["Bearer wrong-key"]).await;
+    assert_eq!((invalid.status, &invalid.json["type"]), (401, &first.json["type"]));
+    assert_eq!(invalid.json["detail"], "invalid API key: unknown, expired or revoked");
     let other = API_KEY.replace("AAEC", "BAEC");
     let unknown = API_KEY.replace("0123", "3210");
     for (path, authorization) in [
@@ -62,7 +66,8 @@ async fn rejections_are_identical_and_health_needs_no_key() {
         (&format!("{STREAM}?after=nonsense"), &[]),
     ] {
         let answer = get(&gateway, path, authorization).await;
-        assert_eq!(comparable(&answer), comparable(&first), "{path} {authorization:?}");
+        let expected = if authorization.is_empty() { &first } else { &invalid };
+        assert_eq!(comparable(&answer), comparable(expected), "{path} {authorization:?}");
     }
     for path in ["/healthz", "/readyz"] {
         assert_eq!(get(&gateway, path, &[]).await.status, 200);
@@ -75,7 +80,7 @@ async fn rejections_are_identical_and_health_needs_no_key() {
 #[tokio::test]
 async fn failing_clients_are_blocked_and_cached_keys_are_not() {
     let gateway = Gateway::start().await;
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     let mut answers = Vec::new();
     for _ in 0..25 {
         answers.push(get_with(&gateway, "/metrics", &API_KEY.replace("AAEC", "BAEC")).await);
@@ -212,7 +217,7 @@ async fn last_use_is_recorded_once_a_minute() {
     for (wait, noted) in [(0, 0), (30, 0), (29, 0), (1, 60), (90, 150)] {
         gateway.clock().advance(Duration::from_secs(wait));
         assert_eq!(get_with(&gateway, "/metrics", &key).await.status, 200);
-        gateway.access().tidy().await;
+        gateway.access().remove_inactive().await;
         assert_eq!(gateway.count(used).await - begin, noted);
     }
 }

@@ -126,7 +126,7 @@ async fn read_all(gateway: &Gateway) {
         let path = format!("/api/v1/rejected-requests/{}", item["id"].as_str().unwrap());
         assert_eq!(gateway.operator(&path).await.status, 200);
         let json = [("content-type", "application/json")];
-        gateway.call(&format!("{path}/verify"), &json, r#"{"reason":"again"}"#).await;
+        gateway.call(&format!("{path}/reprocess"), &json, r#"{"reason":"again"}"#).await;
     }
     let json = [("content-type", "application/json")];
     let wrong = json!({ "reason": CANARY, CANARY: CANARY }).to_string();

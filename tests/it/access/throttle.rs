@@ -59,7 +59,7 @@ async fn sign_in_flood_is_rejected_before_the_database() {
     let gateway = Gateway::builder().config("[operator]\n", connections).start().await;
     // Blocks every attempt that reaches the database.
     let mut blocking = gateway.store().begin().await.unwrap();
-    let attempted = blocking.attempt(&[], gateway.clock().now()).await;
+    let attempted = blocking.record_sign_in_attempt(&[], gateway.clock().now()).await;
     assert!(attempted.is_ok());
     let flood = (0..80).map(|_| post(&gateway, "/sign-in", "name=ada&password=x".to_owned()));
     let answers = futures_util::future::join_all(flood);

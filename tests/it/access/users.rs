@@ -189,7 +189,7 @@ async fn sessions_end_by_idleness_age_and_sign_out() {
     let ada = session(&gateway, &token).await.unwrap();
     gateway.access().sign_out(&ada).await.unwrap();
     assert!(session(&gateway, &token).await.is_none(), "signed out");
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     assert_eq!(gateway.count("SELECT count(*) FROM sessions").await, 0, "all are removed");
 }
 

@@ -145,7 +145,7 @@ impl Scene {
             let error = "destination responded 500";
             let failure =
                 DestinationFailure { scope, retry_after: retry, began, now: began, error };
-            self.gateway.store().record_failure("to:shop", &failure).await.unwrap();
+            self.gateway.store().record_destination_failure("to:shop", &failure).await.unwrap();
         }
     }
 
@@ -160,7 +160,7 @@ impl Scene {
     async fn record_responses(&self, times: u32) {
         for _ in 0..times {
             let mut tx = self.gateway.store().begin().await.unwrap();
-            tx.record_response("to:shop").await.unwrap();
+            tx.record_destination_success("to:shop").await.unwrap();
             tx.commit(()).await.unwrap();
         }
     }
@@ -173,9 +173,9 @@ impl Scene {
             .await;
         for row in open {
             let id = row["id"].as_i64().unwrap();
-            let action = sealpost::admin::Action::Discard;
+            let action = sealpost::admin::DeadLetterAction::Discard;
             dead_letters
-                .act(&self.ada, action, id, &because("it was a test"), false)
+                .resolve_one(&self.ada, action, id, &because("it was a test"), false)
                 .await
                 .unwrap();
         }

@@ -91,7 +91,7 @@ async fn quarantine_alert_counts_its_open_requests() {
     quarantine(9, 12).await;
     assert_eq!(counts(&scene.gateway).await, [12]);
     let key = &scene.gateway.query("SELECT key, source FROM alerts").await[0];
-    assert_eq!(key, &json!({ "key": "gate not_json", "source": "billing" }));
+    assert_eq!(key, &json!({ "key": "quarantine not_json", "source": "billing" }));
     scene
         .gateway
         .execute(
@@ -134,11 +134,11 @@ async fn channel_is_notified_of_a_database_outage_and_its_end() {
     let mut outage = sealpost::alerts::Outage::default();
     gateway.execute("ALTER TABLE alerts RENAME TO alerts_away").await;
     for _ in 0..4 {
-        gateway.notifier().step_or_tell(&mut outage).await;
+        gateway.notifier().step_or_notify(&mut outage).await;
     }
     gateway.execute("ALTER TABLE alerts_away RENAME TO alerts").await;
     for _ in 0..2 {
-        gateway.notifier().step_or_tell(&mut outage).await;
+        gateway.notifier().step_or_notify(&mut outage).await;
     }
     let sent: Vec<String> = web
         .received()
@@ -206,8 +206,8 @@ async fn last_event_time_is_the_receipt_and_not_the_flush() {
 #[tokio::test]
 async fn unreadable_database_is_an_alarm_until_it_can_be_read() {
     let scene = Scene::start().await;
-    scene.gateway.monitoring().raise_blindness().await.unwrap();
-    scene.gateway.monitoring().raise_blindness().await.unwrap();
+    scene.gateway.monitoring().raise_unreadable_alarm().await.unwrap();
+    scene.gateway.monitoring().raise_unreadable_alarm().await.unwrap();
     assert_eq!(scene.alerts_open("database").await, 1);
     let metrics = scene.evaluate().await;
     assert_eq!(scene.alerts_open("database").await, 0);

@@ -48,13 +48,13 @@ enum Sees {
 }
 
 const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
-const REPROCESS_PLAN: Option<&str> = Some(r#"{"action":"verify","reason":"a reason"}"#);
+const REPROCESS_PLAN: Option<&str> = Some(r#"{"action":"reprocess","reason":"a reason"}"#);
 const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
 const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
 const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
 const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
 const PLAN: &str =
-    r#"{"action":"discard","which":{"matching":{"source":"billing"}},"reason":"a test"}"#;
+    r#"{"action":"discard","selection":{"matching":{"source":"billing"}},"reason":"a test"}"#;
 
 /// The operations that return a secret, which is not stored.
 const SECRET: [&str; 3] = ["createApiKey", "inviteUser", "resetUser"];
@@ -76,7 +76,7 @@ const TABLE: &[Line] = &[
     read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
     read("listDestinations", "/api/v1/destinations", Sees::Empty),
     read("showDestination", "/api/v1/destinations/app", Sees::NotFound),
-    switch("tryDestination", "/api/v1/destinations/app/try"),
+    switch("retryDestination", "/api/v1/destinations/app/retry"),
     line(
         "testDestination",
         Some(Scope::SourcesWrite),
@@ -127,7 +127,7 @@ const TABLE: &[Line] = &[
     ),
     refusal(
         "reprocessRejectedRequest",
-        "/api/v1/rejected-requests/{rejected}/verify",
+        "/api/v1/rejected-requests/{rejected}/reprocess",
         BECAUSE,
         Sees::NotFound,
     ),

@@ -206,6 +206,22 @@ async fn changes_are_the_same_over_the_api_and_the_key_is_their_actor() {
         }
     }
     both.same(&[&["destinations", "pause", "nowhere"][..], &because].concat());
+    let unknown = both.local.run(&[&["handlers", "pause", "nope"][..], &because].concat());
+    assert!(unknown.code == 2 && unknown.stderr.contains("stripe"), "{}", unknown.all());
+    let named = both.local.run(&[&["handlers", "pause", "to:app"][..], &because].concat());
+    assert!(named.stderr.contains("use `sealpost destinations pause app`"), "{}", named.all());
+    let retry = [&["destinations", "retry", "app"][..], &because].concat();
+    assert_eq!(both.same(&retry).stdout, "app: nothing is waiting\n");
+    for (verb, expected) in [
+        ("disable", "disabled app\n"),
+        ("pause", "paused app\n"),
+        ("resume", "resumed app; it is still disabled\n"),
+        ("resume", "app is not paused; it is disabled\n"),
+        ("enable", "enabled app\n"),
+    ] {
+        let run = both.remote.run(&[&["destinations", verb, "app"][..], &because].concat());
+        assert_eq!(run.stdout, expected, "{verb}: {}", run.stderr);
+    }
     both.same(&[&["dead-letters", "replay", "999"][..], &because].concat());
 
     let one = |program: &Program, id: &str| {
@@ -232,6 +248,8 @@ async fn changes_are_the_same_over_the_api_and_the_key_is_their_actor() {
     let id = created["about"]["id"].as_str().unwrap();
     let revoked = both.remote.run(&[&["api-keys", "revoke", id][..], &because].concat());
     assert_eq!(revoked.stdout, format!("revoked ci ({id})\n"), "{}", revoked.all());
+    let again = both.local.run(&[&["api-keys", "revoke", id][..], &because].concat());
+    assert_eq!(again.stdout, format!("ci ({id}) is already revoked\n"), "{}", again.all());
     let short = ["api-keys", "create", "x", "--scopes", "events:read", "--expires", "1h"];
     assert_eq!(both.remote.run(&short).code, 64);
     let link = both.remote.run(&["users", "add", "ada", "--scopes", "events:read"]).stdout;
@@ -293,12 +311,17 @@ async fn key_without_a_scope_and_invalid_key_are_rejected() {
     assert!(refused.code == 1 && refused.stderr.contains("`admin`"), "{}", refused.all());
 
     let wrong = over(&gateway, "slp_0123456789abcdef_wrong").run(&["dead-letters", "list"]);
-    assert!(wrong.code == 1 && wrong.stderr.contains("API key"), "{}", wrong.all());
+    assert!(wrong.code == 1 && wrong.stderr.contains("expired or revoked"), "{}", wrong.all());
     assert!(wrong.stderr.contains("hint:"), "{}", wrong.all());
     let mut none = over(&gateway, "");
     let run = none.run(&["dead-letters", "list"]);
     assert!(run.code == 64 && run.stderr.contains("SEALPOST_API_KEY"), "{}", run.all());
     none.file("key", &format!("{API_KEY}\n"));
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(none.path("key"), mode(0o640)).unwrap();
+    let open = none.run(&["dead-letters", "list", "--key-file", "key"]);
+    assert!(open.code == 64 && open.stderr.contains("chmod 600"), "{}", open.all());
+    std::fs::set_permissions(none.path("key"), mode(0o600)).unwrap();
     assert_eq!(none.run(&["dead-letters", "list", "--key-file", "key"]).code, 0);
     none.set("SEALPOST_CONTEXT", "ops");
     let both = none.run(&["dead-letters", "list", "--key-file", "key"]);
@@ -309,6 +332,8 @@ async fn key_without_a_scope_and_invalid_key_are_rejected() {
 fn invalid_urls_and_database_only_commands_are_rejected() {
     let mut program = Program::new("");
     program.set("SEALPOST_API_KEY", API_KEY);
+    let alone = program.run(&["overview", "--key-file", "key"]);
+    assert!(alone.code == 64 && alone.stderr.contains("needs --url or"), "{}", alone.all());
     let unreachable = program.run(&["overview", "--url", "http://127.0.0.1:1"]);
     assert_eq!((unreachable.code, unreachable.stdout.as_str()), (69, ""), "{}", unreachable.stderr);
     let open = program.run(&["overview", "--url", "http://ops.example.com"]);
@@ -388,6 +413,9 @@ async fn contexts_are_saved_listed_used_and_deleted() {
     assert!(open.code == 64 && open.stderr.contains("chmod 600"), "{}", open.all());
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(program.run(&["logout", "ops"]).code, 0);
-    assert_eq!(program.run(&["logout", "ops"]).code, 2);
+    let unknown = program.run(&["logout", "ops"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("unknown context"), "{}", unknown.all());
+    let doubled = login("ops", &format!("{url}/api/v1"), &key);
+    assert!(doubled.code == 1 && doubled.stderr.contains("no Sealpost API"), "{}", doubled.all());
     assert!(!std::fs::read_to_string(&file).unwrap().contains(&key));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealpost::admin::{
-    Action, BulkRequest, Caller, Filter, NewUser, Scope, Scopes, Selection, Step,
+    BulkRequest, Caller, DeadLetterAction, Filter, NewUser, Scope, Scopes, Selection, Step,
 };
 use sealpost::clock::Clock as _;
 use sealpost::dispatch::{Attempt, Failure, Handler};
@@ -117,7 +117,13 @@ async fn hour(gateway: &Gateway, hour: usize) {
 }
 
 /// Plans a job for some dead letters.
-async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reason: &str) -> i64 {
+async fn plan(
+    gateway: &Gateway,
+    action: DeadLetterAction,
+    filter: Filter,
+    cap: u32,
+    reason: &str,
+) -> i64 {
     let request = BulkRequest {
         action,
         selection: Selection::Matching(filter),
@@ -133,7 +139,9 @@ async fn plan(gateway: &Gateway, action: Action, filter: Filter, cap: u32, reaso
 async fn users(gateway: &Gateway) {
     let jobs = gateway.jobs();
     let of = |source: &str| Filter { source: Some(source.to_owned()), ..Filter::default() };
-    let many = plan(gateway, Action::Replay, of("billing"), 4, "the ledger knows them now").await;
+    let many =
+        plan(gateway, DeadLetterAction::Replay, of("billing"), 4, "the ledger knows them now")
+            .await;
     jobs.start(&ada(), many).await.unwrap();
     let mut worker = jobs.worker();
     loop {
@@ -144,10 +152,10 @@ async fn users(gateway: &Gateway) {
         }
     }
     gateway.run_until_idle().await;
-    let wrong = plan(gateway, Action::Discard, of("billing"), 2, "test events").await;
+    let wrong = plan(gateway, DeadLetterAction::Discard, of("billing"), 2, "test events").await;
     jobs.cancel(&ada(), wrong, &because("they are not")).await.unwrap();
-    plan(gateway, Action::Replay, of("billing"), 100, "the ledger is fixed").await;
-    let running = plan(gateway, Action::Replay, of("cards"), 9, "sent again").await;
+    plan(gateway, DeadLetterAction::Replay, of("billing"), 100, "the ledger is fixed").await;
+    let running = plan(gateway, DeadLetterAction::Replay, of("cards"), 9, "sent again").await;
     jobs.start(&ada(), running).await.unwrap();
 
     gateway.key("exporter", &[Scope::EventsRead, Scope::PayloadRead], Some("default")).await;

@@ -10,7 +10,7 @@ async fn finished_jobs_hide_the_started_message() {
     let gateway = Gateway::builder().allow_unfinished().start().await;
     dead_letters(&gateway, 0..2).await;
     let json = [("content-type", "application/json")];
-    let plan = r#"{"action":"discard","which":{"matching":{}},"cap":1,"reason":"noise"}"#;
+    let plan = r#"{"action":"discard","selection":{"matching":{}},"cap":1,"reason":"noise"}"#;
     let planned = gateway.call("/api/v1/jobs", &json, plan).await;
     let id = planned.json["job"]["id"].as_i64().unwrap_or_else(|| panic!("{}", planned.text));
     let page = gateway.operator(&format!("/jobs/{id}")).await.text;

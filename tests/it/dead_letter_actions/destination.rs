@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reqwest::Method;
-use sealpost::admin::{Action, Caller, Scope, Scopes};
+use sealpost::admin::{Caller, DeadLetterAction, Scope, Scopes};
 use serde_json::{Value, json};
 
 use crate::dead_letters::{ada, ids, open};
@@ -44,8 +44,8 @@ async fn destination_shows_url_statistics_and_responses() {
     assert!(seen["p50_ms"].is_u64(), "{seen}");
     assert_eq!(seen["hours"][23]["delivered"], 1);
     assert_eq!(seen["hours"][23]["failed"], 1);
-    assert!(seen["next_try_at"].is_string(), "the second is scheduled: {seen}");
-    let answers = seen["answers"].as_array().unwrap();
+    assert!(seen["next_attempt_at"].is_string(), "the second is scheduled: {seen}");
+    let answers = seen["responses"].as_array().unwrap();
     assert_eq!(answers.len(), 2);
     assert_eq!(
         (&answers[0]["status"], &answers[0]["body"]),
@@ -91,11 +91,11 @@ async fn test_event_is_marked_and_not_recorded() {
     assert_eq!(gateway.count("SELECT count(*) FROM events").await, 0);
     let after = shown(&gateway).await;
     assert_eq!(
-        (&after["success_percent"], &after["answers"][0]["test"]),
+        (&after["success_percent"], &after["responses"][0]["test"]),
         (&Value::Null, &json!(true))
     );
     let audit = gateway.query("SELECT action FROM audit_log").await;
-    assert_eq!(audit, [json!({ "action": "test destination" })]);
+    assert_eq!(audit, [json!({ "action": "test" })]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +107,7 @@ async fn retry_now_sends_waiting_deliveries() {
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 1, "the retry is not due yet");
     let reason = json!({ "reason": "the receiver is fixed" });
-    let path = "/api/v1/destinations/app/try";
+    let path = "/api/v1/destinations/app/retry";
     let retried = call(&gateway, Method::POST, path, Some(reason.clone())).await;
     assert_eq!((retried.status, &retried.json["count"]), (200, &json!(1)), "{}", retried.text);
     gateway.run_until_idle().await;
@@ -128,7 +128,10 @@ async fn replays_and_edits_are_marked_in_headers() {
     gateway.run_until_idle().await;
     let dead_letters = gateway.dead_letter_service();
     let dead = ids(dead_letters, &open()).await;
-    dead_letters.act(&ada(), Action::Replay, dead[0], &because("again"), false).await.unwrap();
+    dead_letters
+        .resolve_one(&ada(), DeadLetterAction::Replay, dead[0], &because("again"), false)
+        .await
+        .unwrap();
     gateway.run_until_idle().await;
     let replayed = receiver.seen().pop().unwrap();
     assert_eq!(replayed.header("sealpost-replay"), Some("true"));

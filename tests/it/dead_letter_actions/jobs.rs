@@ -1,6 +1,6 @@
 //! Jobs whose row has invalid content.
 
-use sealpost::admin::{Action, AdminError, JobState};
+use sealpost::admin::{AdminError, DeadLetterAction, JobState};
 use sealpost::store::StoreError;
 use serde_json::json;
 
@@ -22,8 +22,12 @@ async fn unreadable_job_column_fails_the_job_unchanged() {
         let gateway = gateway(&Fragile::default()).await;
         make_dead_letter(&gateway, "evt_1").await;
         let jobs = gateway.jobs();
-        let plan =
-            jobs.plan(&ada(), &bulk_request(Action::Discard, &open(), false)).await.unwrap().job.id;
+        let plan = jobs
+            .plan(&ada(), &bulk_request(DeadLetterAction::Discard, &open(), false))
+            .await
+            .unwrap()
+            .job
+            .id;
         jobs.start(&ada(), plan).await.unwrap();
         gateway.execute(&format!("UPDATE jobs SET {column} = '{text}'")).await;
 

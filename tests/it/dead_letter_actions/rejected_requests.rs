@@ -149,7 +149,7 @@ async fn job_creates_no_second_event_for_accepted_requests() {
     with_secret.send("billing", None, event(5).as_bytes()).await;
     with_secret
         .rejected_requests()
-        .verify(&grace(), requests[3].id, &because("by hand"))
+        .reprocess(&grace(), requests[3].id, &because("by hand"))
         .await
         .unwrap();
     work(&mut with_secret.jobs().worker()).await;
@@ -199,7 +199,8 @@ async fn api_plans_and_starts_a_reprocess_job() {
         let request = request.bearer_auth(API_KEY).header("content-type", "application/json");
         Answer::of(request.body(body.to_owned()).send().await.unwrap()).await
     };
-    let body = json!({ "action": "verify", "source": "billing", "reason": "mended" }).to_string();
+    let body =
+        json!({ "action": "reprocess", "source": "billing", "reason": "mended" }).to_string();
     let plan = post("/api/v1/rejected-requests/jobs", &body).await;
     assert_eq!(plan.status, 200, "{}", plan.text);
     assert_eq!(plan.json["job"]["action"], "reprocess_rejected");

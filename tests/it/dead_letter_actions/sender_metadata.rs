@@ -112,7 +112,7 @@ async fn rejected_request_passes_its_metadata_to_the_event() {
         .await;
     let reason = "reason=the+secret+is+right+now";
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    let answer = fixed.call(&format!("/rejected-requests/{id}/verify"), &form, reason).await;
+    let answer = fixed.call(&format!("/rejected-requests/{id}/reprocess"), &form, reason).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
     let location = answer.headers["location"].to_str().unwrap();
     let event = location.strip_prefix("/events/").and_then(|rest| rest.split('?').next()).unwrap();

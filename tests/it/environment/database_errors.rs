@@ -37,7 +37,7 @@ async fn login_error_is_logged() {
             log.lines().any(|line| {
                 line.contains(what)
                     && line.contains("is not permitted to log in")
-                    && line.contains(r#""trouble":"login""#)
+                    && line.contains(r#""kind":"login""#)
             })
         };
         (logged("cannot commit events") && logged("database unusable")).then(|| log.clone())

@@ -333,7 +333,7 @@ impl Gateway {
         Answer::of(request.send().await.expect("an answer")).await
     }
 
-    /// Sends a GET request to the operator listener, with [`API_KEY`].
+    /// Sends a GET request to the admin listener, with [`API_KEY`].
     pub(crate) async fn operator(&self, path: &str) -> Answer {
         let request = self.client.get(self.operator_url(path)).bearer_auth(API_KEY);
         Answer::of(request.send().await.expect("an answer")).await
@@ -343,7 +343,7 @@ impl Gateway {
         format!("http://{}{path}", self.operator)
     }
 
-    /// Sends a POST request to the operator listener, with [`API_KEY`].
+    /// Sends a POST request to the admin listener, with [`API_KEY`].
     pub(crate) async fn call(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let request = self.client.post(self.operator_url(path)).bearer_auth(API_KEY);
         let mut request = request.body(body.to_owned());

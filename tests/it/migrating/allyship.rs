@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sealpost::admin::{Action, Caller};
+use sealpost::admin::{Caller, DeadLetterAction};
 use sealpost::clock::{Clock, SystemClock};
 use sealpost::store::Target;
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ async fn replay(gateway: &Gateway) {
     let caller = Caller::local("ada");
     let batch = gateway
         .dead_letter_service()
-        .act(&caller, Action::Replay, id, &because("once more"), true)
+        .resolve_one(&caller, DeadLetterAction::Replay, id, &because("once more"), true)
         .await
         .unwrap();
     assert_eq!(batch.created.len(), 1);

@@ -206,7 +206,10 @@ async fn inactive_source_raises_an_alarm() {
     gateway.run_until_idle().await;
     gateway.flush_stats().await;
     gateway.raise_alarms().await;
-    assert_eq!(alerts(&gateway).await, ["billing silence", "billing silence over"]);
+    // Other databases of the server may have transactions open for long.
+    let mut alerts = alerts(&gateway).await;
+    alerts.retain(|alert| alert.starts_with("billing"));
+    assert_eq!(alerts, ["billing silence", "billing silence over"]);
 }
 
 #[tokio::test]

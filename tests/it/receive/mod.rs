@@ -190,7 +190,7 @@ impl Bench {
     async fn counter(&self, kind: &str, outcome: &str, reason: &str) -> u64 {
         let page = self.gateway.operator("/metrics").await.text;
         let labels = [
-            format!("kind=\"{kind}\""),
+            format!("provider=\"{kind}\""),
             format!("outcome=\"{outcome}\""),
             format!("reason=\"{reason}\""),
         ];

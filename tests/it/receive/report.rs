@@ -69,9 +69,11 @@ async fn each_request_is_one_log_line_and_one_count_without_secrets() {
         assert_eq!(increased.len(), 1, "{path}: {increased:?}");
         let (labels, count) = increased[0];
         assert_eq!(*count, before.get(labels).unwrap_or(&0) + 1);
-        for label in
-            [format!("kind=\"{kind}\""), format!("\"{outcome}\""), format!("reason=\"{reason}\"")]
-        {
+        for label in [
+            format!("provider=\"{kind}\""),
+            format!("\"{outcome}\""),
+            format!("reason=\"{reason}\""),
+        ] {
             assert!(labels.contains(&label), "{labels}: {label}");
         }
         let source = match kind {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealpost::admin::{Action, Caller};
+use sealpost::admin::{Caller, DeadLetterAction};
 use sealpost::store::ChangeKind;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
@@ -53,12 +53,12 @@ async fn stream_covers_an_event_from_arrival_to_operator_actions() {
     assert_eq!(last.data["attempt"], 1);
 
     let delivery = last.data["delivery"].as_i64().unwrap();
-    for action in [Action::Replay, Action::Discard] {
-        let id = if action == Action::Replay { delivery } else { delivery + 2 };
+    for action in [DeadLetterAction::Replay, DeadLetterAction::Discard] {
+        let id = if action == DeadLetterAction::Replay { delivery } else { delivery + 2 };
         let caller = Caller::local("ada");
         let batch = gateway
             .dead_letter_service()
-            .act(&caller, action, id, &because("mended"), false)
+            .resolve_one(&caller, action, id, &because("mended"), false)
             .await
             .unwrap();
         assert_eq!(batch.refused, []);

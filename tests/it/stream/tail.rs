@@ -77,7 +77,7 @@ async fn tail_prints_changes_until_interrupted() {
     let tail = Tail::start(&gateway, "wrong-token-0123456789", &[]);
     let (code, stderr) = tail.ended().await;
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("the operator listener responded with 401"), "{stderr}");
+    assert!(stderr.contains("the admin listener responded with 401"), "{stderr}");
     let (code, stderr) = Tail::start(&gateway, API_KEY, &["--after", "x"]).ended().await;
     assert!(code == Some(1) && stderr.contains("responded with 400"), "{stderr}");
     let (code, stderr) = Tail::start(&gateway, "", &[]).ended().await;

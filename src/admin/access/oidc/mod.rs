@@ -31,7 +31,7 @@ use super::Access;
 use super::attempts::{Client, seconds_until};
 use super::sessions::{BegunSession, ShownSession, audit, begin, own_caller};
 use crate::admin::AdminError;
-use crate::store::{Attempt, NewFlow, OidcFlowRow, StoreError, Tx, UserRow};
+use crate::store::{NewFlow, OidcFlowRow, SignInAttempt, StoreError, Tx, UserRow};
 
 const LIFETIME: Duration = Duration::minutes(10);
 /// The maximum number of flows in progress.
@@ -129,8 +129,8 @@ impl Access {
         from: &Client<'_>,
     ) -> Result<OidcRedirect, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
-        let departure = self.begin_flow(issuer, next, from).await;
-        self.record_failure(departure, from.peer).await
+        let redirect = self.begin_flow(issuer, next, from).await;
+        self.log_refusal(redirect, from.peer).await
     }
 
     /// Completes a sign-in, and ends the browser's previous session.
@@ -140,18 +140,18 @@ impl Access {
         before: Option<&ShownSession>,
     ) -> Result<OidcSignIn, OidcError> {
         let issuer = self.issuer.as_ref().ok_or(OidcError::Off)?;
-        let arrival = self.end_flow(issuer, given, before).await;
-        self.record_failure(arrival, given.from.peer).await
+        let result = self.end_flow(issuer, given, before).await;
+        self.log_refusal(result, given.from.peer).await
     }
 
-    async fn record_failure<T>(
+    async fn log_refusal<T>(
         &self,
         result: Result<T, OidcError>,
         peer: IpAddr,
     ) -> Result<T, OidcError> {
         if let Err(error) = &result {
             warn!(
-                event = "operator.sign_in_refused",
+                event = "sign_in.rejected",
                 way = "oidc",
                 %peer,
                 reason = %error,
@@ -175,9 +175,9 @@ impl Access {
         let to = issuer.address(&flow).await?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let attempt = match tx.attempt(&from.peer_keys(), now).await? {
-            Attempt::Allowed(noted) => noted.first().copied().unwrap_or_default(),
-            Attempt::TooMany(until) => {
+        let attempt = match tx.record_sign_in_attempt(&from.peer_keys(), now).await? {
+            SignInAttempt::Allowed(noted) => noted.first().copied().unwrap_or_default(),
+            SignInAttempt::TooMany(until) => {
                 return Err(OidcError::TooMany { after: seconds_until(until, now) });
             }
         };
@@ -217,10 +217,10 @@ impl Access {
         let code =
             given.code.ok_or_else(|| OidcError::refused("the authorization code is missing"))?;
         let who = issuer.redeem(code, &flow).await?;
-        self.admit(issuer, &who, kept, (before, &given.from)).await
+        self.sign_in_identity(issuer, &who, kept, (before, &given.from)).await
     }
 
-    async fn admit(
+    async fn sign_in_identity(
         &self,
         issuer: &Issuer,
         who: &Identity,

@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{CRITICAL_AFTER, GRACE, lasting, plural};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
-use crate::store::{FailingDestination, Severity, TO};
+use crate::store::{DESTINATION_PREFIX, FailingDestination, Severity};
 
 /// An older failure is ignored if no deliveries wait: the destination may work again.
 const STALE_AFTER: Duration = Duration::hours(1);
@@ -14,7 +14,7 @@ pub(in crate::admin::monitoring) fn of_destination(
     configured: bool,
     now: OffsetDateTime,
 ) -> Vec<Alarm> {
-    let name = destination.handler.strip_prefix(TO).unwrap_or(&destination.handler);
+    let name = destination.handler.strip_prefix(DESTINATION_PREFIX).unwrap_or(&destination.handler);
     let waiting = destination.waiting.unsigned_abs();
     let alarm = |kind, severity, text: String, since| Alarm {
         name: Some(destination.handler.clone()),

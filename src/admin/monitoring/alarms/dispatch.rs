@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{CRITICAL_AFTER, GRACE, lasting};
+use super::{CRITICAL_AFTER, GRACE, lasting, who};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::dispatch::DispatchProblem;
 use crate::store::{DeliveryState, Severity};
@@ -13,20 +13,20 @@ pub(in crate::admin::monitoring) fn of_problem(
     now: OffsetDateTime,
 ) -> Option<Alarm> {
     let DispatchProblem { source, handler, since } = problem;
-    let age = now - *since;
+    let (age, who) = (now - *since, who(handler));
     let severity = if age >= CRITICAL_AFTER { Severity::Critical } else { Severity::Warning };
     let long = lasting(age);
     let (text, link) = match source {
         Some(source) => (
             format!(
-                "cannot claim deliveries of {source} for {handler} for {long}: a table may be \
+                "cannot claim deliveries of {source} for {who} for {long}: a table may be \
                  locked, or the database is too slow"
             ),
             Link::Events { source: source.clone(), state: DeliveryState::Ready },
         ),
         None => (
             format!(
-                "cannot record the results of {handler} for {long}: a table may be locked, or the \
+                "cannot record the results of {who} for {long}: a table may be locked, or the \
                  database is too slow"
             ),
             Link::Alerts,
@@ -72,5 +72,10 @@ mod tests {
         assert_eq!(over("docs", ""), "no overdue delivery of docs any more");
         assert_eq!(over("docs", "cards"), "deliveries of docs for cards can be claimed again");
         assert_eq!(over("", "cards"), "results of cards can be recorded again");
+        let app = |kind: AlarmKind| kind.resolved_text("", "to:app");
+        assert_eq!(app(AlarmKind::DestinationFailing), "destination app has recovered");
+        assert_eq!(app(AlarmKind::Paused), "destination app was resumed");
+        assert_eq!(AlarmKind::Paused.resolved_text("", "cards"), "handler cards was resumed");
+        assert_eq!(AlarmKind::Paused.resolved_text("docs", ""), "source docs was resumed");
     }
 }

@@ -17,7 +17,7 @@ pub(super) use source::{SourceStats, of_dead_letters, of_source};
 
 use super::model::{Alarm, AlarmKind, Link};
 use super::topology::Topology;
-use crate::store::Severity;
+use crate::store::{DESTINATION_PREFIX, Severity};
 
 /// How long a possibly transient problem may last before it is an alarm. With the interval between
 /// two checks, an alarm begins within a minute.
@@ -40,7 +40,7 @@ impl AlarmKind {
 
     /// The text of the resolved alert; `key` is the destination or handler, if any.
     pub(super) fn resolved_text(self, source: &str, key: &str) -> String {
-        let who = if key.is_empty() { source } else { key };
+        let who = if key.is_empty() { source.to_owned() } else { who(key) };
         match self {
             Self::Database => "the database is readable and writable again".to_owned(),
             Self::Clock => "the clocks agree again".to_owned(),
@@ -57,7 +57,9 @@ impl AlarmKind {
                 format!("no delivery is waiting for {who}, or it is configured again")
             }
             Self::DeadLetters => format!("no open dead letter of {who} any more"),
-            Self::Paused => format!("{who} was resumed"),
+            Self::Paused if key.is_empty() => format!("source {who} was resumed"),
+            Self::Paused if key.starts_with(DESTINATION_PREFIX) => format!("{who} was resumed"),
+            Self::Paused => format!("handler {who} was resumed"),
             Self::Silence => format!("{who} is sending again, or is no longer expected to"),
             Self::Refusals => format!("most requests to {who} are no longer rejected"),
             Self::Oversize => format!("no request to {who} was too large in the last hour"),
@@ -93,6 +95,14 @@ pub(super) fn in_order(mut alarms: Vec<Alarm>, topology: &Topology) -> Vec<Alarm
         key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
     });
     alarms
+}
+
+/// A handler in words: `to:app` is destination app.
+pub(super) fn who(handler: &str) -> String {
+    match handler.strip_prefix(DESTINATION_PREFIX) {
+        Some(name) => format!("destination {name}"),
+        None => handler.to_owned(),
+    }
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {

@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{CRITICAL_AFTER, lasting, plural};
+use super::{CRITICAL_AFTER, lasting, plural, who};
 use crate::admin::monitoring::inactivity::Baseline;
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
 use crate::admin::monitoring::topology::SourceFacts;
@@ -139,7 +139,7 @@ pub(in crate::admin::monitoring) fn of_dead_letters(
         "{} of {source} open, {mostly}{} ({})",
         plural(count, "dead letter", "dead letters"),
         most.death_reason,
-        most.handler,
+        who(&most.handler),
     );
     let source = Some(source.to_owned());
     let alarm = Alarm::new(AlarmKind::DeadLetters, Severity::Warning, text, Link::DeadLetters);
@@ -242,7 +242,7 @@ mod tests {
         let hour = Totals { counts, oversize: 1, ..Totals::default() };
         let dead_letters = OpenDeadLetterCounts {
             source: "billing".into(),
-            handler: "gate".into(),
+            handler: "quarantine".into(),
             death_reason: DeathReason::Quarantined(Quarantine::NotJson),
             open: 3,
             last_at: NOW,
@@ -266,7 +266,7 @@ mod tests {
                 "1 request to billing in the last hour was larger than max_body (1 B): its content \
                  was not kept",
                 "1 delivery of billing overdue, the oldest by 1h",
-                "3 dead letters of billing open, not_json (gate)",
+                "3 dead letters of billing open, not_json (quarantine)",
                 "2 transfers of billing expired in the last hour before they were complete",
             ]
         );

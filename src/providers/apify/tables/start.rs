@@ -9,7 +9,7 @@ use crate::store::{StoreError, Tx};
 /// A run that is about to be started.
 #[derive(Debug, Clone)]
 pub struct NewRun {
-    /// The source at which its webhooks will arrive.
+    /// The source that receives its webhooks.
     pub source: String,
     /// The application's id of the run.
     pub run_key: Uuid,

@@ -200,7 +200,7 @@ impl RepositoryRegistrar {
         }
         let action = if changed.anew { "register" } else { "update token" };
         self.audit(&mut tx, action, address, now).await?;
-        let released = tx.release(&self.source, &awaiting(id), now).await?;
+        let released = tx.make_awaiting_due(&self.source, &awaiting(id), now).await?;
         tx.commit(()).await?;
         Ok(Changed { released, ..changed })
     }

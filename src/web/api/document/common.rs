@@ -44,7 +44,7 @@ pub(super) fn complete(document: &mut Value) {
     document["info"]["license"] = json!({
         "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE"),
     });
-    document["servers"] = json!([{ "url": "/", "description": "The operator listener." }]);
+    document["servers"] = json!([{ "url": "/", "description": "The admin listener." }]);
     shape::share(document);
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     for (method, operation) in paths.filter_map(Value::as_object_mut).flatten() {

@@ -24,7 +24,7 @@ struct Document;
 
 pub(super) fn mount(routes: &mut Routes) {
     routes.document::<Document>();
-    routes.add(Endpoint::new("/api/v1/events").ask(list));
+    routes.add(Endpoint::new("/api/v1/events").get_with_query(list));
     routes.add(Endpoint::new("/api/v1/events/{event}").get(show));
     routes.add(Endpoint::new("/api/v1/events/{event}/body").get(download::body));
     routes.add(Endpoint::new("/api/v1/events/{event}/fixture").get(download::fixture));

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::list::events;
-use super::shared::{ShownPayload, facts, life, payload, proof};
+use super::shared::{ShownPayload, event_timeline, facts, payload, proof};
 use crate::admin::{AdminError, Caller, Delivery, EventDetail, PREVIEW, Scope};
 use crate::store::EventId;
 use crate::web::admin::AdminState;
@@ -97,7 +97,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
             div .beside {
                 div .stack {
                     (panel("Deliveries", &html! {}, &deliveries(cx, &detail.deliveries)))
-                    (life(&detail.timeline, None, cx.now))
+                    (event_timeline(&detail.timeline, None, cx.now))
                     (payload(shown.as_ref()))
                     @if !related.events.is_empty() {
                         (panel("In the same lane", &html! {

@@ -217,7 +217,7 @@ fn json_text(json: &Value) -> String {
 }
 
 /// The timeline of an event; `here` is the delivery of the current page.
-pub(in crate::web::console) fn life(
+pub(in crate::web::console) fn event_timeline(
     entries: &[TimelineEntry],
     here: Option<i64>,
     now: OffsetDateTime,

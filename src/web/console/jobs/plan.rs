@@ -6,7 +6,9 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::admin::{Action, AdminError, BulkRequest, Caller, Filter, Reason, Scope, Selection};
+use crate::admin::{
+    AdminError, BulkRequest, Caller, DeadLetterAction, Filter, Reason, Scope, Selection,
+};
 use crate::store::DeathReason;
 use crate::web::admin::AdminState;
 use crate::web::console::layout::{Head, PageContext, Section};
@@ -29,7 +31,7 @@ pub(super) struct JobForm {
 
 pub(in crate::web::console) struct NewJob {
     /// The action that is selected first.
-    pub(in crate::web::console) action: Action,
+    pub(in crate::web::console) action: DeadLetterAction,
     /// The selection, in words.
     pub(in crate::web::console) target: String,
     /// The number of current matches.
@@ -53,7 +55,7 @@ pub(in crate::web::console) fn parse<T: FromStr>(
 
 impl JobForm {
     /// The action; `replay` by default.
-    fn action(&self) -> Result<Action, AdminError> {
+    fn action(&self) -> Result<DeadLetterAction, AdminError> {
         let word = if self.action.is_empty() { "replay" } else { &*self.action };
         let unknown =
             |_| AdminError::Invalid("unknown action; expected `replay` or `discard`".to_owned());

@@ -2,7 +2,7 @@
 
 use super::super::parts::{BadgeTone, link_path};
 use crate::admin::{Alarm, AlarmKind, Link};
-use crate::store::{Severity, TO};
+use crate::store::{DESTINATION_PREFIX, Severity};
 
 pub(super) fn tone(severity: Severity) -> BadgeTone {
     match severity {
@@ -44,10 +44,12 @@ pub(super) fn details(alarm: &Alarm) -> String {
             Some(source) => format!("/dead-letters/all?source={}", link_path(source)),
             None => "/dead-letters".to_owned(),
         },
-        Link::Destinations => match alarm.name.as_deref().and_then(|name| name.strip_prefix(TO)) {
-            Some(name) => format!("/destinations/{}", link_path(name)),
-            None => "/destinations".to_owned(),
-        },
+        Link::Destinations => {
+            match alarm.name.as_deref().and_then(|name| name.strip_prefix(DESTINATION_PREFIX)) {
+                Some(name) => format!("/destinations/{}", link_path(name)),
+                None => "/destinations".to_owned(),
+            }
+        }
         Link::Pauses => "/pauses".to_owned(),
         Link::Alerts => "/alerts".to_owned(),
         Link::Sources => "/sources".to_owned(),

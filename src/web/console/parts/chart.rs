@@ -99,7 +99,7 @@ pub(in crate::web::console) fn curves(
                 (grid(top, unit))
                 @for (place, curve) in curves.iter().enumerate() {
                     @let second = if place == 0 { "" } else { " second" };
-                    path class={ "curve" (second) } d=(course(&curve.values, top)) {}
+                    path class={ "curve" (second) } d=(line_path(&curve.values, top)) {}
                 }
                 (ends(times.first().map(|t| &**t), times.last().map(|t| &**t)))
             }
@@ -140,7 +140,7 @@ pub(in crate::web::console) fn curves(
 
 /// The path of a curve, interrupted where nothing was measured. An isolated value is drawn as a
 /// dash, since a line needs two points.
-fn course(values: &[Option<f64>], top: f64) -> String {
+fn line_path(values: &[Option<f64>], top: f64) -> String {
     let last = as_f64(values.len().saturating_sub(1).max(1) as u64);
     let at = |place: usize| values.get(place).copied().flatten();
     let mut path = String::new();
@@ -232,13 +232,13 @@ mod tests {
         assert!(sparkline("Received", &[0, 0]).into_string().contains("M0.0 25.0L100.0 25.0"));
         assert!(!bars("Received", "", &[]).into_string().contains("NaN"));
         let gap = [Some(1.0), None, Some(1.0)];
-        assert_eq!(course(&gap, 1.0), "M44.0 0.0L48.0 0.0M556.0 0.0L560.0 0.0");
+        assert_eq!(line_path(&gap, 1.0), "M44.0 0.0L48.0 0.0M556.0 0.0L560.0 0.0");
     }
 
     #[test]
     fn single_values_are_drawn() {
         assert!(sparkline("Received", &[3]).into_string().contains("M0.0 2.0L100.0 2.0"));
-        assert_eq!(course(&[Some(1.0)], 2.0), "M44.0 65.0L48.0 65.0");
-        assert_eq!(course(&[None, Some(2.0), Some(0.0)], 2.0), "M302.0 0.0L560.0 130.0");
+        assert_eq!(line_path(&[Some(1.0)], 2.0), "M44.0 65.0L48.0 65.0");
+        assert_eq!(line_path(&[None, Some(2.0), Some(0.0)], 2.0), "M302.0 0.0L560.0 130.0");
     }
 }

@@ -8,7 +8,7 @@ mod form;
 mod list;
 mod qr;
 mod table;
-mod words;
+mod values;
 
 pub(super) use bytes::{BodyQuery, Bytes, Tab, bytes, command};
 pub(super) use chart::{Bar, Curve, bars, curves, sparkline};
@@ -19,7 +19,7 @@ pub(super) use list::{
 };
 pub(super) use qr::qr;
 pub(super) use table::{NUMBER, TEXT, WIDE, table};
-pub(super) use words::{
+pub(super) use values::{
     BadgeTone, age, badge, count, id, link_path, name, number, short, size, stamp, took, typed,
     utc, visible, when,
 };

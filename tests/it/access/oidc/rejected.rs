@@ -86,7 +86,7 @@ async fn state_is_single_use_expires_and_is_bound_to_the_browser() {
     gateway.clock().advance(Duration::from_mins(10));
     let answer = callback(&gateway, &late.cookie, &[("code", &good), ("state", &state)]).await;
     assert_rejected(&answer, "expired");
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     assert_eq!(gateway.rows("oidc_flows").await.len(), 0, "expired flows are removed");
 }
 
@@ -342,7 +342,7 @@ async fn attempts_are_rate_limited() {
     assert_eq!(answer.headers["retry-after"], "900");
     assert!(!answer.headers.contains_key(SET_COOKIE));
     wait(&gateway);
-    gateway.access().tidy().await;
+    gateway.access().remove_inactive().await;
     for _ in 0..6 {
         assert_eq!(
             sign_in(&gateway, &stub).await.status,

@@ -21,7 +21,7 @@ impl SenderInfo {
 
     /// Restores stored metadata: the entries with the names of [`SenderInfo::iter`]; others are
     /// ignored.
-    pub fn kept<'k>(all: impl IntoIterator<Item = (&'k str, &'k [u8])>) -> Self {
+    pub fn restore<'r>(all: impl IntoIterator<Item = (&'r str, &'r [u8])>) -> Self {
         let names = [Self::CONTENT_TYPE, Self::USER_AGENT, Self::PEER];
         let known = |(name, value): (&str, &[u8])| {
             Some((names.into_iter().find(|known| *known == name)?, text(value)))
@@ -30,7 +30,7 @@ impl SenderInfo {
     }
 
     /// Records the peer address, if known.
-    pub fn came_from(&mut self, peer: Option<IpAddr>) {
+    pub fn set_peer(&mut self, peer: Option<IpAddr>) {
         self.0.extend(peer.map(|peer| (Self::PEER, peer.to_string())));
     }
 
@@ -61,13 +61,13 @@ mod tests {
 
     #[test]
     fn stored_metadata_is_restored_without_headers() {
-        let mut along = SenderInfo::new(Some(b"text/plain"), Some(&[b'x'; 300]));
-        along.came_from(Some(IpAddr::from([127, 0, 0, 1])));
+        let mut sender_info = SenderInfo::new(Some(b"text/plain"), Some(&[b'x'; 300]));
+        sender_info.set_peer(Some(IpAddr::from([127, 0, 0, 1])));
         let kept: Vec<(String, Vec<u8>)> =
-            along.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            sender_info.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         assert_eq!(kept[1].1.len(), 200);
         let others: [(&str, &[u8]); 2] = [("user-agent", b"y"), (":other", b"z")];
         let all = kept.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        assert_eq!(SenderInfo::kept(all.chain(others)), along);
+        assert_eq!(SenderInfo::restore(all.chain(others)), sender_info);
     }
 }

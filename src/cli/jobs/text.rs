@@ -84,8 +84,10 @@ pub(super) fn text(detail: &JobDetail) -> String {
     text.push_str("\nSample\n");
     if job.action.is_about_rejected() {
         text.push_str(&rejected_requests::table(&detail.rejected_requests));
+        text.push_str(&output::more(detail.rejected_requests.len(), job.goal));
     } else {
         text.push_str(&dead_letters::table(&detail.sample));
+        text.push_str(&output::more(detail.sample.len(), job.goal));
     }
     text
 }

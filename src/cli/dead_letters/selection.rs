@@ -8,9 +8,9 @@ const FILTERS: [&str; 8] =
     ["event", "source", "handler", "death_reason", "older_than", "newer_than", "group", "class"];
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
+#[command(group = clap::ArgGroup::new("selection").required(true).multiple(true)
           .args(["ids", "all"]).args(FILTERS))]
-pub(in crate::cli) struct WhichArgs {
+pub(in crate::cli) struct SelectionArgs {
     /// Delivery IDs.
     #[arg(value_name = "ID", conflicts_with_all = FILTERS)]
     pub(super) ids: Vec<i64>,
@@ -21,8 +21,8 @@ pub(in crate::cli) struct WhichArgs {
     all: bool,
 }
 
-impl WhichArgs {
-    pub(in crate::cli) fn selection(&self) -> Selection {
+impl SelectionArgs {
+    pub(in crate::cli) fn to_selection(&self) -> Selection {
         if self.ids.is_empty() {
             Selection::Matching(self.filter.filter(false))
         } else {

@@ -36,8 +36,9 @@ pub(in crate::cli) struct Edit {
 
 impl Edit {
     pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
-        let body = std::fs::read(&self.body);
-        let body = Bytes::from(body.with_context(|| format!("{}", self.body.display()))?);
+        let body = std::fs::read(&self.body)
+            .with_context(|| format!("cannot read {}", self.body.display()))?;
+        let body = Bytes::from(body);
         backend::with(globals, Need::Sources, self.actor.as_deref(), async |backend| {
             if self.yes {
                 self.edit(backend, &body).await
@@ -51,9 +52,9 @@ impl Edit {
         let preview = backend.preview_edit(self.id, body).await?;
         output::print_as(self.format, &output::lines(&preview.diff), &preview)?;
         if preview.is_partial {
-            cli::talk("the diff is truncated");
+            cli::print_message("the diff is truncated");
         }
-        cli::talk(&format!(
+        cli::print_message(&format!(
             "nothing changed; pass --yes to create a new event for {}",
             output::line(&preview.handlers.join(", "))
         ));

@@ -8,7 +8,7 @@ use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Many {
+pub(super) struct BulkArgs {
     /// With --all: only this source.
     #[arg(long, value_name = "NAME", requires = "all")]
     source: Option<String>,
@@ -25,7 +25,7 @@ pub(super) struct Many {
     yes: bool,
 }
 
-impl Many {
+impl BulkArgs {
     pub(super) async fn run(
         &self,
         action: RejectedAction,
@@ -45,7 +45,7 @@ impl Many {
         };
         if !self.yes {
             output::print_as(format, &preview(&plan), &plan)?;
-            cli::talk("nothing changed; pass --yes to apply");
+            cli::print_message("nothing changed; pass --yes to apply");
             return Ok(Exit::Ok);
         }
         let (job, ended) = jobs::run_here(backend, &plan.job).await?;
@@ -69,10 +69,11 @@ fn preview(plan: &JobDetail) -> String {
         format!("; {count} of {} would be accepted now", job.matched)
     });
     format!(
-        "would {} {}: {}{verifiable}\n{}",
+        "would {} {}: {}{verifiable}\n{}{}",
         job.action.verb(),
         job.goal,
         output::line(&job.target),
         table(&plan.rejected_requests),
+        output::more(plan.rejected_requests.len(), job.goal),
     )
 }

@@ -1,30 +1,35 @@
 //! `sealpost dead-letters replay | discard`.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::WhichArgs;
+use super::SelectionArgs;
 use super::table::table;
 use crate::admin::actions::{Noun, find_action};
-use crate::admin::{Action, BulkPreview, BulkRequest, Job};
+use crate::admin::{BulkPreview, BulkRequest, DeadLetterAction, Job};
 use crate::cli::actions::{ActionArgs, perform};
 use crate::cli::backend::{self, Backend};
 use crate::cli::globals::GlobalArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit, jobs};
 
+/// The number of given IDs that are looked up to name those that do not exist.
+const LOOKED_UP: usize = 100;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
     #[command(flatten)]
-    pub(super) act: Act,
+    pub(super) bulk: BulkArgs,
     /// Also replay deliveries that succeeded or are resolved; requires IDs.
     #[arg(long, requires = "ids")]
     pub(super) force: bool,
 }
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Act {
+pub(in crate::cli) struct BulkArgs {
     #[command(flatten)]
-    which: WhichArgs,
+    selection: SelectionArgs,
     /// Reason, recorded in the audit log.
     #[arg(long, value_name = "TEXT",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -50,22 +55,22 @@ pub(in crate::cli) struct Act {
 /// A preview, as one JSON document.
 #[derive(Serialize)]
 struct Output<'a> {
-    action: Action,
+    action: DeadLetterAction,
     dry_run: bool,
     #[serde(flatten)]
     preview: &'a BulkPreview,
 }
 
-impl Act {
+impl BulkArgs {
     pub(super) async fn run(
         &self,
         backend: &Backend,
         globals: &GlobalArgs,
-        action: Action,
+        action: DeadLetterAction,
         force: bool,
     ) -> anyhow::Result<Exit> {
         if let ([id], Some(action)) =
-            (&self.which.ids[..], find_action(Noun::DeadLetter, action.as_str()))
+            (&self.selection.ids[..], find_action(Noun::DeadLetter, action.as_str()))
         {
             let args = ActionArgs {
                 id: id.to_string(),
@@ -78,7 +83,7 @@ impl Act {
         }
         let request = BulkRequest {
             action,
-            selection: self.which.selection(),
+            selection: self.selection.to_selection(),
             cap: self.cap,
             rate: self.rate,
             reason: self.reason.clone(),
@@ -94,8 +99,8 @@ impl Act {
         // Print partial results if it failed.
         output::print_as(self.format, &done(action, &job), &job)?;
         ended?;
-        self.mention_missing(&job);
-        Ok(if job.skipped == 0 { Exit::Ok } else { Exit::Failed })
+        let all_found = self.all_found(backend, job.matched).await;
+        Ok(if job.skipped == 0 && all_found { Exit::Ok } else { Exit::Failed })
     }
 
     /// Prints a preview. Nothing is changed or recorded.
@@ -105,31 +110,46 @@ impl Act {
         };
         let action = request.action;
         let goal = self.cap.map_or(preview.matched, |cap| preview.matched.min(cap.into()));
+        let of =
+            if goal < preview.matched { format!(" of {}", preview.matched) } else { String::new() };
         let text = format!(
-            "would {action} {goal}: {}\n{}",
+            "would {action} {goal}{of}: {}\n{}{}",
             output::line(&request.selection.to_string()),
             table(&preview.sample),
+            output::more(preview.sample.len(), goal),
         );
         let dry_run = Output { action, dry_run: true, preview: &preview };
         output::print_as(self.format, &text, &dry_run)?;
-        cli::talk("nothing changed; pass --yes to apply");
-        Ok(Exit::Ok)
+        let all_found = self.all_found(backend, preview.matched).await;
+        cli::print_message("nothing changed; pass --yes to apply");
+        Ok(if all_found { Exit::Ok } else { Exit::Failed })
     }
 
-    /// Mentions that some of the given IDs do not exist.
-    fn mention_missing(&self, job: &Job) {
-        let given: std::collections::BTreeSet<i64> = self.which.ids.iter().copied().collect();
-        let missing = u64::try_from(given.len()).unwrap_or_default().saturating_sub(job.matched);
-        if missing > 0 {
-            cli::talk(&format!("{missing} of {} deliveries not found", given.len()));
+    /// Whether all given IDs exist; names those that do not.
+    async fn all_found(&self, backend: &Backend, matched: u64) -> bool {
+        let given: BTreeSet<i64> = self.selection.ids.iter().copied().collect();
+        let missing = u64::try_from(given.len()).unwrap_or_default().saturating_sub(matched);
+        if missing == 0 {
+            return true;
         }
+        let mut names = Vec::new();
+        for id in given.iter().take(LOOKED_UP) {
+            // Without the scope to read them, they are only counted.
+            if matches!(backend::found(backend.delivery(*id).await), Ok(None)) {
+                names.push(id.to_string());
+            }
+        }
+        let names =
+            if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+        cli::print_message(&format!("{missing} of {} deliveries not found{names}", given.len()));
+        false
     }
 }
 
 /// What a job did, in words.
-fn done(action: Action, job: &Job) -> String {
+fn done(action: DeadLetterAction, job: &Job) -> String {
     let mut text = format!("{} {} of {}", action.resolution(), job.resolved, job.goal);
-    if action == Action::Replay {
+    if action == DeadLetterAction::Replay {
         let new = format!("; new deliveries: {}", job.created);
         text.push_str(&new);
     }

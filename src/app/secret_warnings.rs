@@ -1,13 +1,15 @@
+//! Warnings about secrets that look wrong.
+
 use crate::config::{Config, SourceConfig};
 use crate::providers::Entry;
 use crate::verify::Secret;
 
 /// Warnings about the secrets of a source. They never contain a part of a secret.
 pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
-    let mut advice = Vec::new();
+    let mut warnings = Vec::new();
     for secret in &source.secrets {
         let mut warn = |what: &str| {
-            advice.push(format!("secret {} {what}", secret.fingerprint()));
+            warnings.push(format!("secret {} {what}", secret.fingerprint()));
         };
         let bytes = secret.expose();
         if is_quoted(bytes) {
@@ -27,7 +29,7 @@ pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> 
             ));
         }
     }
-    advice
+    warnings
 }
 
 /// The other sources that have this secret. Sharing between tenants is rejected when the
