@@ -28,7 +28,7 @@ pub struct OidcFlowRow {
 
 impl Tx<'_> {
     /// Stores a sign-in, unless `max` are in progress; false then. To count concurrent ones too,
-    /// the transaction must hold the lock of [`Tx::attempt`].
+    /// the transaction must hold the lock of [`Tx::record_sign_in_attempt`].
     pub async fn insert_flow(
         &mut self,
         new: &NewFlow<'_>,

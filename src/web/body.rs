@@ -8,8 +8,7 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::oversize;
-use super::problem::{Problem, of_broken_body};
-use super::receive::ProblemResponse;
+use super::problem::{Problem, ProblemResponse, of_broken_body};
 use crate::ingest::{BudgetExhausted, Reservation};
 
 #[derive(Clone, Copy)]

@@ -8,11 +8,17 @@ use bytes::Bytes;
 
 use super::coding;
 use super::decoy::Decoy;
-use super::problem::Problem;
-use super::receive::{HeadLimits, ProblemResponse};
+use super::problem::{Problem, ProblemResponse};
 use super::routes::Route;
 use crate::ingest::Source;
 use crate::verify::{Refusal, RequestHead, SenderInfo};
+
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Bytes of names and values.
+    pub bytes: usize,
+    pub lines: usize,
+}
 
 /// The maximum length of the request target.
 const MAX_TARGET: usize = 2 * 1024;

@@ -43,9 +43,10 @@ pub use api::{Apis, Limits, Quota, document};
 pub use application::{Inbox, application};
 pub use connection::{Bounds as ConnectionBounds, QUIET_LIBRARY, Settings as ConnectionSettings};
 pub use decoy::Decoy;
+pub use head::HeadLimits;
 pub use oversize::Oversize;
 pub use peer::Proxies;
-pub use receive::{HeadLimits, IngestState, RequestIds};
+pub use receive::{IngestState, RequestIds};
 pub use report::AcceptedMetrics;
 pub use routes::Routes;
 

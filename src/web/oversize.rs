@@ -11,8 +11,7 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::problem::{Problem, of_broken_body};
-use super::receive::ProblemResponse;
+use super::problem::{Problem, ProblemResponse, of_broken_body};
 use crate::ingest::{Peer, Reservation, Slots};
 
 /// The absolute limit of a body: several times the largest file on GitHub, encoded as JSON.

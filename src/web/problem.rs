@@ -12,6 +12,9 @@ use crate::ingest::{NotStored, Rejection};
 /// `Retry-After` in seconds while the database is unavailable.
 const RETRY_AFTER: u64 = 5;
 
+/// A rejected request, and the reason for the log.
+pub(super) type ProblemResponse = (Problem, &'static str);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     NotFound,

@@ -14,11 +14,11 @@ use tokio_util::task::TaskTracker;
 use super::answer;
 use super::body::{Limits, Read, no_room, read_body};
 use super::decoy::Decoy;
-use super::head::{check_head, choose, is_signed};
+use super::head::{HeadLimits, check_head, choose, is_signed};
 use super::keep_rejected::Rejected;
 use super::oversize::{self, Oversize};
 use super::peer::{Proxies, Sender};
-use super::problem::{Problem, of_rejection};
+use super::problem::{Problem, ProblemResponse, of_rejection};
 use super::report::{AcceptedMetrics, Report};
 use super::routes::{Found, Route, Routes};
 use crate::admin::RejectedRequestWriter;
@@ -53,13 +53,6 @@ pub struct IngestState {
     pub rejected_request_writer: Option<RejectedRequestWriter>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct HeadLimits {
-    /// Bytes of names and values.
-    pub bytes: usize,
-    pub lines: usize,
-}
-
 #[derive(Debug)]
 pub struct RequestIds {
     process: u32,
@@ -77,9 +70,6 @@ impl RequestIds {
     }
 }
 
-/// A rejected request, and the reason for the log.
-pub(super) type ProblemResponse = (Problem, &'static str);
-
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
@@ -87,7 +77,7 @@ pub(super) async fn receive(
     service: web::Data<IngestService>,
 ) -> HttpResponse {
     let id = ingest.requests.next();
-    let mut report = Report::begin(&id, &ingest);
+    let mut report = Report::begin(&id, ingest.clock.now(), &ingest.counters, &ingest.accepted);
     let guarded =
         std::panic::AssertUnwindSafe(answer_to(&request, payload, &ingest, &service, &mut report));
     // The panic hook has already logged it.

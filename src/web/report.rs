@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 use tracing::{info, warn};
 
 use super::problem::Problem;
-use super::receive::IngestState;
 use crate::ingest::{Receipt, Source};
 use crate::store::{Counter, Counters, WRONG_PATH};
 use crate::verify::Quarantine;
@@ -78,13 +77,18 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn begin(request_id: &'a str, ingest: &'a IngestState) -> Self {
+    pub(super) fn begin(
+        request_id: &'a str,
+        began: OffsetDateTime,
+        counters: &'a Counters,
+        metrics: &'a AcceptedMetrics,
+    ) -> Self {
         Self {
             request_id,
-            began: ingest.clock.now(),
+            began,
             started: Instant::now(),
-            counters: &ingest.counters,
-            metrics: &ingest.accepted,
+            counters,
+            metrics,
             source: None,
             peer: None,
             size_bytes: 0,

@@ -46,10 +46,10 @@ const MODULES: &[(&str, &[&str])] = &[
 ];
 
 /// A file of `src`, without comments and tests.
-struct Source {
+pub(crate) struct Source {
     /// Below `src`.
-    path: String,
-    code: String,
+    pub(crate) path: String,
+    pub(crate) code: String,
     lines: usize,
 }
 
@@ -80,11 +80,11 @@ impl Source {
     }
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -95,7 +95,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     files_below(&root().join("src"), &mut found);
     found.sort();

@@ -37,6 +37,7 @@ mod architecture;
 mod bot;
 mod capture;
 mod chunks;
+mod circles;
 mod cli;
 mod config;
 mod connections;

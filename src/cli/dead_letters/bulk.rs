@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::SelectionArgs;
 use super::table::table;
 use crate::admin::actions::{Noun, find_action};
-use crate::admin::{BulkPreview, BulkRequest, DeadLetterAction, Job};
+use crate::admin::{BulkPreview, BulkRequest, DeadLetterAction, Job, Selection};
 use crate::cli::actions::{ActionArgs, perform};
 use crate::cli::backend::{self, Backend};
 use crate::cli::globals::GlobalArgs;
@@ -99,7 +99,7 @@ impl BulkArgs {
         // Print partial results if it failed.
         output::print_as(self.format, &done(action, &job), &job)?;
         ended?;
-        let all_found = self.all_found(backend, job.matched).await;
+        let all_found = self.all_found(backend, &request, job.matched).await;
         Ok(if job.skipped == 0 && all_found { Exit::Ok } else { Exit::Failed })
     }
 
@@ -120,13 +120,13 @@ impl BulkArgs {
         );
         let dry_run = Output { action, dry_run: true, preview: &preview };
         output::print_as(self.format, &text, &dry_run)?;
-        let all_found = self.all_found(backend, preview.matched).await;
+        let all_found = self.all_found(backend, request, preview.matched).await;
         cli::print_message("nothing changed; pass --yes to apply");
         Ok(if all_found { Exit::Ok } else { Exit::Failed })
     }
 
     /// Whether all given IDs exist; names those that do not.
-    async fn all_found(&self, backend: &Backend, matched: u64) -> bool {
+    async fn all_found(&self, backend: &Backend, request: &BulkRequest, matched: u64) -> bool {
         let given: BTreeSet<i64> = self.selection.ids.iter().copied().collect();
         let missing = u64::try_from(given.len()).unwrap_or_default().saturating_sub(matched);
         if missing == 0 {
@@ -134,8 +134,9 @@ impl BulkArgs {
         }
         let mut names = Vec::new();
         for id in given.iter().take(LOOKED_UP) {
-            // Without the scope to read them, they are only counted.
-            if matches!(backend::found(backend.delivery(*id).await), Ok(None)) {
+            // A preview, since showing a delivery reads its payload, which is audited.
+            let one = BulkRequest { selection: Selection::Ids(vec![*id]), ..request.clone() };
+            if matches!(backend::found(backend.preview(&one).await), Ok(None)) {
                 names.push(id.to_string());
             }
         }

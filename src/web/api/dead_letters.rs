@@ -56,7 +56,7 @@ struct DeadLetterQuery {
     /// Include resolved dead letters.
     #[serde(default)]
     all: bool,
-    /// List only dead letters above this id: the previous page. Not with `cursor`.
+    /// List only dead letters above this id: the previous page. `cursor` takes precedence.
     #[param(value_type = Option<i64>, minimum = 1)]
     after: Option<Number>,
     /// Cursor: `next` of the previous page.
@@ -85,10 +85,7 @@ async fn list(
         query.cursor.as_deref().map(|text| cursor::read(DEAD_LETTERS, text)).transpose()?;
     let (limit, after) = (query.limit, query.after.map(|Number(id)| id));
     let selection = Selection::Matching(query.filter());
-    if after.is_some() {
-        if before.is_some() {
-            return Err(Denial::Malformed("`after` and `cursor` cannot be combined".into()));
-        }
+    if after.is_some() && before.is_none() {
         let paging = Paging { after, ..Paging::first(limit.exactly()) };
         let page = admin.dead_letters.list(&caller, &selection, paging).await?;
         let next = page.older.map(|last| cursor::after(DEAD_LETTERS, &last));
