@@ -87,13 +87,11 @@ fn by_name(config: &Config, store: &Store) -> Admin {
     for (entry, facts) in entries.iter().zip(&mut topology.sources) {
         let source = without_secrets(entry);
         let mut handlers = Vec::new();
-        if let Some(services) = &services {
-            if let Ok(known) = source_facts(config, &source, services) {
-                *facts = known;
-            }
-            if let Ok((_, built)) = build_source(config, &source, services) {
-                handlers = names(&built.handlers);
-            }
+        if let Some(services) = &services
+            && let Ok((provider, built)) = build_source(config, &source, services)
+        {
+            *facts = source_facts(config, &source, provider, &built);
+            handlers = names(&built.handlers);
         }
         if entry.enabled {
             routing.add(&entry.name, &entry.tenant, handlers, Arc::new(|_: &str| Vec::new()));

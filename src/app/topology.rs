@@ -4,14 +4,17 @@ use super::wiring;
 use super::{BuildError, services, span};
 use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
-use crate::providers::Services;
+use crate::providers::{Built, Entry};
 use crate::store::DESTINATION_PREFIX;
 
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
     super::destinations::destinations(config, &services)?;
-    let facts = |source| source_facts(config, source, &services);
-    let sources = config.sources.iter().map(facts).collect::<Result<_, _>>()?;
+    let facts = |source| {
+        let (entry, built) = wiring::build_source(config, source, &services)?;
+        Ok(source_facts(config, source, entry, &built))
+    };
+    let sources = config.sources.iter().map(facts).collect::<Result<_, BuildError>>()?;
     Ok(Topology { sources, ..named(config) })
 }
 
@@ -90,11 +93,11 @@ fn base_url(config: &Config) -> String {
 pub(super) fn source_facts(
     config: &Config,
     source: &SourceConfig,
-    services: &Services,
-) -> Result<SourceFacts, BuildError> {
+    entry: &Entry,
+    built: &Built,
+) -> SourceFacts {
     let source_entry = &source.entry;
     let name = &source_entry.name;
-    let (entry, built) = wiring::build_source(config, source, services)?;
     let window = wiring::window(source, entry);
     let mut handlers: Vec<String> =
         wiring::names(&built.handlers).into_iter().map(str::to_owned).collect();
@@ -107,7 +110,7 @@ pub(super) fn source_facts(
         std::iter::once(own.as_str()).chain(source_entry.aliases.iter().map(String::as_str));
     let max_body = wiring::max_body(config, source, entry);
     let pace = wiring::pace(source, entry);
-    Ok(SourceFacts {
+    SourceFacts {
         name: name.clone(),
         provider: entry.name.to_owned(),
         tenant: source_entry.tenant.clone(),
@@ -130,5 +133,5 @@ pub(super) fn source_facts(
             source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect()
         },
         handlers,
-    })
+    }
 }

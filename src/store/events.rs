@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::words::word;
 use super::{Store, StoreError};
 use crate::verify::{Strength, without_credentials};
 
@@ -147,7 +148,7 @@ impl Store {
             provider: row.provider,
             event_type: row.event_type,
             action: row.action,
-            strength: strength_from_word(&row.strength).ok_or_else(|| inconsistent("strength"))?,
+            strength: word(&row.strength, "events", "strength", id)?,
             late: row.late,
             secret: row.secret,
             skew_seconds: row.skew_seconds,
@@ -187,10 +188,6 @@ pub(super) fn headers_to_json(headers: &[(String, String)]) -> Vec<u8> {
     let written = serializer.collect_map(headers.iter().map(|(name, value)| (name, value)));
     debug_assert!(written.is_ok());
     json
-}
-
-pub(super) fn strength_from_word(word: &str) -> Option<Strength> {
-    word.parse().ok()
 }
 
 pub(super) fn headers_from_json(json: &[u8]) -> Option<Vec<(String, String)>> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::words::word;
 use super::{Store, StoreError, Tx, bounded};
 
 /// What can be paused.
@@ -66,11 +67,7 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         let pauses = rows.into_iter().map(|row| {
-            let target = row.what.parse::<PauseTarget>().map_err(|_| StoreError::Inconsistent {
-                table: "pauses",
-                column: "what",
-                row: row.name.clone(),
-            })?;
+            let target = word(&row.what, "pauses", "what", &row.name)?;
             let (paused_at, paused_by) = (row.paused_at, row.paused_by);
             Ok(Pause { target, name: row.name, paused_at, paused_by, reason: row.reason })
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::events::{headers_from_json, strength_from_word};
+use super::events::headers_from_json;
 use super::words::word;
 use super::{DeliveryAttempt, EventId, Store, StoreError, StoredEvent};
 
@@ -195,7 +195,7 @@ impl Store {
             provider: row.provider,
             event_type: row.event_type,
             action: row.action,
-            strength: strength_from_word(&row.strength).ok_or_else(|| inconsistent("strength"))?,
+            strength: word(&row.strength, "events", "strength", id)?,
             late: row.late,
             secret: row.secret,
             skew_seconds: row.skew_seconds,

@@ -4,6 +4,7 @@
 
 use time::OffsetDateTime;
 
+use super::words::word;
 use super::{DeathReason, Store, StoreError};
 
 /// The maximum number of waiting deliveries of a destination, and of ungrouped dead letters, that
@@ -83,12 +84,8 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         let counts = rows.into_iter().map(|row| {
-            let death_reason =
-                row.death_reason.parse::<DeathReason>().map_err(|_| StoreError::Inconsistent {
-                    table: "deliveries",
-                    column: "death_reason",
-                    row: format!("{} {}", row.source, row.handler),
-                })?;
+            let place = format_args!("{} {}", row.source, row.handler);
+            let death_reason = word(&row.death_reason, "deliveries", "death_reason", place)?;
             let (source, handler) = (row.source, row.handler);
             let (open, last_at) = (row.open, row.last_at);
             Ok(OpenDeadLetterCounts { source, handler, death_reason, open, last_at })

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::events::strength_from_word;
+use super::words::word;
 use super::{DeliveryState, Edit, EventId, IdRange, KeyDigest, Store, StoreError};
 use crate::verify::Strength;
 
@@ -164,8 +164,7 @@ impl Store {
             let counts = counts.iter().find(|(id, _)| *id == row.id);
             Ok(EventSummary {
                 id: EventId(row.id),
-                strength: strength_from_word(&row.strength)
-                    .ok_or_else(|| inconsistent("strength"))?,
+                strength: word(&row.strength, "events", "strength", row.id)?,
                 edited: row.edited_from.map(|from| Edit {
                     from: EventId(from),
                     by: row.edited_by.unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::SelectionArgs;
+use super::JobArgs;
 use super::table::table;
 use crate::admin::actions::{Noun, find_action};
 use crate::admin::{BulkPreview, BulkRequest, DeadLetterAction, Job, Selection};
@@ -29,21 +29,7 @@ pub(in crate::cli) struct Replay {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct BulkArgs {
     #[command(flatten)]
-    selection: SelectionArgs,
-    /// Reason, recorded in the audit log.
-    #[arg(long, value_name = "TEXT",
-          value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    reason: String,
-    /// Name recorded in the audit log; defaults to the current user.
-    #[arg(long, value_name = "NAME",
-          value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(super) actor: Option<String>,
-    /// Maximum number to process, oldest first.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    cap: Option<u32>,
-    /// Maximum number per second.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<u32>,
+    pub(super) job: JobArgs,
     /// Apply the change. Without it, anything but a single ID is only previewed.
     #[arg(long)]
     yes: bool,
@@ -70,25 +56,18 @@ impl BulkArgs {
         force: bool,
     ) -> anyhow::Result<Exit> {
         if let ([id], Some(action)) =
-            (&self.selection.ids[..], find_action(Noun::DeadLetter, action.as_str()))
+            (&self.job.selection.ids[..], find_action(Noun::DeadLetter, action.as_str()))
         {
             let args = ActionArgs {
                 id: id.to_string(),
-                reason: Some(self.reason.clone()),
+                reason: Some(self.job.reason.clone()),
                 option: force,
-                actor: self.actor.clone(),
+                actor: self.job.actor.clone(),
                 format: self.format,
             };
             return perform(backend, action, &args, globals).await;
         }
-        let request = BulkRequest {
-            action,
-            selection: self.selection.to_selection(),
-            cap: self.cap,
-            rate: self.rate,
-            reason: self.reason.clone(),
-            force,
-        };
+        let request = self.job.request(action, force);
         if !self.yes {
             return self.preview(backend, &request).await;
         }
@@ -109,7 +88,7 @@ impl BulkArgs {
             return Ok(Exit::NothingMatched);
         };
         let action = request.action;
-        let goal = self.cap.map_or(preview.matched, |cap| preview.matched.min(cap.into()));
+        let goal = self.job.cap.map_or(preview.matched, |cap| preview.matched.min(cap.into()));
         let of =
             if goal < preview.matched { format!(" of {}", preview.matched) } else { String::new() };
         let text = format!(
@@ -127,7 +106,7 @@ impl BulkArgs {
 
     /// Whether all given IDs exist; names those that do not.
     async fn all_found(&self, backend: &Backend, request: &BulkRequest, matched: u64) -> bool {
-        let given: BTreeSet<i64> = self.selection.ids.iter().copied().collect();
+        let given: BTreeSet<i64> = self.job.selection.ids.iter().copied().collect();
         let missing = u64::try_from(given.len()).unwrap_or_default().saturating_sub(matched);
         if missing == 0 {
             return true;

@@ -8,7 +8,7 @@ mod table;
 use std::time::Duration;
 
 use bulk::{BulkArgs, Replay};
-pub(super) use selection::SelectionArgs;
+pub(super) use selection::JobArgs;
 pub(super) use table::table;
 
 use super::actions::{OnDeadLetter, Perform};
@@ -119,7 +119,7 @@ pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exi
         Command::Discard(args) => (DeadLetterAction::Discard, args, false),
     };
     let needs = if action == DeadLetterAction::Replay { Need::Sources } else { Need::Names };
-    backend::with(globals, needs, args.actor.as_deref(), async |backend| {
+    backend::with(globals, needs, args.job.actor.as_deref(), async |backend| {
         args.run(backend, globals, action, force).await
     })
 }

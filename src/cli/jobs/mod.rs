@@ -52,7 +52,7 @@ pub(super) struct Show {
 pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exit> {
     let actor = match command {
         Command::Act(action) => return action.run(globals),
-        Command::Plan(plan) => plan.actor.as_deref(),
+        Command::Plan(plan) => plan.job.actor.as_deref(),
         Command::List(_) | Command::Show(_) => None,
     };
     backend::with(globals, Need::Names, actor, async |backend| match command {

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::Counter;
 use super::flush::start_of;
+use crate::store::words::word;
 use crate::store::{Store, StoreError};
 
 /// The length of a span.
@@ -84,11 +85,8 @@ impl Store {
         .fetch_all(&self.operator)
         .await?;
         let counted = rows.into_iter().map(|row| {
-            let what = row.what.parse::<Counter>().map_err(|_| StoreError::Inconsistent {
-                table: "counters",
-                column: "what",
-                row: format!("{} {}", row.bucket, row.source),
-            })?;
+            let place = format_args!("{} {}", row.bucket, row.source);
+            let what = word(&row.what, "counters", "what", place)?;
             let count = row.count.unsigned_abs();
             Ok(Counted { bucket: row.bucket, source: row.source, what, detail: row.detail, count })
         });

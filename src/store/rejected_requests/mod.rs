@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::credentials::sealed;
+use super::words::word;
 use super::{EventId, Store, StoreError, Tx, bounded};
 use crate::vault::{KeyId, Sealed};
 
@@ -43,11 +44,7 @@ impl TryFrom<Columns> for RejectedRequest {
             tenant: row.tenant,
             source: row.source,
             provider: row.provider,
-            reason: row.reason.parse().map_err(|_| StoreError::Inconsistent {
-                table: TABLE,
-                column: "reason",
-                row: row.id.to_string(),
-            })?,
+            reason: word(&row.reason, TABLE, "reason", row.id)?,
             peer: row.peer,
             size_bytes: row.size_bytes,
             received_at: row.received_at,
