@@ -40,7 +40,7 @@ const SOURCES: usize = 20;
 const POOLS: PoolSettings = PoolSettings {
     ingest: 1,
     dispatch: 1,
-    operator: 3,
+    admin: 3,
     acquire: Duration::from_secs(1),
     statement: Duration::from_secs(2),
 };

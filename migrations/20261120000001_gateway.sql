@@ -81,6 +81,10 @@ CREATE TABLE deliveries (
     event_id         uuid        NOT NULL,
     source           text        COLLATE "C" NOT NULL,
     handler          text        COLLATE "C" NOT NULL,
+    -- Costs every INSERT what a CHECK would, but no update, since no handler is ever changed. The
+    -- prefix is also in src/store/handler_name.rs.
+    destination      text        COLLATE "C" GENERATED ALWAYS AS
+        (CASE WHEN starts_with(handler, 'to:') THEN substr(handler, 4) END) STORED,
     triggered_by     text        NOT NULL,
     replay_of        bigint,
     lane             text        COLLATE "C",
@@ -112,8 +116,8 @@ CREATE INDEX deliveries_awaiting ON deliveries (source, awaiting)
     WHERE state = 'ready' AND awaiting IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (source, handler, lane) WHERE state = 'leased';
 -- The number of requests to a destination in flight.
-CREATE INDEX deliveries_sending ON deliveries (handler, lease_expires_at)
-    WHERE state = 'leased' AND handler LIKE 'to:%';
+CREATE INDEX deliveries_sending ON deliveries (destination, lease_expires_at)
+    WHERE state = 'leased' AND destination IS NOT NULL;
 -- The deliveries that block later ones of a lane: those in flight and those ahead of them.
 CREATE INDEX deliveries_lane
     ON deliveries (lane, source, handler, (COALESCE(lane_position, id)), id)
@@ -130,7 +134,8 @@ COMMENT ON TABLE  deliveries                  IS 'The processing of an event: on
 COMMENT ON COLUMN deliveries.id               IS 'Identity; its order is the order of arrival.';
 COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: both rows are written by one statement and deleted together, and the check would cost on every insert.';
 COMMENT ON COLUMN deliveries.source           IS 'The source of the event, stored here too so that queues need no join.';
-COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler; `quarantine` if the event reached no handler.';
+COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler: that of a destination is `to:` and its name. `quarantine` if the event reached no handler.';
+COMMENT ON COLUMN deliveries.destination      IS 'The name of the destination; null if the handler is none.';
 COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; edit: an operator edited the event.';
 COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
@@ -201,17 +206,18 @@ COMMENT ON VIEW lane_members IS 'The deliveries that block those behind them in 
 -- Reads one row per queue, not the deliveries in it.
 CREATE VIEW queues AS
     WITH RECURSIVE queue AS (
-        (SELECT source, handler FROM deliveries WHERE state = 'ready' AND parked IS NULL
+        (SELECT source, handler, destination FROM deliveries
+          WHERE state = 'ready' AND parked IS NULL
           ORDER BY source, handler LIMIT 1)
         UNION ALL
-        SELECT following.source, following.handler
+        SELECT following.source, following.handler, following.destination
           FROM queue CROSS JOIN LATERAL (
-            SELECT d.source, d.handler FROM deliveries d
+            SELECT d.source, d.handler, d.destination FROM deliveries d
              WHERE d.state = 'ready' AND d.parked IS NULL
                AND (d.source, d.handler) > (queue.source, queue.handler)
              ORDER BY d.source, d.handler LIMIT 1) AS following
     )
-    SELECT source, handler FROM queue;
+    SELECT source, handler, destination FROM queue;
 COMMENT ON VIEW queues IS 'The sources and handlers with ready deliveries.';
 
 CREATE TABLE attempts (
@@ -304,13 +310,15 @@ COMMENT ON COLUMN chunk_buffer.index    IS 'The number of the chunk, from 0.';
 COMMENT ON COLUMN chunk_buffer.digest   IS 'SHA-256 of the content: tells a duplicate from a conflict without reading the content.';
 COMMENT ON COLUMN chunk_buffer.content  IS 'The slice of base64 text, as received.';
 
--- Destinations that events are sent to. Their deliveries are those whose handler begins with
--- `to:`; they are claimed separately, under a lock per destination.
+-- Destinations that events are sent to. Their deliveries, those with a destination, are claimed
+-- separately, under a lock per destination.
 
 -- A destination without failures that is not paused has no row.
 CREATE TABLE destinations (
-    handler        text        COLLATE "C" PRIMARY KEY CHECK (handler LIKE 'to:%'),
+    name           text        COLLATE "C" PRIMARY KEY,
     paused_at      timestamptz,
+    paused_by      text,
+    paused_reason  text,
     disabled_at    timestamptz,
     disabled_reason text,
     failures        integer     NOT NULL DEFAULT 0 CHECK (failures >= 0),
@@ -322,6 +330,8 @@ CREATE TABLE destinations (
     rejecting_since timestamptz,
     last_failed_at timestamptz,
     last_error     text,
+    CONSTRAINT paused_by_somebody
+        CHECK (num_nulls(paused_at, paused_by, paused_reason) IN (0, 3)),
     CONSTRAINT disabled_for_a_reason
         CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
     CONSTRAINT open_until_a_probe
@@ -330,8 +340,10 @@ CREATE TABLE destinations (
 );
 
 COMMENT ON TABLE  destinations                IS 'The state of destinations: paused, disabled, circuit breaker. Shared by all gateways on this database.';
-COMMENT ON COLUMN destinations.handler        IS 'As in deliveries: `to:` and the destination''s name.';
+COMMENT ON COLUMN destinations.name           IS 'Its name.';
 COMMENT ON COLUMN destinations.paused_at      IS 'When an operator paused it; null if it is not paused.';
+COMMENT ON COLUMN destinations.paused_by      IS 'Who paused it.';
+COMMENT ON COLUMN destinations.paused_reason  IS 'The reason given.';
 COMMENT ON COLUMN destinations.disabled_at    IS 'When it was disabled, by an operator or by a 410 response; null if it is enabled.';
 COMMENT ON COLUMN destinations.disabled_reason IS 'Why it is disabled.';
 COMMENT ON COLUMN destinations.failures       IS 'Consecutive failures.';
@@ -347,24 +359,24 @@ COMMENT ON COLUMN destinations.last_error     IS 'The last error, at most 8 KiB.
 -- Statistics of destinations for the console. Approximate, like the counters: each gateway writes
 -- its numbers every few seconds.
 CREATE TABLE destination_hours (
-    handler   text        COLLATE "C" NOT NULL,
-    hour      timestamptz NOT NULL,
-    delivered bigint      NOT NULL,
-    failed    bigint      NOT NULL,
-    within    bigint[]    NOT NULL,
-    PRIMARY KEY (handler, hour)
+    destination text        COLLATE "C" NOT NULL,
+    hour        timestamptz NOT NULL,
+    delivered   bigint      NOT NULL,
+    failed      bigint      NOT NULL,
+    within      bigint[]    NOT NULL,
+    PRIMARY KEY (destination, hour)
 );
 
-COMMENT ON TABLE  destination_hours           IS 'Results of destinations per hour. Kept for a week.';
-COMMENT ON COLUMN destination_hours.handler   IS 'As in deliveries.';
-COMMENT ON COLUMN destination_hours.hour      IS 'The start of the hour, in UTC.';
-COMMENT ON COLUMN destination_hours.delivered IS 'Accepted events.';
-COMMENT ON COLUMN destination_hours.failed    IS 'Requests that failed or were rejected.';
-COMMENT ON COLUMN destination_hours.within    IS 'Responses by duration: up to 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and longer.';
+COMMENT ON TABLE  destination_hours             IS 'Results of destinations per hour. Kept for a week.';
+COMMENT ON COLUMN destination_hours.destination IS 'The name of the destination.';
+COMMENT ON COLUMN destination_hours.hour        IS 'The start of the hour, in UTC.';
+COMMENT ON COLUMN destination_hours.delivered   IS 'Accepted events.';
+COMMENT ON COLUMN destination_hours.failed      IS 'Requests that failed or were rejected.';
+COMMENT ON COLUMN destination_hours.within      IS 'Responses by duration: up to 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000 and 5000 ms, and longer.';
 
 CREATE TABLE destination_responses (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    handler     text        COLLATE "C" NOT NULL,
+    destination text        COLLATE "C" NOT NULL,
     at          timestamptz NOT NULL,
     took_ms     bigint      NOT NULL,
     delivery_id bigint,
@@ -374,11 +386,11 @@ CREATE TABLE destination_responses (
     body        text        NOT NULL,
     error       text
 );
-CREATE INDEX destination_responses_of ON destination_responses (handler, id);
+CREATE INDEX destination_responses_of ON destination_responses (destination, id);
 
 COMMENT ON TABLE  destination_responses             IS 'The last responses of each destination, at most twenty; of successes, at most one per second.';
 COMMENT ON COLUMN destination_responses.id          IS 'Identity.';
-COMMENT ON COLUMN destination_responses.handler     IS 'As in deliveries.';
+COMMENT ON COLUMN destination_responses.destination IS 'The name of the destination.';
 COMMENT ON COLUMN destination_responses.at          IS 'When the request began.';
 COMMENT ON COLUMN destination_responses.took_ms     IS 'The duration in milliseconds.';
 COMMENT ON COLUMN destination_responses.delivery_id IS 'The delivery; null for a test.';
@@ -416,7 +428,7 @@ COMMENT ON COLUMN credentials.sealed_at  IS 'When it was last sealed.';
 CREATE TABLE alerts (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source           text        NOT NULL,
-    kind             text        NOT NULL,
+    alert_type       text        NOT NULL,
     key              text        NOT NULL,
     dedup_key        bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
     severity         smallint    NOT NULL CHECK (severity BETWEEN 1 AND 3),
@@ -449,9 +461,9 @@ CREATE INDEX alerts_by_age ON alerts (last_at);
 COMMENT ON TABLE  alerts                  IS 'Notifications for users. Repeats of an open alert are counted in its row.';
 COMMENT ON COLUMN alerts.id               IS 'Identity.';
 COMMENT ON COLUMN alerts.source           IS 'The source it is about; empty for the gateway itself.';
-COMMENT ON COLUMN alerts.kind             IS 'The type of the alert, such as dead_letter.';
+COMMENT ON COLUMN alerts.alert_type       IS 'The type of the alert, such as dead_letter.';
 COMMENT ON COLUMN alerts.key              IS 'The subject, at most 200 bytes.';
-COMMENT ON COLUMN alerts.dedup_key        IS 'SHA-256 over source, kind and the full key: an alert with the same one is a repeat.';
+COMMENT ON COLUMN alerts.dedup_key        IS 'SHA-256 over source, type and the full key: an alert with the same one is a repeat.';
 COMMENT ON COLUMN alerts.severity         IS '1: info, 2: warning, 3: critical. The highest it was raised with.';
 COMMENT ON COLUMN alerts.resolution       IS 'Whether it reports that another alert was closed.';
 COMMENT ON COLUMN alerts.text             IS 'The latest text, at most 1 KiB. It may quote untrusted data.';

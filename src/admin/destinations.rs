@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 pub use detail::SendTest;
 pub use model::{
-    Destination, DestinationDetail, DestinationHour, DestinationResponse,
+    Destination, DestinationDetail, DestinationHour, DestinationPause, DestinationResponse,
     DestinationResponseHeader, DestinationState,
 };
 
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DESTINATION_PREFIX, DestinationRow, DestinationSwitch, OperatorAction, Store};
+use crate::store::{DestinationSwitch, OperatorAction, Store};
 
 #[derive(Debug, Clone)]
 pub struct ConfiguredDestination {
@@ -68,10 +68,10 @@ impl Destinations {
         reason: &Reason,
     ) -> Result<bool, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
-        let destination = self.find(caller, name).await?;
+        self.find(caller, name).await?;
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
-        let (handler, at) = (destination.handler(), change.at);
-        let changed = change.tx.switch_destination(&handler, switch, reason, at).await?;
+        let (at, by) = (change.at, caller.actor());
+        let changed = change.tx.switch_destination(name, switch, by, reason, at).await?;
         let (action, target) = (switch.as_str(), format!("destination {name}"));
         let count = u64::from(changed);
         change.commit(Audited { action, target: &target, reason, count }).await?;
@@ -109,7 +109,7 @@ impl Destinations {
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let (at, actor, action) = (change.at, caller.actor(), "dead_letter");
         let action_by = OperatorAction { at, actor, action, reason, job: None };
-        let count = change.tx.delete_destination(&destination.handler(), action_by).await?;
+        let count = change.tx.delete_destination(name, action_by).await?;
         let (action, target) = ("forget", format!("destination {name}"));
         change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
@@ -121,21 +121,16 @@ impl Destinations {
         let mut states = self.store.destinations().await?;
         let mut listed = Vec::new();
         for ConfiguredDestination { name, tenant: own, url } in &self.configured {
-            let is_it = |state: &DestinationRow| {
-                state.handler.strip_prefix(DESTINATION_PREFIX) == Some(name)
-            };
-            let place = states.iter().position(is_it);
+            let place = states.iter().position(|state| state.name == *name);
             let state = place.map(|place| states.swap_remove(place));
             if tenant.is_none() || tenant == own.as_deref() {
                 listed.push(Destination::new(name.clone(), Some(url.clone()), state, now));
             }
         }
         if tenant.is_none() {
-            states.sort_unstable_by(|a, b| a.handler.cmp(&b.handler));
+            states.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             for state in states {
-                let name =
-                    state.handler.strip_prefix(DESTINATION_PREFIX).unwrap_or_default().to_owned();
-                listed.push(Destination::new(name, None, Some(state), now));
+                listed.push(Destination::new(state.name.clone(), None, Some(state), now));
             }
         }
         Ok(listed)
@@ -145,11 +140,5 @@ impl Destinations {
         let mut seen = self.visible_to(caller.tenant()).await?.into_iter();
         let found = seen.find(|found| found.name == name);
         found.ok_or_else(|| AdminError::NotFound(format!("destination `{name}`")))
-    }
-}
-
-impl Destination {
-    fn handler(&self) -> String {
-        format!("{DESTINATION_PREFIX}{}", self.name)
     }
 }

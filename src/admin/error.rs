@@ -19,6 +19,10 @@ pub enum AdminError {
     Invalid(String),
     #[error("{0}")]
     Conflict(String),
+    /// A conflict, unless an option of the action is on. Each surface offers the option in its own
+    /// way.
+    #[error("{detail}")]
+    NeedsOption { detail: String, option: &'static str },
     /// A sealed value cannot be opened, or nothing can be sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -80,8 +80,8 @@ pub use dead_letters::{
     Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection,
 };
 pub use destinations::{
-    ConfiguredDestination, Destination, DestinationDetail, DestinationHour, DestinationResponse,
-    DestinationResponseHeader, DestinationState, Destinations, SendTest,
+    ConfiguredDestination, Destination, DestinationDetail, DestinationHour, DestinationPause,
+    DestinationResponse, DestinationResponseHeader, DestinationState, Destinations, SendTest,
 };
 pub use edit::{EditPreview, Edited, MAX_EDITED};
 pub use error::AdminError;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Routing, Scope};
 use crate::clock::SharedClock;
-use crate::store::{DESTINATION_PREFIX, Store};
+use crate::store::{HandlerName, Store};
 pub use crate::store::{Pause, PauseTarget};
 
 #[derive(Clone)]
@@ -44,8 +44,8 @@ impl Pauses {
     pub async fn everything(&self, caller: &Caller) -> Result<Vec<PauseStatus>, AdminError> {
         let mut all: BTreeMap<(bool, String), PauseStatus> = BTreeMap::new();
         let names = self.routing.sources.iter().flat_map(|(source, route)| {
-            let handlers =
-                route.handlers.iter().filter(|handler| !handler.starts_with(DESTINATION_PREFIX));
+            let handlers = route.handlers.iter();
+            let handlers = handlers.filter(|handler| !HandlerName::parse(handler).is_destination());
             let handlers = handlers.map(|handler| (PauseTarget::Handler, (*handler).to_owned()));
             handlers.chain([(PauseTarget::Source, source.clone())])
         });
@@ -100,7 +100,7 @@ impl Pauses {
     ) -> Result<bool, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
         if target == PauseTarget::Handler
-            && let Some(destination) = name.strip_prefix(DESTINATION_PREFIX)
+            && let Some(destination) = HandlerName::parse(name).destination()
         {
             let verb = if pause { "pause" } else { "resume" };
             let text = format!(
@@ -153,7 +153,7 @@ impl Pauses {
     /// The names of the handlers, for a message; empty if there are none.
     fn known_handlers(&self) -> String {
         let handlers = self.routing.sources.values().flat_map(|route| route.handlers.iter());
-        let own = handlers.copied().filter(|name| !name.starts_with(DESTINATION_PREFIX));
+        let own = handlers.copied().filter(|name| !HandlerName::parse(name).is_destination());
         let names: Vec<&str> = own.collect::<BTreeSet<_>>().into_iter().collect();
         if names.is_empty() { String::new() } else { format!(" (known: {})", names.join(", ")) }
     }

@@ -56,8 +56,9 @@ fn line(alert: &PendingAlert) -> String {
         (count, 0) => format!(" (\u{d7}{count})"),
         (count, sent) => format!(" (\u{d7}{count}, {} new)", count - sent),
     };
-    let (source, kind, text) = (quoted(&alert.source), quoted(&alert.kind), quoted(&alert.text));
-    format!("{mark} {source} {kind}{times}: {text}")
+    let [source, alert_type, text] =
+        [&alert.source, &alert.alert_type, &alert.text].map(|text| quoted(text));
+    format!("{mark} {source} {alert_type}{times}: {text}")
 }
 
 /// Untrusted text as code on one line.
@@ -122,7 +123,7 @@ mod tests {
         PendingAlert {
             id: 1,
             source: "cards".into(),
-            kind: "sync_failed".into(),
+            alert_type: "sync_failed".into(),
             severity: Severity::Warning,
             resolution: false,
             text: text.into(),

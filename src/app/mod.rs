@@ -314,7 +314,7 @@ pub fn open_store(config: &Config, target: Target) -> Store {
     let pools = PoolSettings {
         ingest: database.ingest_connections,
         dispatch: database.dispatch_connections,
-        operator: database.operator_connections,
+        admin: database.operator_connections,
         acquire: database.acquire_timeout,
         statement: database.statement_timeout,
     };

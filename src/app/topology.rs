@@ -5,7 +5,7 @@ use super::{BuildError, services, span};
 use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::{Built, Entry};
-use crate::store::DESTINATION_PREFIX;
+use crate::store::HandlerName;
 
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
@@ -102,7 +102,7 @@ pub(super) fn source_facts(
     let mut handlers: Vec<String> =
         wiring::names(&built.handlers).into_iter().map(str::to_owned).collect();
     let destinations = config.file.destination.iter().filter(|entry| entry.takes_from(name));
-    handlers.extend(destinations.map(|entry| format!("{DESTINATION_PREFIX}{}", entry.name)));
+    handlers.extend(destinations.map(|entry| HandlerName::Destination(&entry.name).to_string()));
     let actions = built.provider.actions();
     let ending = if actions.is_empty() { "" } else { "/{action}" };
     let own = format!("/hooks/{name}");

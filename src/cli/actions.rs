@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, destinations, explain, users};
+use super::{Exit, explain, response_table, user_messages};
 use crate::admin::actions::{Action, ActionResult, IdKind, Noun, actions_on};
 
 /// The item that a command acts on.
@@ -101,12 +101,12 @@ pub(super) async fn perform(
         let link = super::setup_link(&backend.console(globals)?, invitation);
         let linked = Linked { link: &link, result: &result };
         output::print_as(args.format, &format!("{}\n", *link), &linked)?;
-        users::report_link(invitation);
+        user_messages::report_link(invitation);
     } else {
         output::print_as(args.format, &text(&result), &result)?;
     }
     if let Some(ended) = &result.ended {
-        users::report(ended);
+        user_messages::report_ended(ended);
     }
     let failed = result.response.as_ref().is_some_and(|response| response.error.is_some());
     Ok(if failed || result.explanation.is_some() { Exit::Failed } else { Exit::Ok })
@@ -114,7 +114,7 @@ pub(super) async fn perform(
 
 fn text(result: &ActionResult) -> String {
     match (&result.response, &result.explanation) {
-        (Some(response), _) => destinations::answers(std::slice::from_ref(response)),
+        (Some(response), _) => response_table::table(std::slice::from_ref(response)),
         (None, Some(explanation)) => explain::text(explanation),
         (None, None) => format!("{}\n", output::line(&result.message)),
     }

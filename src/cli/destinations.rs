@@ -2,12 +2,12 @@
 
 use time::OffsetDateTime;
 
-use super::Exit;
 use super::actions::{OnDestination, Perform};
 use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use crate::admin::{Destination, DestinationResponse, Need};
+use super::{Exit, response_table};
+use crate::admin::{Destination, Need};
 use crate::clock::{Clock, SystemClock};
 
 #[derive(Debug, clap::Subcommand)]
@@ -58,6 +58,13 @@ impl Show {
             text.push_str(&line);
         };
         field("url", detail.destination.url.clone().unwrap_or_default());
+        if let Some(pause) = &detail.destination.paused {
+            let since = output::time(pause.paused_at);
+            field("paused", format!("since {since} by {}: {}", pause.paused_by, pause.reason));
+        }
+        if let Some(reason) = &detail.destination.reason {
+            field("disabled", reason.clone());
+        }
         field("next attempt", detail.next_attempt_at.map_or_else(|| "-".to_owned(), output::time));
         let percent = |percent: f64| format!("{percent}% of the requests of the last day");
         field("delivered", detail.success_percent.map_or_else(|| "-".to_owned(), percent));
@@ -65,35 +72,25 @@ impl Show {
             |bound: Option<u32>| bound.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
         field("p50, p95", format!("{}, {}", within(detail.p50_ms), within(detail.p95_ms)));
         text.push('\n');
-        text.push_str(&answers(&detail.responses));
+        text.push_str(&response_table::table(&detail.responses));
         output::print_as(self.format, &text, &detail)?;
         Ok(Exit::Ok)
     }
-}
-
-/// The responses as a table.
-pub(super) fn answers(given: &[DestinationResponse]) -> String {
-    let head = ["AT", "STATUS", "DURATION", "DELIVERY", "RESPONSE"];
-    let rows: Vec<Vec<String>> = given
-        .iter()
-        .map(|one| {
-            let response = one.error.as_deref().unwrap_or(&one.body);
-            vec![
-                output::time(one.at),
-                one.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
-                format!("{} ms", one.took_ms),
-                one.delivery.map_or_else(|| "test".to_owned(), |id| id.to_string()),
-                response.chars().take(200).collect(),
-            ]
-        })
-        .collect();
-    output::table(&head, &rows)
 }
 
 impl List {
     async fn run(&self, backend: &Backend) -> anyhow::Result<Exit> {
         let listed = backend.destinations().await?;
         Ok(output::list(self.format, &listed, |listed| table(listed, SystemClock.now()))?)
+    }
+}
+
+/// Why it is disabled, or who paused it and why.
+fn reason(listed: &Destination) -> String {
+    match (&listed.reason, &listed.paused) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(pause)) => format!("by {}: {}", pause.paused_by, pause.reason),
+        (None, None) => String::new(),
     }
 }
 
@@ -106,6 +103,7 @@ fn table(listed: &[Destination], now: OffsetDateTime) -> String {
         "OLDEST",
         "IN FLIGHT",
         "DEAD",
+        "REASON",
         "LAST FAILURE",
         "LAST ERROR",
     ];
@@ -124,6 +122,7 @@ fn table(listed: &[Destination], now: OffsetDateTime) -> String {
                 age(listed.oldest),
                 listed.in_flight.to_string(),
                 listed.dead.to_string(),
+                reason(listed),
                 age(listed.last_failed_at),
                 error.chars().take(80).collect(),
             ]

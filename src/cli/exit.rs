@@ -1,5 +1,6 @@
 //! How a command ended, and hints for errors.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use super::remote::ApiError;
@@ -86,7 +87,23 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
 }
 
 /// A hint for errors whose message has none.
-pub(super) fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+pub(super) fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<Cow<'static, str>> {
+    if let Some(option) = needed_option(cause) {
+        return Some(format!("add --{option} to do it anyway").into());
+    }
+    fixed_hint(cause).map(Cow::Borrowed)
+}
+
+/// The option of the action that does it anyway.
+fn needed_option<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    if let Some(AdminError::NeedsOption { option, .. }) = cause.downcast_ref() {
+        return Some(*option);
+    }
+    cause.downcast_ref::<ApiError>()?.needed_option()
+}
+
+/// A hint that is always the same for an error.
+fn fixed_hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<OpenError>() {
         return error.kind().advice();
     }

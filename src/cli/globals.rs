@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::UsageError;
+use super::local_only::LocalOnly;
 use super::remote::{ApiClient, ApiError, contexts, read_key};
 use crate::admin::Need;
 use crate::config::{Config, ConfigError, Environment};
@@ -96,18 +97,19 @@ impl GlobalArgs {
         self.key_file.as_deref().map(read_key).transpose()
     }
 
-    /// Rejects a command that works on this machine only, if a gateway is given. With
-    /// `variables`, one in the environment counts too: for commands that change a database, which
-    /// would be another one than the user expects.
-    pub(super) fn reject_gateway(&self, command: &str, variables: bool) -> Result<(), ApiError> {
+    /// Rejects a command that works on this machine only, if a gateway is given. For commands
+    /// that change something, one in the environment counts too: they would change another
+    /// database than the user expects.
+    pub(super) fn reject_gateway(&self, local: LocalOnly) -> Result<(), ApiError> {
         let environment =
-            if variables { Environment::of_process() } else { Environment::default() };
+            if local.changes { Environment::of_process() } else { Environment::default() };
         if self.gateway(&environment)?.is_none() && self.key_file.is_none() {
             return Ok(());
         }
         Err(ApiError::Usage(format!(
-            "`{command}` works on this machine only: leave out --url, --context and --key-file, \
-             and unset {URL} and {CONTEXT}"
+            "`{}` works on this machine only, not over the API: leave out --url, --context and \
+             --key-file, and unset {URL} and {CONTEXT}",
+            local.command
         )))
     }
 

@@ -75,6 +75,10 @@ impl List {
         };
         let page = backend.groups(&selection, self.after, self.limit).await?;
         let exit = output::list(self.format, &page.items, table)?;
+        if exit == Exit::NothingMatched {
+            let (source, handler) = (selection.source.as_deref(), selection.handler.as_deref());
+            return backend.nothing_matched(source, handler).await;
+        }
         if let Some(next) = page.next {
             super::print_message(&format!("more results: --after {next}"));
         }

@@ -3,7 +3,7 @@
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory as _};
 
-use super::Cli;
+use super::{Cli, local_only};
 
 /// The commands, in display order.
 pub(super) const GROUPS: [(&str, &[&str]); 6] = [
@@ -31,7 +31,7 @@ const INDENT: usize = 16;
 
 /// The command line with its help.
 pub(super) fn command() -> Command {
-    let command = plain(Cli::command());
+    let command = local_only::with_note(plain(Cli::command()), "");
     let listed = listed(&command);
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listed}Options:\n{{options}}"

@@ -27,6 +27,7 @@ mod groups;
 mod help;
 mod interrupt;
 mod jobs;
+mod local_only;
 mod login;
 mod manual;
 mod migrate;
@@ -36,6 +37,7 @@ mod pauses;
 mod reference;
 mod rejected_requests;
 mod remote;
+mod response_table;
 mod scratch;
 mod search;
 mod serve;
@@ -44,6 +46,7 @@ mod sources;
 mod sse;
 mod start;
 mod transfers;
+mod user_messages;
 mod users;
 mod vault;
 
@@ -56,6 +59,7 @@ pub use exit::Exit;
 
 use self::exit::UsageError;
 use self::globals::GlobalArgs;
+use self::local_only::LocalOnly;
 use crate::admin::{Caller, Invitation};
 use crate::config::Environment;
 
@@ -174,8 +178,10 @@ enum Command {
 /// Runs the command line.
 pub fn run() -> ExitCode {
     let parsed = help::command().try_get_matches();
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = parsed
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, local_only::called(&matches))));
+    let (cli, local) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Asking for help is not an error, and clap knows where each text goes.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
@@ -183,7 +189,7 @@ pub fn run() -> ExitCode {
             return exit.into();
         }
     };
-    match cli.dispatch() {
+    match cli.dispatch(local) {
         Ok(exit) => {
             if exit == Exit::NothingMatched {
                 print_message("nothing matched");
@@ -198,10 +204,10 @@ pub fn run() -> ExitCode {
 }
 
 impl Cli {
-    fn dispatch(self) -> anyhow::Result<Exit> {
+    fn dispatch(self, local: Option<LocalOnly>) -> anyhow::Result<Exit> {
         let globals = &self.globals;
-        if let Some((command, variables)) = self.command.local_only() {
-            globals.reject_gateway(command, variables)?;
+        if let Some(local) = local {
+            globals.reject_gateway(local)?;
         }
         match &self.command {
             Command::Serve(args) => serve::run(&globals.load()?, &Environment::of_process(), args),
@@ -247,33 +253,6 @@ impl Cli {
     }
 }
 
-impl Command {
-    /// The name of a command that does not work over the API, and whether it changes or sends
-    /// something, so that a gateway in the environment is a mistake too.
-    fn local_only(&self) -> Option<(&'static str, bool)> {
-        Some(match self {
-            Self::Serve(_) => ("serve", false),
-            Self::Migrate => ("migrate", true),
-            Self::Check(_) => ("check", false),
-            Self::Fixtures(fixtures::Command::Send(_)) => ("fixtures send", false),
-            Self::Fixtures(fixtures::Command::Run(_)) => ("fixtures run", false),
-            Self::Demo(_) => ("demo", false),
-            Self::Alerts(alerts::Command::Test(_)) => ("alerts test", true),
-            Self::Vault(vault::Command::Key) => ("vault key", false),
-            Self::Vault(vault::Command::Rotate(_)) => ("vault rotate", true),
-            Self::Docora(_) => ("docora", true),
-            Self::Sources(sources::Command::Test(_)) => ("sources test", true),
-            Self::Sources(sources::Command::Fingerprint) => ("sources fingerprint", false),
-            Self::Openapi => ("openapi", false),
-            Self::Apify(_) => ("apify", true),
-            Self::Completions(_) => ("completions", false),
-            Self::Man(_) => ("man", false),
-            Self::Reference(_) => ("reference", false),
-            _ => return None,
-        })
-    }
-}
-
 /// Runs a command's asynchronous part.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
@@ -287,7 +266,7 @@ fn print_error(error: &anyhow::Error) {
         eprintln!("  caused by: {}", output::lines(&cause.to_string()));
     }
     if let Some(hint) = error.chain().find_map(exit::hint) {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", output::line(&hint));
     }
 }
 
@@ -295,6 +274,13 @@ fn print_error(error: &anyhow::Error) {
 #[expect(clippy::print_stderr, reason = "messages go to standard error")]
 fn print_message(text: &str) {
     eprintln!("{text}");
+}
+
+/// Says why a payload is missing. Only an API key can lack the scope.
+fn report_hidden_payload(is_hidden: bool) {
+    if is_hidden {
+        print_message("payload hidden: this key has no payload:read scope");
+    }
 }
 
 /// Prints how to list the next page, after a full one.

@@ -117,6 +117,9 @@ impl List {
         let source = self.source.as_deref();
         let requests = backend.rejected_requests(source, self.before, self.limit).await?;
         let exit = output::list(self.format, &requests, table)?;
+        if exit == Exit::NothingMatched && self.before.is_none() {
+            return backend.nothing_matched(source, None).await;
+        }
         super::print_next_page_hint(&requests, self.limit, |last| last.id);
         Ok(exit)
     }
@@ -140,6 +143,7 @@ impl ShowArgs {
             text.push('\n');
         }
         output::print_as(self.format, &text, &detail)?;
+        super::report_hidden_payload(detail.hides_payload());
         Ok(Exit::Ok)
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, backend, event_page, event_table, print_message};
+use super::{Exit, backend, event_page, event_table, print_message, report_hidden_payload};
 use crate::admin::{Need, Search};
 use crate::store::{DeliveryState, EventId};
 
@@ -97,6 +97,9 @@ impl List {
                     output::time(at)
                 ));
             }
+            if exit == Exit::NothingMatched {
+                return backend.nothing_matched(self.source.as_deref(), None).await;
+            }
             Ok(exit)
         })
     }
@@ -107,6 +110,7 @@ impl Show {
         backend::with(globals, Need::Sources, None, async |backend| {
             let detail = backend.event(EventId(self.id)).await?;
             output::print_as(self.format, &event_page::text(&detail), &detail)?;
+            report_hidden_payload(detail.hides_payload());
             Ok(Exit::Ok)
         })
     }

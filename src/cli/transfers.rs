@@ -2,7 +2,7 @@
 
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use super::{Exit, backend, print_message};
+use super::{Exit, backend, print_message, report_hidden_payload};
 use crate::admin::{Need, Transfer, TransferDetail};
 
 #[derive(Debug, clap::Subcommand)]
@@ -63,6 +63,7 @@ impl Show {
         backend::with(globals, Need::Names, None, async |backend| {
             let detail = backend.transfer(self.id).await?;
             output::print_as(self.format, &page(&detail), &detail)?;
+            report_hidden_payload(detail.hides_payload());
             Ok(Exit::Ok)
         })
     }

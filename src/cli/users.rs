@@ -7,7 +7,8 @@ use super::actions::{OnUser, Perform};
 use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
-use crate::admin::{Ended, Invitation, Need, NewUser, Scope, User, UserSession};
+use super::user_messages::report_link;
+use crate::admin::{Invitation, Need, NewUser, Scope, User, UserSession};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -140,14 +141,6 @@ fn of_sessions(sessions: &[UserSession]) -> String {
     output::table(&head, &rows)
 }
 
-/// Prints what was ended.
-pub(super) fn report(ended: &Ended) {
-    let keys: Vec<String> =
-        ended.keys.iter().map(|key| format!("{} ({})", output::line(&key.name), key.id)).collect();
-    let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
-    super::print_message(&format!("sessions ended: {}; API keys revoked: {keys}", ended.sessions));
-}
-
 /// An invitation with the absolute address of its link.
 #[derive(Serialize)]
 struct Linked<'a> {
@@ -163,14 +156,6 @@ fn show(base: &str, format: Format, invitation: &Invitation) -> anyhow::Result<(
     output::print_as(format, &format!("{}\n", *link), &linked)?;
     report_link(invitation);
     Ok(())
-}
-
-/// Prints how long the link of an invitation is valid.
-pub(super) fn report_link(invitation: &Invitation) {
-    let until = output::time(invitation.expires_at);
-    super::print_message(&format!(
-        "the link is shown only once; it is valid for one use until {until}"
-    ));
 }
 
 fn table(users: &[User]) -> String {

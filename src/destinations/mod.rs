@@ -31,7 +31,7 @@ use url::Url;
 
 use crate::dispatch::Handler;
 use crate::outbound::{Outbound, OutboundError};
-use crate::store::{DESTINATION_PREFIX, RecordedResponse, ResponseLog};
+use crate::store::{HandlerName, RecordedResponse, ResponseLog};
 use crate::verify::{Provider, Secret};
 
 use filter::{Filter, FilterError};
@@ -128,9 +128,11 @@ impl Destination {
             }
         }
         let filter = spec.filter.as_deref().map(Filter::new).transpose();
+        let handler = HandlerName::Destination(&spec.name).to_string();
         let sender = Sender {
             // Leaked once per destination at startup: the name is stored with every delivery.
-            handler: Box::leak(format!("{DESTINATION_PREFIX}{}", spec.name).into_boxed_str()),
+            handler: Box::leak(handler.into_boxed_str()),
+            name: spec.name.into(),
             url: spec.url,
             filter: filter.map_err(DestinationError::Filter)?,
             form,

@@ -30,6 +30,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// The state shared by all handlers of one destination.
 #[derive(Debug)]
 pub(super) struct Sender {
+    pub(super) name: Arc<str>,
+    /// The stored handler name.
     pub(super) handler: &'static str,
     pub(super) url: Url,
     pub(super) filter: Option<Filter>,
@@ -63,8 +65,8 @@ pub(super) struct DestinationHandler {
     pub(super) provider: Arc<dyn Provider>,
 }
 
-/// The effect of an accepted event.
-struct MarkAccepted(&'static str);
+/// The effect of an event that the destination of this name accepted.
+struct MarkAccepted(Arc<str>);
 
 impl Rate {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
@@ -94,7 +96,7 @@ impl Handler for DestinationHandler {
     }
 
     async fn handle(&self, event: &StoredEvent, attempt: Attempt) -> Result<Effects, Failure> {
-        let Sender { handler, filter, form, rate, .. } = &*self.sender;
+        let Sender { name: destination, filter, form, rate, .. } = &*self.sender;
         if filter.as_ref().is_some_and(|filter| !filter.matches(body::filter_input(event))) {
             return Ok(Effects::ignored());
         }
@@ -114,9 +116,9 @@ impl Handler for DestinationHandler {
         let (at, delivery) = (attempt.started_at, attempt.origin.delivery);
         let context = RequestContext { event: event.id, at, delivery };
         let (outcome, response) = self.sender.send(context, headers, body).await;
-        self.sender.answers.record(handler, response);
+        self.sender.answers.record(destination, response);
         outcome?;
-        Ok(Effects::write(MarkAccepted(handler)))
+        Ok(Effects::write(MarkAccepted(Arc::clone(destination))))
     }
 }
 
@@ -168,7 +170,7 @@ impl Sender {
 #[async_trait]
 impl Write for MarkAccepted {
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        if let Some(opened_at) = tx.record_destination_success(self.0).await? {
+        if let Some(opened_at) = tx.record_destination_success(&self.0).await? {
             info!(since = %opened_at, "destination recovered, deliveries resume");
         }
         Ok(Outcome::Handled)

@@ -14,11 +14,11 @@ use super::in_flight::InFlight;
 use super::isolated::Isolated;
 use super::poll::Polled;
 use super::queues::Queues;
-use super::run::Runner;
+use super::runner::Runner;
 use super::slots::{Connections, Slots};
 use super::{CLAIM_TIMEOUT, DispatchProblem, HandlerTable, Jitter, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
-use crate::store::{LaneCursor, Lease, Paused, Store, StoreError};
+use crate::store::{HandlerName, LaneCursor, Lease, Paused, Store, StoreError};
 
 /// The minimum interval between recoveries of expired leases.
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl Dispatcher {
     ) -> Self {
         let queues = Queues::new(&table);
         let with_slots =
-            table.queues().into_iter().filter(|queue| !queue.is_to_destination()).collect();
+            table.queues().into_iter().filter(|queue| queue.destination().is_none()).collect();
         let slots = Slots::new(settings.concurrency, with_slots);
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {
@@ -227,9 +227,10 @@ impl Dispatcher {
         }
         let blocked = self.store.blocked_destinations(self.clock.now());
         let Ok(blocked) = in_time(CLAIM_TIMEOUT, blocked).await else { return };
-        for handler in self.destinations.keys() {
-            let is_blocked = blocked.iter().any(|block| block.handler == *handler);
-            metrics::gauge!("sealpost_destination_blocked", "handler" => handler.clone())
+        for name in self.destinations.keys() {
+            let is_blocked = blocked.iter().any(|block| block.name == *name);
+            let handler = HandlerName::Destination(name).to_string();
+            metrics::gauge!("sealpost_destination_blocked", "handler" => handler)
                 .set(if is_blocked { 1.0 } else { 0.0 });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{error, warn};
 
-use super::run::count_ended;
+use super::runner::count_ended;
 use super::{CLAIM_TIMEOUT, Dispatcher, in_time};
 use crate::store::{Counter, Lease, StoreError};
 

@@ -20,6 +20,7 @@
 //! and has its own slots, and a handler gets only a part of the connections. A lock or a deadlock
 //! during settlement is retried while the lease lasts.
 
+mod backoff;
 mod dispatcher;
 mod handler;
 mod in_flight;
@@ -31,6 +32,7 @@ mod problem;
 mod queues;
 mod retry;
 mod run;
+mod runner;
 mod scan_floor;
 mod settle;
 mod slots;

@@ -45,7 +45,7 @@ impl Dispatcher {
         let due = due.into_iter().filter(|(queue, _)| !paused.is_paused(queue)).collect();
         let due = self.queues.by_fairness(due);
         let (to_destinations, to_handlers): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|(queue, _)| queue.is_to_destination());
+            due.into_iter().partition(|(queue, _)| queue.destination().is_some());
         let (claims, sends) = tokio::join!(
             self.start_handlers(to_handlers),
             self.start_destinations(to_destinations)
@@ -173,16 +173,17 @@ impl Dispatcher {
         };
         let mut by_destination: BTreeMap<String, Vec<(Queue, OffsetDateTime)>> = BTreeMap::new();
         for (queue, oldest) in due {
-            if !blocked.iter().any(|block| block.shut && block.handler == queue.handler) {
-                by_destination.entry(queue.handler.clone()).or_default().push((queue, oldest));
+            let Some(name) = queue.destination().map(str::to_owned) else { continue };
+            if !blocked.iter().any(|block| block.name == name && !block.may_probe) {
+                by_destination.entry(name).or_default().push((queue, oldest));
             }
         }
-        let claims = by_destination.into_iter().filter_map(|(handler, queues)| {
+        let claims = by_destination.into_iter().filter_map(|(name, queues)| {
             // A destination unknown here belongs to another gateway.
-            Some((self.destinations.get(&handler).copied()?, handler, queues))
+            Some((self.destinations.get(&name).copied()?, name, queues))
         });
-        let claims = claims.map(async |(limit, handler, queues)| {
-            let claimed = self.claim_for_destination(&handler, limit, &queues);
+        let claims = claims.map(async |(limit, name, queues)| {
+            let claimed = self.claim_for_destination(&name, limit, &queues);
             let claimed = in_time(CLAIM_TIMEOUT, claimed).await;
             let Some((first, _)) = queues.first() else { return Polled::default() };
             let Some((leases, more)) = self.record_claim(first, claimed) else {

@@ -6,36 +6,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use time::OffsetDateTime;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::settle::Retries;
-use super::slots::Connections;
-use super::{
-    Attempt, Decision, Failure, HandlerTable, Jitter, RetryPolicy, SETTLE_TIMEOUT, in_time,
-};
-use crate::clock::SharedClock;
+use super::backoff::DeliveryRetries;
+use super::runner::Runner;
+use super::{Attempt, Decision, Failure, SETTLE_TIMEOUT, in_time};
 use crate::store::{
     Counter, DeathReason, DestinationFailure, EffectError, Effects, Failed, FailureOutcome, Lease,
-    Origin, Outcome, RefusedStatement, Store, StoreError, StoredEvent,
+    Origin, Outcome, RefusedStatement, StoreError, StoredEvent,
 };
 
 /// For how long loading an event is retried before the lease is released.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-pub(super) struct Runner {
-    pub(super) store: Store,
-    pub(super) table: HandlerTable,
-    pub(super) retry: RetryPolicy,
-    pub(super) handler_deadline: Duration,
-    /// The duration of a lease, and of the retries to settle it.
-    pub(super) lease: Duration,
-    pub(super) clock: SharedClock,
-    pub(super) jitter: Jitter,
-    pub(super) handlers: Handle,
-    pub(super) connections: Connections,
-}
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler timed out after {0:?}")]
@@ -150,7 +133,7 @@ impl Runner {
     }
 
     async fn load(&self, lease: &Lease) -> Result<Option<(StoredEvent, Origin)>, StoreError> {
-        let mut retries = Retries::until(Instant::now() + LOAD_TIMEOUT);
+        let mut retries = DeliveryRetries::until(Instant::now() + LOAD_TIMEOUT);
         loop {
             let permit = self.connections.acquire(&lease.handler).await;
             let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
@@ -178,7 +161,7 @@ impl Runner {
     ) -> Result<(), StoreError> {
         // The text can contain untrusted data: it goes to `last_error` and never to the log.
         let (text, kind) = (failure_text(failure), kind_of(failure));
-        let mut retries = Retries::until(until);
+        let mut retries = DeliveryRetries::until(until);
         let decision = loop {
             let permit = self.connections.acquire(&lease.handler).await;
             let deciding = self.decide(lease, started_at, failure, &text);
@@ -195,7 +178,7 @@ impl Runner {
             _ => None,
         };
         let failed = Failed { error: &text, awaiting };
-        let mut retries = Retries::until(until);
+        let mut retries = DeliveryRetries::until(until);
         loop {
             let permit = self.connections.acquire(&lease.handler).await;
             let now = self.clock.now();
@@ -250,54 +233,29 @@ impl Runner {
         failure: &Failure,
         text: &str,
     ) -> Result<Decision, StoreError> {
-        let to_destination = lease.is_to_destination();
-        if let Failure::Rejected { scope, retry_after, .. } = failure {
+        let destination = lease.destination();
+        if let (Failure::Rejected { scope, retry_after, .. }, Some(name)) = (failure, destination) {
             let retry_after = retry_after.map(|wait| wait.min(self.retry.cap));
             let now = self.clock.now();
             let failure =
                 DestinationFailure { scope: *scope, retry_after, began, now, error: text };
-            let health = self.store.record_destination_failure(&lease.handler, &failure).await?;
+            let health = self.store.record_destination_failure(name, &failure).await?;
             if health.newly_blocked {
                 error!(scope = ?scope, "destination blocked, its deliveries wait");
             }
             if health.blocked {
                 return Ok(Decision::Pause(None));
             }
-        } else if to_destination && self.table.find(&lease.source, &lease.handler).is_none() {
+        } else if destination.is_some() && self.table.find(&lease.source, &lease.handler).is_none()
+        {
             // Another gateway may know it.
             return Ok(Decision::Pause(Some(self.retry.cap)));
         }
         let past = self.store.past_attempts(lease, began, self.retry.cap).await?;
         let attempt = lease.attempt.saturating_sub(past.uncounted);
-        let age = if to_destination { Duration::ZERO } else { past.age };
+        let age = if destination.is_some() { Duration::ZERO } else { past.age };
         Ok(self.retry.decide(attempt, age, failure, (self.jitter)()))
     }
-
-    /// Counts the outcome of an attempt, after the commit.
-    pub(super) fn count(&self, lease: &Lease, outcome: &'static str, counter: Option<Counter>) {
-        let (source, handler) = (&lease.source, &lease.handler);
-        match counter {
-            Some(counter) => count_ended(&self.store, source, handler, outcome, counter),
-            None => count_outcome(handler, outcome),
-        }
-    }
-}
-
-pub(super) fn count_ended(
-    store: &Store,
-    source: &str,
-    handler: &str,
-    outcome: &'static str,
-    counter: Counter,
-) {
-    count_outcome(handler, outcome);
-    store.counters().of(source).count(counter);
-}
-
-fn count_outcome(handler: &str, outcome: &'static str) {
-    let handler = handler.to_owned();
-    metrics::counter!("sealpost_deliveries_total", "handler" => handler, "outcome" => outcome)
-        .increment(1);
 }
 
 /// The database error behind a failure, if it is temporary and the only cause: a handler that could

@@ -1,51 +1,17 @@
 //! Records the results of attempts. A lock, a deadlock or a brief outage of the database is not the
 //! handler's failure: writes are retried while the lease lasts.
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::run::Runner;
+use super::backoff::DeliveryRetries;
+use super::runner::Runner;
 use super::{DispatchProblem, SETTLE_TIMEOUT, in_time};
 use crate::store::{EffectError, Effects, Lease, Outcome, StoreError};
 
-/// The first backoff; it doubles.
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-/// The maximum backoff.
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// For how many lease durations releasing a delivery is retried.
 const MAX_RELEASE_LEASES: u32 = 10;
-
-/// Retries with exponential backoff until a deadline.
-pub(super) struct Retries {
-    until: Instant,
-    backoff: Duration,
-    failed: u32,
-}
-
-impl Retries {
-    pub(super) fn until(until: Instant) -> Self {
-        Self { until, backoff: FIRST_BACKOFF, failed: 0 }
-    }
-
-    /// The number of failed tries.
-    pub(super) fn failed(&self) -> u32 {
-        self.failed
-    }
-
-    /// Records a failed try. Waits and returns true if it is worth another one.
-    pub(super) async fn should_retry(&mut self, error: &StoreError) -> bool {
-        self.failed += 1;
-        if !error.is_temporary() || Instant::now() + self.backoff >= self.until {
-            return false;
-        }
-        tokio::time::sleep(self.backoff).await;
-        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-        true
-    }
-}
 
 impl Runner {
     /// Applies effects and settles a delivery as done.
@@ -55,7 +21,7 @@ impl Runner {
         (started_at, until): (OffsetDateTime, Instant),
         effects: &Effects,
     ) -> Result<Outcome, EffectError> {
-        let mut retries = Retries::until(until);
+        let mut retries = DeliveryRetries::until(until);
         loop {
             let permit = self.connections.acquire(&lease.handler).await;
             let settling = self.store.settle_done(lease, started_at, self.clock.now(), effects);
@@ -106,7 +72,7 @@ impl Runner {
     /// be recorded, for reasons that are not its own.
     pub(super) async fn release(&self, lease: &Lease, why: &StoreError) {
         let text = format!("not attempted, or result not recorded: {why}");
-        let mut retries = Retries::until(Instant::now() + self.lease * MAX_RELEASE_LEASES);
+        let mut retries = DeliveryRetries::until(Instant::now() + self.lease * MAX_RELEASE_LEASES);
         loop {
             let permit = self.connections.acquire(&lease.handler).await;
             let due_at = self.clock.now() + self.retry.release_delay((self.jitter)());

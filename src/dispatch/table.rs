@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Handler;
-use crate::store::Queue;
+use crate::store::{HandlerName, Queue};
 
 #[derive(Clone, Default)]
 pub struct HandlerTable {
@@ -20,12 +20,13 @@ impl HandlerTable {
         self.sources.get(source)?.iter().find(|handler| handler.name() == name).cloned()
     }
 
-    /// The destinations, with the maximum number of deliveries in flight of each.
+    /// The destinations by name, with the maximum number of deliveries in flight of each.
     pub fn destinations(&self) -> Vec<(String, i32)> {
         let handlers = self.sources.values().flatten();
         let limits = handlers.filter_map(|handler| {
+            let name = HandlerName::parse(handler.name()).destination()?;
             let limit = handler.max_in_flight()?.get();
-            Some((handler.name().to_owned(), i32::try_from(limit).unwrap_or(i32::MAX)))
+            Some((name.to_owned(), i32::try_from(limit).unwrap_or(i32::MAX)))
         });
         limits.collect::<BTreeMap<_, _>>().into_iter().collect()
     }

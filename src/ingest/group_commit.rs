@@ -15,7 +15,8 @@ use tracing::error;
 
 use crate::lifecycle::{Supervisor, caught};
 use crate::store::{
-    Committed, ErrorKind, GroupWriter, Inserted, LockWait, NewEvent, RetryUntil, Store, StoreError,
+    Committed, ErrorKind, GroupWriter, IngestRetries, Inserted, LockWait, NewEvent, Store,
+    StoreError,
 };
 
 /// The maximum number of events in one statement.
@@ -206,7 +207,7 @@ impl Writer {
     async fn commit(&mut self, group: &mut Vec<Job>) {
         let Some(until) = group.iter().map(|job| job.until).min() else { return };
         let mut parts = VecDeque::from([std::mem::take(group)]);
-        let mut retry = RetryUntil::until(until);
+        let mut retry = IngestRetries::until(until);
         let mut lock_wait = LockWait::Usually;
         while let Some(mut part) = parts.pop_front() {
             let Some(error) = self.record(&mut part, lock_wait).await else { continue };

@@ -38,8 +38,9 @@ pub use slots::{Slot, Slots};
 pub use source::Source;
 
 use crate::store::{
-    ChunkAnswer, ChunkOutcome, ChunkRejected, Committed, EventId, Inserted, KeyDigest, NewChunk,
-    NewEvent, Plan, RequestKeyAnswer, RequestKeyClaim, RetryUntil, Store, StoreError, StoredEvent,
+    ChunkAnswer, ChunkOutcome, ChunkRejected, Committed, EventId, IngestRetries, Inserted,
+    KeyDigest, NewChunk, NewEvent, Plan, RequestKeyAnswer, RequestKeyClaim, Store, StoreError,
+    StoredEvent,
 };
 use crate::verify::{
     Chunk, Classified, EventKey, EventMeta, ExpiredToken, Quarantine, Quarantined, RawRequest,
@@ -203,7 +204,7 @@ impl IngestService {
         let stale = || Rejection::Refused(late.refuse());
         let claims = late.claims().cloned().ok_or_else(stale)?;
         let expected_tokens = source.expected_tokens.as_ref().ok_or_else(stale)?;
-        let mut retry = RetryUntil::until(Instant::now() + group_commit::PATIENCE);
+        let mut retry = IngestRetries::until(Instant::now() + group_commit::PATIENCE);
         loop {
             let asking = async {
                 let mut tx = self.store.begin_ingest().await?;

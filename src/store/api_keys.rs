@@ -69,7 +69,7 @@ impl Store {
                FROM api_keys WHERE id = $1",
             id,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         row.map(Row::read).transpose()
     }
@@ -86,7 +86,7 @@ impl Store {
             now,
             MAX_CACHED,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(Row::read).collect()
     }
@@ -101,7 +101,7 @@ impl Store {
               ORDER BY created_at DESC, id",
             tenant,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(Row::read).collect()
     }
@@ -120,7 +120,7 @@ impl Store {
             &ids,
             &times,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }

@@ -248,7 +248,7 @@ impl Store {
             before,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(Row::read).collect()
     }
@@ -263,7 +263,7 @@ impl Store {
             after,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(Row::read).collect()
     }

@@ -25,8 +25,8 @@ pub struct Backlog {
 }
 
 impl Store {
-    /// The backlog of these sources and destinations (stored handler names). A delivery is stuck if
-    /// it has been due for `stuck_after` and could run, or if its lease expired as long ago.
+    /// The backlog of these sources and destinations. A delivery is stuck if it has been due for
+    /// `stuck_after` and could run, or if its lease expired as long ago.
     pub async fn backlogs(
         &self,
         sources: &[String],
@@ -40,7 +40,7 @@ impl Store {
             WITH due AS MATERIALIZED (
                 SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at,
                        EXISTS (SELECT 1 FROM destinations x
-                                WHERE x.handler = d.handler
+                                WHERE x.name = d.destination
                                   AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
                                        OR x.opened_at IS NOT NULL OR x.not_before > $3)) AS held
                   FROM queues AS q
@@ -49,8 +49,8 @@ impl Store {
                      WHERE d.source = q.source AND d.handler = q.handler
                        AND d.state = 'ready' AND d.parked IS NULL AND d.due_at <= $3
                      ORDER BY d.due_at, d.id LIMIT $5) AS d
-                 WHERE q.handler = ANY($2)
-                    OR (q.handler NOT LIKE 'to:%' AND q.source = ANY($1))
+                 WHERE q.destination = ANY($2)
+                    OR (q.destination IS NULL AND q.source = ANY($1))
                  UNION ALL
                 (SELECT d.source, d.handler, d.lane, d.lane_position, d.id, d.due_at, false
                    FROM deliveries d
@@ -80,7 +80,7 @@ impl Store {
                    AND d.lease_expires_at < clock_timestamp() - $4::interval
                    AND NOT EXISTS (
                         SELECT 1 FROM destinations x
-                         WHERE x.handler = d.handler
+                         WHERE x.name = d.destination
                            AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
                                 OR x.opened_at IS NOT NULL OR x.not_before > $3))
             )
@@ -95,7 +95,7 @@ impl Store {
             interval(stuck_after),
             MAX_SCANNED,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(backlogs)
     }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::claim::Claimed;
 use super::deliveries::{Leased, interval};
-use super::{Lease, Store, StoreError, Tx};
+use super::{HandlerName, Lease, Store, StoreError, Tx};
 
 /// The maximum number of due deliveries scanned per source.
 const WINDOW: i64 = 200;
@@ -30,6 +30,7 @@ impl Store {
         now: OffsetDateTime,
         lease: Duration,
     ) -> Result<Claimed, StoreError> {
+        let handler = HandlerName::Destination(destination).to_string();
         let (names, oldest): (Vec<&str>, Vec<OffsetDateTime>) = sources.iter().copied().unzip();
         let mut tx = Tx::begin(&self.claim).await?;
         // A separate statement, so that the next one sees what the previous holder has committed.
@@ -49,11 +50,10 @@ impl Store {
             WITH open AS MATERIALIZED (
                 SELECT CASE WHEN x.opened_at IS NULL THEN $2::int ELSE 1 END
                        - (SELECT count(*) FROM deliveries at_work
-                           WHERE at_work.state = 'leased' AND at_work.handler = $1
-                             AND at_work.handler LIKE 'to:%'
+                           WHERE at_work.state = 'leased' AND at_work.destination = $8
                              AND at_work.lease_expires_at > clock_timestamp()) AS room,
                        x.opened_at IS NOT NULL AND x.openings % 2 = 1 AS tried_first
-                  FROM (SELECT) AS one LEFT JOIN destinations x ON x.handler = $1
+                  FROM (SELECT) AS one LEFT JOIN destinations x ON x.name = $8
                  WHERE x.paused_at IS NULL AND x.disabled_at IS NULL
                    AND (x.not_before IS NULL OR x.not_before <= $5)
             ), looked AS MATERIALIZED (
@@ -109,13 +109,14 @@ impl Store {
               FROM (SELECT) AS one LEFT JOIN leased ON true
              ORDER BY leased.id
             "#,
-            destination,
+            handler,
             room,
             &names as &[&str],
             &oldest,
             now,
             interval(lease),
             WINDOW,
+            destination,
         )
         .fetch_all(tx.connection())
         .await?;
@@ -127,7 +128,7 @@ impl Store {
                     id: row.id?,
                     event_id: row.event_id?,
                     source: row.source?,
-                    handler: destination.to_owned(),
+                    handler: handler.clone(),
                     attempts: row.attempts?,
                     token: row.token?,
                 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DESTINATION_PREFIX, DeathReason, QUARANTINE};
+use super::{DeathReason, HandlerName, QUARANTINE};
 use crate::verify::Quarantine;
 
 /// The class of a failure: who has to act.
@@ -60,7 +60,7 @@ impl Class {
             }
             (QUARANTINE, _) => Self::Content,
             (_, HandlerMissing | Panicked | LeaseLost) => Self::Internal,
-            (handler, _) if handler.starts_with(DESTINATION_PREFIX) => Self::Destination,
+            (handler, _) if HandlerName::parse(handler).is_destination() => Self::Destination,
             _ => Self::Handler,
         }
     }

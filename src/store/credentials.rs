@@ -23,7 +23,7 @@ impl Store {
                        SELECT key_id FROM rejected_requests WHERE key_id IS NOT NULL) AS sealed
                 GROUP BY key_id ORDER BY key_id"#
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let rows = rows.into_iter();
         Ok(rows.map(|row| (KeyId::stored(row.key_id), row.count.unsigned_abs())).collect())
@@ -40,7 +40,7 @@ impl Store {
             tenant,
             source,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(rows.into_iter().map(|row| (row.name, KeyId::stored(row.key_id))).collect())
     }

@@ -7,10 +7,9 @@ use sqlx::postgres::types::PgInterval;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::destinations::DESTINATION_PREFIX;
 use super::{
-    AttemptResult, DeathReason, DeliveryState, EffectError, Effects, EventId, Outcome, Store,
-    StoreError, Tx, bounded,
+    AttemptResult, DeathReason, DeliveryState, EffectError, Effects, EventId, HandlerName, Outcome,
+    Store, StoreError, Tx, bounded,
 };
 
 /// The right to process a delivery, for a limited time.
@@ -59,8 +58,9 @@ pub struct PastAttempts {
 }
 
 impl Lease {
-    pub fn is_to_destination(&self) -> bool {
-        self.handler.starts_with(DESTINATION_PREFIX)
+    /// The name of the destination, if the handler is one.
+    pub fn destination(&self) -> Option<&str> {
+        HandlerName::parse(&self.handler).destination()
     }
 }
 

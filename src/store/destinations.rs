@@ -9,9 +9,6 @@ use super::breaker::Breaker;
 use super::rejections::Rejections;
 use super::{Counter, DeathReason, OperatorAction, Store, StoreError, Tx, bounded};
 
-/// The prefix of stored handler names of destinations.
-pub const DESTINATION_PREFIX: &str = "to:";
-
 /// The error of deliveries of a deleted destination.
 const DELETED: &str = "the destination is no longer configured, and was deleted";
 
@@ -49,18 +46,18 @@ pub struct DestinationHealth {
 /// A destination that is blocked now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DestinationBlock {
-    /// The stored handler name.
-    pub handler: String,
-    /// Whether not even a probe may be sent now.
-    pub shut: bool,
+    pub name: String,
+    /// Whether a probe may be sent now: its breaker is open, and nothing else blocks it.
+    pub may_probe: bool,
 }
 
 /// The state of a destination in the database.
 #[derive(Debug, Clone)]
 pub struct DestinationRow {
-    /// The stored handler name.
-    pub handler: String,
+    pub name: String,
     pub paused_at: Option<OffsetDateTime>,
+    pub paused_by: Option<String>,
+    pub paused_reason: Option<String>,
     pub disabled_at: Option<OffsetDateTime>,
     pub disabled_reason: Option<String>,
     /// Consecutive failures.
@@ -116,21 +113,18 @@ impl Store {
     /// Records a failure of a destination, and returns its health.
     pub async fn record_destination_failure(
         &self,
-        handler: &str,
+        name: &str,
         failure: &DestinationFailure<'_>,
     ) -> Result<DestinationHealth, StoreError> {
         let mut tx = Tx::begin(&self.dispatch).await?;
-        sqlx::query!(
-            "INSERT INTO destinations (handler) VALUES ($1) ON CONFLICT DO NOTHING",
-            handler
-        )
-        .execute(tx.connection())
-        .await?;
+        sqlx::query!("INSERT INTO destinations (name) VALUES ($1) ON CONFLICT DO NOTHING", name)
+            .execute(tx.connection())
+            .await?;
         let row = sqlx::query!(
             "SELECT disabled_at, failures, failing_since, opened_at, openings, not_before,
                     rejections, rejecting_since
-               FROM destinations WHERE handler = $1 FOR UPDATE",
-            handler,
+               FROM destinations WHERE name = $1 FOR UPDATE",
+            name,
         )
         .fetch_one(tx.connection())
         .await?;
@@ -164,8 +158,8 @@ impl Store {
                     disabled_at = CASE WHEN $8::text IS NULL THEN disabled_at
                                        ELSE COALESCE(disabled_at, $6) END,
                     disabled_reason = COALESCE(disabled_reason, $8)
-              WHERE handler = $1",
-            handler,
+              WHERE name = $1",
+            name,
             after.failures,
             after.opened_at,
             after.openings,
@@ -193,9 +187,9 @@ impl Store {
     ) -> Result<Vec<DestinationBlock>, StoreError> {
         let blocked = sqlx::query_as!(
             DestinationBlock,
-            r#"SELECT handler,
-                      (paused_at IS NOT NULL OR disabled_at IS NOT NULL
-                       OR COALESCE(not_before > $1, false)) AS "shut!"
+            r#"SELECT name,
+                      (paused_at IS NULL AND disabled_at IS NULL
+                       AND COALESCE(not_before <= $1, true)) AS "may_probe!"
                  FROM destinations
                 WHERE paused_at IS NOT NULL OR disabled_at IS NOT NULL OR opened_at IS NOT NULL
                    OR not_before > $1"#,
@@ -206,33 +200,39 @@ impl Store {
         Ok(blocked)
     }
 
-    /// All destinations that have a row or deliveries, by handler name.
+    /// All destinations that have a row or deliveries, by name.
     pub async fn destinations(&self) -> Result<Vec<DestinationRow>, StoreError> {
         let states = sqlx::query_as!(
             DestinationRow,
             r#"
             WITH work AS (
                 -- One part for each index.
-                SELECT handler, count(*) FILTER (WHERE state = 'ready') AS ready,
+                SELECT destination, count(*) FILTER (WHERE state = 'ready') AS ready,
                        min(created_at) FILTER (WHERE state = 'ready') AS oldest,
                        count(*) FILTER (WHERE state = 'leased') AS leased,
                        count(*) FILTER (WHERE state = 'dead') AS dead
-                  FROM (SELECT d.handler, d.state, d.created_at
-                          FROM queues q JOIN deliveries d
-                               ON d.source = q.source AND d.handler = q.handler
-                         WHERE q.handler LIKE 'to:%' AND d.state = 'ready' AND d.parked IS NULL
+                  FROM (SELECT d.destination, d.state, d.created_at
+                          FROM queues q
+                         -- `OFFSET 0` keeps it from becoming a join that reads all queues.
+                         CROSS JOIN LATERAL (
+                            SELECT destination, state, created_at FROM deliveries
+                             WHERE source = q.source AND handler = q.handler
+                               AND state = 'ready' AND parked IS NULL OFFSET 0) AS d
+                         WHERE q.destination IS NOT NULL
                          UNION ALL
-                        SELECT handler, state, created_at FROM deliveries
-                         WHERE state = 'ready' AND parked IS NOT NULL AND handler LIKE 'to:%'
+                        SELECT destination, state, created_at FROM deliveries
+                         WHERE state = 'ready' AND parked IS NOT NULL AND destination IS NOT NULL
                          UNION ALL
-                        SELECT handler, state, created_at FROM deliveries
-                         WHERE state = 'leased' AND handler LIKE 'to:%'
+                        SELECT destination, state, created_at FROM deliveries
+                         WHERE state = 'leased' AND destination IS NOT NULL
                          UNION ALL
-                        SELECT handler, state, created_at FROM deliveries
-                         WHERE state = 'dead' AND resolution IS NULL AND handler LIKE 'to:%') AS d
-                 GROUP BY handler
+                        SELECT destination, state, created_at FROM deliveries
+                         WHERE state = 'dead' AND resolution IS NULL
+                           AND destination IS NOT NULL) AS d
+                 GROUP BY destination
             )
-            SELECT COALESCE(x.handler, w.handler) AS "handler!", x.paused_at AS "paused_at?",
+            SELECT COALESCE(x.name, w.destination) AS "name!", x.paused_at AS "paused_at?",
+                   x.paused_by AS "paused_by?", x.paused_reason AS "paused_reason?",
                    x.disabled_at AS "disabled_at?", x.disabled_reason AS "disabled_reason?",
                    COALESCE(x.failures, 0) AS "failures!", x.failing_since AS "failing_since?",
                    x.opened_at AS "opened_at?", x.not_before AS "not_before?",
@@ -240,11 +240,11 @@ impl Store {
                    x.last_error AS "last_error?", COALESCE(w.ready, 0) AS "ready!",
                    w.oldest AS "oldest?", COALESCE(w.leased, 0) AS "in_flight!",
                    COALESCE(w.dead, 0) AS "dead!"
-              FROM destinations x FULL JOIN work w ON w.handler = x.handler
+              FROM destinations x FULL JOIN work w ON w.destination = x.name
              ORDER BY 1
             "#
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(states)
     }
@@ -255,13 +255,13 @@ impl Tx<'_> {
     /// this closes it. Writes nothing for a healthy destination.
     pub async fn record_destination_success(
         &mut self,
-        handler: &str,
+        name: &str,
     ) -> Result<Option<OffsetDateTime>, StoreError> {
         let opened_at = sqlx::query_scalar!(
             r#"
             WITH before AS (
-                SELECT handler, opened_at FROM destinations
-                 WHERE handler = $1 AND (failures > 0 OR rejections > 0)
+                SELECT name, opened_at FROM destinations
+                 WHERE name = $1 AND (failures > 0 OR rejections > 0)
                    FOR UPDATE
             )
             UPDATE destinations x
@@ -269,34 +269,36 @@ impl Tx<'_> {
                    rejections = GREATEST(x.rejections - 1, 0),
                    rejecting_since = CASE WHEN x.rejections > 1 THEN x.rejecting_since END,
                    not_before = CASE WHEN before.opened_at IS NULL THEN x.not_before END
-              FROM before WHERE x.handler = before.handler
+              FROM before WHERE x.name = before.name
             RETURNING before.opened_at AS "opened_at?"
             "#,
-            handler,
+            name,
         )
         .fetch_optional(self.connection())
         .await?;
         Ok(opened_at.flatten())
     }
 
-    /// Switches a destination; false if it was in that state already.
+    /// Switches a destination for `by`; false if it was in that state already.
     pub async fn switch_destination(
         &mut self,
-        handler: &str,
+        name: &str,
         switch: DestinationSwitch,
+        by: &str,
         reason: &str,
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
-        sqlx::query!(
-            "INSERT INTO destinations (handler) VALUES ($1) ON CONFLICT DO NOTHING",
-            handler
-        )
-        .execute(self.connection())
-        .await?;
+        sqlx::query!("INSERT INTO destinations (name) VALUES ($1) ON CONFLICT DO NOTHING", name)
+            .execute(self.connection())
+            .await?;
         let switched = sqlx::query!(
             "UPDATE destinations
                 SET paused_at = CASE $2 WHEN 'pause' THEN $3 WHEN 'resume' THEN NULL
                                 ELSE paused_at END,
+                    paused_by = CASE $2 WHEN 'pause' THEN $5 WHEN 'resume' THEN NULL
+                                ELSE paused_by END,
+                    paused_reason = CASE $2 WHEN 'pause' THEN $4 WHEN 'resume' THEN NULL
+                                    ELSE paused_reason END,
                     disabled_at = CASE $2 WHEN 'disable' THEN $3 WHEN 'enable' THEN NULL
                                   ELSE disabled_at END,
                     disabled_reason = CASE $2 WHEN 'disable' THEN $4 WHEN 'enable' THEN NULL
@@ -313,17 +315,18 @@ impl Tx<'_> {
                                 ELSE opened_at END,
                     not_before = CASE WHEN $2 IN ('resume', 'enable') THEN NULL
                                  ELSE not_before END
-              WHERE handler = $1
+              WHERE name = $1
                 AND CASE $2 WHEN 'pause' THEN paused_at IS NULL
                             WHEN 'disable' THEN disabled_at IS NULL
                             WHEN 'resume' THEN paused_at IS NOT NULL OR failures > 0
                                                OR not_before IS NOT NULL OR rejections > 0
                             ELSE disabled_at IS NOT NULL OR failures > 0
                                  OR not_before IS NOT NULL OR rejections > 0 END",
-            handler,
+            name,
             switch.as_str(),
             now,
             bounded(reason),
+            bounded(by),
         )
         .execute(self.connection())
         .await?;
@@ -334,16 +337,16 @@ impl Tx<'_> {
     /// letters, which are counted and recorded as an action of the user. Returns their number.
     pub async fn delete_destination(
         &mut self,
-        handler: &str,
+        name: &str,
         action: OperatorAction<'_>,
     ) -> Result<u64, StoreError> {
         let dead = sqlx::query!(
             "UPDATE deliveries
                 SET state = 'dead', finished_at = $2, death_reason = $3, parked = NULL,
                     awaiting = NULL, last_error = $4
-              WHERE handler = $1 AND state = 'ready'
+              WHERE destination = $1 AND state = 'ready'
              RETURNING id, source",
-            handler,
+            name,
             action.at,
             DeathReason::HandlerMissing.as_str(),
             DELETED,
@@ -359,7 +362,7 @@ impl Tx<'_> {
         for (source, count) in sources {
             self.add_to_counter(source, Counter::Dead, count, action.at).await?;
         }
-        sqlx::query!("DELETE FROM destinations WHERE handler = $1", handler)
+        sqlx::query!("DELETE FROM destinations WHERE name = $1", name)
             .execute(self.connection())
             .await?;
         Ok(dead.len() as u64)

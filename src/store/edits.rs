@@ -45,7 +45,7 @@ impl Store {
             original.0,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let made = rows.into_iter().map(|row| EditMade {
             event: EventId(row.id),

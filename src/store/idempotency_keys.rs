@@ -69,7 +69,7 @@ impl Store {
             now - MAX_DURATION,
             request_key.repeatable,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         if let Some(claim) = claimed {
             return Ok(IdempotencyClaim::Claimed(claim));
@@ -78,7 +78,7 @@ impl Store {
             "SELECT request, claimed_at, status, body FROM idempotency_keys WHERE key = $1",
             key,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(match row {
             // It was released just now: a retry can claim it.
@@ -112,7 +112,7 @@ impl Store {
             i16::try_from(status).unwrap_or(200),
             body.filter(|body| body.len() <= MAX_BODY),
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }
@@ -124,7 +124,7 @@ impl Store {
             &key[..],
             claim,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }

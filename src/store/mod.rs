@@ -48,9 +48,11 @@ mod events;
 mod expected_tokens;
 mod group_writer;
 mod groups;
+mod handler_name;
 mod health;
 mod id_range;
 mod idempotency_keys;
+mod ingest_retries;
 mod insert;
 mod insert_new;
 mod jobs;
@@ -73,7 +75,6 @@ mod request_keys;
 mod responses;
 mod restored;
 mod retention;
-mod retry_until;
 mod search;
 mod session;
 mod sessions;
@@ -107,8 +108,8 @@ pub use dead_letters::{DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Pa
 pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
 pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution};
 pub use destinations::{
-    DESTINATION_PREFIX, DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow,
-    DestinationSwitch, FailureScope,
+    DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow, DestinationSwitch,
+    FailureScope,
 };
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
@@ -118,8 +119,10 @@ pub use events::{EventId, Origin, StoredEvent};
 pub use expected_tokens::ExpectedTokens;
 pub use group_writer::{GroupWriter, LockWait};
 pub use groups::{GroupFilter, GroupPosition, GroupRow, GroupUpdate, UngroupedDeadLetter};
+pub use handler_name::HandlerName;
 pub use id_range::IdRange;
 pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
+pub use ingest_retries::IngestRetries;
 pub use insert::{Inserted, KeyDigest, NewEvent, Plan, QUARANTINE};
 pub use jobs::{JobAction, JobLease, JobOutcomes, JobProgress, JobRow, JobState, NewJob};
 pub use lanes::{LaneCursor, QueueCursor};
@@ -140,7 +143,6 @@ pub use rejected_requests::{
 pub use related::{LANE_REACH, RelatedEvents, Slice};
 pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
 pub use responses::{RecordedResponse, ResponseHour, ResponseLog};
-pub use retry_until::RetryUntil;
 pub use search::{DeliveryCounts, EventFilter, EventSummary, FoundEvents, SEARCHED_BYTES};
 pub use session::SessionError;
 pub use sessions::{NewSession, SessionOfUser, SessionRow, SignInAttempt};
@@ -160,8 +162,8 @@ const CLAIM_CONNECTIONS: u32 = 2;
 /// The maximum length of a stored error text, in bytes.
 const MAX_ERROR: usize = 8 * 1024;
 
-/// The open database. Ingest, dispatch and operators have separate connection pools, so that none
-/// can starve the others.
+/// The open database. Ingest, dispatch and the requests of users have separate connection pools, so
+/// that none can starve the others.
 #[derive(Debug, Clone)]
 pub struct Store {
     target: Target,
@@ -169,7 +171,8 @@ pub struct Store {
     dispatch: PgPool,
     /// Separate from `dispatch`, so that claims do not wait for settlements.
     claim: PgPool,
-    operator: PgPool,
+    /// For the requests of users.
+    admin: PgPool,
     /// For [`Store::ping`] and readiness only.
     health: PgPool,
     pools: PoolSettings,
@@ -197,7 +200,7 @@ impl Store {
             ingest: target.pool(settings.ingest, "ingest", settings),
             dispatch: target.pool(settings.dispatch, "dispatch", settings),
             claim: target.pool(CLAIM_CONNECTIONS, "claim", settings.with_short_timeout()),
-            operator: target.pool(settings.operator, "operator", settings),
+            admin: target.pool(settings.admin, "admin", settings),
             // Two, since a connection without a response keeps its slot until the timeout.
             health: target.pool(2, "health", settings),
             target,
@@ -214,9 +217,9 @@ impl Store {
         &self.counters
     }
 
-    /// Begins a transaction for an operator or for preparing data.
+    /// Begins a transaction for a request of a user or for preparing data.
     pub async fn begin(&self) -> Result<Tx<'static>, StoreError> {
-        Tx::begin(&self.operator).await
+        Tx::begin(&self.admin).await
     }
 
     /// Begins a transaction for a request that is being received.
@@ -225,7 +228,7 @@ impl Store {
     }
 
     /// Checks that the database responds, and returns its time. It has a pool of its own, so it
-    /// does not wait for operators.
+    /// does not wait for requests of users.
     pub async fn ping(&self) -> Result<time::OffsetDateTime, StoreError> {
         let asking = async {
             sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
@@ -263,7 +266,7 @@ impl Store {
                 "cannot write pending audit log entries, entries lost"
             );
         }
-        for pool in [&self.ingest, &self.dispatch, &self.claim, &self.operator, &self.health] {
+        for pool in [&self.ingest, &self.dispatch, &self.claim, &self.admin, &self.health] {
             pool.close().await;
         }
     }

@@ -36,7 +36,7 @@ impl Store {
                FROM deliveries WHERE event_id = $1 ORDER BY id",
             event.0,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let delivery_outcomes = rows.into_iter().map(|row| {
             let table = "deliveries";
@@ -65,7 +65,7 @@ impl Store {
         // Not a literal: the table is only known at run time.
         let query = AssertSqlSafe(format!("SELECT to_jsonb(t)::text FROM {table} t"));
         #[expect(clippy::disallowed_methods, reason = "no statement to check: the table varies")]
-        let rows = sqlx::query_scalar(query).fetch_all(&self.operator).await?;
+        let rows = sqlx::query_scalar(query).fetch_all(&self.admin).await?;
         Ok(rows)
     }
 }

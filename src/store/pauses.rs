@@ -64,7 +64,7 @@ impl Store {
             r#"SELECT what, name, paused_at AS "paused_at!", paused_by, reason FROM pauses
                 WHERE paused_at IS NOT NULL ORDER BY what, name"#
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let pauses = rows.into_iter().map(|row| {
             let target = word(&row.what, "pauses", "what", &row.name)?;

@@ -34,7 +34,7 @@ pub struct PoolSettings {
     /// Connections for settlements; two more are for claims.
     pub dispatch: u32,
     /// Connections for the admin API and the console.
-    pub operator: u32,
+    pub admin: u32,
     /// The timeout for a free connection.
     pub acquire: Duration,
     /// The statement timeout while recording.
@@ -46,7 +46,7 @@ impl Default for PoolSettings {
         Self {
             ingest: 10,
             dispatch: 5,
-            operator: 3,
+            admin: 3,
             acquire: Duration::from_secs(1),
             statement: Duration::from_secs(2),
         }

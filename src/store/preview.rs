@@ -88,7 +88,7 @@ impl Store {
               ORDER BY id",
             delivery,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(ids)
     }
@@ -99,7 +99,7 @@ impl Store {
             "SELECT id FROM deliveries WHERE event_id = $1 ORDER BY id",
             event.0,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(ids)
     }
@@ -112,7 +112,7 @@ impl Store {
                 ORDER BY delivery_id, number"#,
             deliveries,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let attempts = rows.into_iter().map(|row| {
             Ok(DeliveryAttempt {
@@ -141,7 +141,7 @@ impl Store {
                 ORDER BY o.id"#,
             deliveries,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let actions = rows.into_iter().map(|row| {
             Ok(PastAction {
@@ -161,7 +161,7 @@ impl Store {
     pub async fn last_error(&self, delivery: i64) -> Result<Option<String>, StoreError> {
         let error =
             sqlx::query_scalar!("SELECT last_error FROM deliveries WHERE id = $1", delivery)
-                .fetch_optional(&self.operator)
+                .fetch_optional(&self.admin)
                 .await?;
         Ok(error.flatten())
     }
@@ -183,7 +183,7 @@ impl Store {
             id.0,
             max,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let inconsistent =

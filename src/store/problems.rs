@@ -26,8 +26,7 @@ pub struct OpenDeadLetterCounts {
 /// waiting deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingDestination {
-    /// The stored handler name.
-    pub handler: String,
+    pub name: String,
     pub paused_at: Option<OffsetDateTime>,
     pub disabled_at: Option<OffsetDateTime>,
     /// Consecutive failures.
@@ -81,7 +80,7 @@ impl Store {
             "#,
             COUNTED,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let counts = rows.into_iter().map(|row| {
             let place = format_args!("{} {}", row.source, row.handler);
@@ -94,51 +93,51 @@ impl Store {
     }
 
     /// All destinations with problems, and all that are not `configured` but have waiting
-    /// deliveries, by stored handler name.
+    /// deliveries, by name.
     pub async fn failing_destinations(
         &self,
         configured: &[String],
         now: OffsetDateTime,
     ) -> Result<Vec<FailingDestination>, StoreError> {
-        // The handlers with waiting deliveries are read from the index, one step per handler.
+        // The destinations with waiting deliveries are read one step per destination.
         let failing = sqlx::query_as!(
             FailingDestination,
             r#"
             WITH RECURSIVE waiting AS (
-                (SELECT handler FROM deliveries WHERE state = 'ready' AND handler LIKE 'to:%'
-                  ORDER BY handler LIMIT 1)
+                (SELECT destination AS name FROM deliveries
+                  WHERE state = 'ready' AND destination IS NOT NULL
+                  ORDER BY destination LIMIT 1)
                 UNION ALL
-                SELECT (SELECT d.handler FROM deliveries d
-                         WHERE d.state = 'ready' AND d.handler LIKE 'to:%'
-                           AND d.handler > waiting.handler
-                         ORDER BY d.handler LIMIT 1)
-                  FROM waiting WHERE waiting.handler IS NOT NULL
+                SELECT (SELECT d.destination FROM deliveries d
+                         WHERE d.state = 'ready' AND d.destination > waiting.name
+                         ORDER BY d.destination LIMIT 1)
+                  FROM waiting WHERE waiting.name IS NOT NULL
             ), troubled AS (
-                SELECT handler FROM destinations
-                 WHERE handler = ANY($1)
+                SELECT name FROM destinations
+                 WHERE name = ANY($1)
                    AND (paused_at IS NOT NULL OR disabled_at IS NOT NULL OR failures > 0
                         OR rejections > 0 OR not_before > $2)
                  UNION
-                SELECT handler FROM waiting
-                 WHERE handler IS NOT NULL AND handler <> ALL($1)
+                SELECT name FROM waiting
+                 WHERE name IS NOT NULL AND name <> ALL($1)
             )
-            SELECT t.handler AS "handler!", x.paused_at AS "paused_at?",
+            SELECT t.name AS "name!", x.paused_at AS "paused_at?",
                    x.disabled_at AS "disabled_at?", COALESCE(x.failures, 0) AS "failures!",
                    x.failing_since AS "failing_since?", x.not_before AS "not_before?",
                    x.rejecting_since AS "rejecting_since?",
                    x.last_failed_at AS "last_failed_at?",
                    (SELECT count(*) FROM (SELECT FROM deliveries d
-                                           WHERE d.handler = t.handler AND d.state = 'ready'
-                                             AND d.handler LIKE 'to:%' LIMIT $3) AS counted)
+                                           WHERE d.destination = t.name AND d.state = 'ready'
+                                           LIMIT $3) AS counted)
                    AS "waiting!"
-              FROM troubled t LEFT JOIN destinations x ON x.handler = t.handler
-             ORDER BY t.handler
+              FROM troubled t LEFT JOIN destinations x ON x.name = t.name
+             ORDER BY t.name
             "#,
             configured,
             now,
             COUNTED,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(failing)
     }
@@ -147,7 +146,7 @@ impl Store {
     pub async fn database_state(&self) -> Result<DatabaseState, StoreError> {
         // By both pools: sessions can be left over from before a failover or a switch to read-only.
         let mut state = None;
-        for pool in [&self.operator, &self.dispatch] {
+        for pool in [&self.admin, &self.dispatch] {
             let row = sqlx::query!(
                 r#"SELECT clock_timestamp() AS "now!",
                           pg_is_in_recovery()
@@ -195,7 +194,7 @@ impl Store {
             "#,
             now,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(row)
     }

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
-use super::destinations::DESTINATION_PREFIX;
-use super::{Store, StoreError};
+use super::{HandlerName, Store, StoreError};
 
 /// A source and a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,8 +16,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn is_to_destination(&self) -> bool {
-        self.handler.starts_with(DESTINATION_PREFIX)
+    /// The name of the destination, if the handler is one.
+    pub fn destination(&self) -> Option<&str> {
+        HandlerName::parse(&self.handler).destination()
     }
 }
 

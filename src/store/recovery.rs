@@ -118,7 +118,7 @@ impl Store {
                                                 WHERE what = 'handler' AND paused_at IS NOT NULL))
                    AND NOT EXISTS (
                         SELECT 1 FROM destinations x
-                         WHERE x.handler = d.handler
+                         WHERE x.name = d.destination
                            AND (x.paused_at IS NOT NULL OR x.disabled_at IS NOT NULL
                                 OR x.not_before > $3))
                    AND NOT EXISTS (

@@ -47,7 +47,7 @@ impl Store {
             event.0,
             tenant,
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok((row.older.map(EventId), row.newer.map(EventId)))
     }
@@ -64,7 +64,7 @@ impl Store {
                 WHERE event_id = $1 AND lane IS NOT NULL GROUP BY source, lane"#,
             event.0,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let mut related = RelatedEvents::default();
         let mut found: Vec<Uuid> = Vec::new();
@@ -92,7 +92,7 @@ impl Store {
                 LANE_REACH,
                 limit,
             )
-            .fetch_all(&self.operator)
+            .fetch_all(&self.admin)
             .await?;
             found.extend(events);
             related.lanes.push(Lane::shown(&lane.lane));
@@ -122,7 +122,7 @@ impl Store {
             from.saturating_add(1),
             max,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(row.map(|row| Slice {
             size: u64::try_from(row.size).unwrap_or_default(),

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::insert::insert;
 use super::{
-    Committed, EventId, Inserted, KeyDigest, NewEvent, QUARANTINE, RetryUntil, Store, StoreError,
-    Tx,
+    Committed, EventId, IngestRetries, Inserted, KeyDigest, NewEvent, QUARANTINE, Store,
+    StoreError, Tx,
 };
 
 /// How long a sender's idempotency key is remembered.
@@ -46,7 +46,7 @@ impl Store {
         fingerprint: [u8; 32],
     ) -> Result<RequestKeyAnswer, StoreError> {
         let deadline = Instant::now() + self.commit_deadline;
-        let mut retry = RetryUntil::until(deadline);
+        let mut retry = IngestRetries::until(deadline);
         loop {
             let recording = self.record_keyed_once(new, request, fingerprint);
             let recorded = tokio::time::timeout_at(deadline, recording).await;

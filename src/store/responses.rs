@@ -61,10 +61,10 @@ pub struct ResponseHour {
 }
 
 impl ResponseLog {
-    /// Records a response of the destination with this stored handler name.
-    pub fn record(&self, handler: &str, response: RecordedResponse) {
+    /// Records a response of the destination of this name.
+    pub fn record(&self, destination: &str, response: RecordedResponse) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let collected = all.entry(handler.to_owned()).or_default();
+        let collected = all.entry(destination.to_owned()).or_default();
         if response.delivery.is_some() {
             match response.error {
                 None => collected.delivered += 1,
@@ -95,19 +95,19 @@ impl ResponseLog {
             .filter(|(_, collected)| {
                 collected.delivered + collected.failed > 0 || !collected.last.is_empty()
             })
-            .map(|(handler, collected)| {
+            .map(|(destination, collected)| {
                 let stored_at = collected.stored_at;
                 let taken = std::mem::take(collected);
                 collected.stored_at = stored_at;
-                (handler.clone(), taken)
+                (destination.clone(), taken)
             })
             .collect()
     }
 
     fn put_back(&self, taken: BTreeMap<String, Collected>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (handler, old) in taken {
-            let collected = all.entry(handler).or_default();
+        for (destination, old) in taken {
+            let collected = all.entry(destination).or_default();
             collected.delivered += old.delivered;
             collected.failed += old.failed;
             for (count, more) in collected.within.iter_mut().zip(old.within) {
@@ -147,19 +147,19 @@ impl Store {
     ) -> Result<(), StoreError> {
         let hour = super::Span::Coarse.begin(now);
         let mut tx = super::Tx::begin(&self.dispatch).await?;
-        for (handler, collected) in taken {
+        for (destination, collected) in taken {
             let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
             let within: Vec<i64> = collected.within.iter().map(|count| signed(*count)).collect();
             sqlx::query!(
-                "INSERT INTO destination_hours AS h (handler, hour, delivered, failed, within)
+                "INSERT INTO destination_hours AS h (destination, hour, delivered, failed, within)
                  VALUES ($1, $2, $3, $4, $5)
-                 ON CONFLICT (handler, hour) DO UPDATE
+                 ON CONFLICT (destination, hour) DO UPDATE
                     SET delivered = h.delivered + excluded.delivered,
                         failed = h.failed + excluded.failed,
                         within = ARRAY(SELECT a + b FROM UNNEST(h.within, excluded.within)
                                                            WITH ORDINALITY AS w (a, b, place)
                                         ORDER BY place)",
-                handler,
+                destination,
                 hour,
                 signed(collected.delivered),
                 signed(collected.failed),
@@ -171,9 +171,10 @@ impl Store {
                 let headers = serde_json::to_string(&response.headers).unwrap_or_default();
                 sqlx::query!(
                     "INSERT INTO destination_responses
-                         (handler, at, took_ms, delivery_id, event_id, status, headers, body, error)
+                         (destination, at, took_ms, delivery_id, event_id, status, headers, body,
+                          error)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                    handler,
+                    destination,
                     response.at,
                     i64::try_from(response.took.whole_milliseconds()).unwrap_or(i64::MAX),
                     response.delivery,
@@ -188,17 +189,17 @@ impl Store {
             }
             sqlx::query!(
                 "DELETE FROM destination_responses
-                  WHERE handler = $1 AND id <= (
-                        SELECT id FROM destination_responses WHERE handler = $1
+                  WHERE destination = $1 AND id <= (
+                        SELECT id FROM destination_responses WHERE destination = $1
                          ORDER BY id DESC OFFSET $2 LIMIT 1)",
-                handler,
+                destination,
                 i64::try_from(STORED).unwrap_or(i64::MAX),
             )
             .execute(tx.connection())
             .await?;
             sqlx::query!(
-                "DELETE FROM destination_hours WHERE handler = $1 AND hour < $2",
-                handler,
+                "DELETE FROM destination_hours WHERE destination = $1 AND hour < $2",
+                destination,
                 hour - Duration::days(7),
             )
             .execute(tx.connection())
@@ -209,14 +210,18 @@ impl Store {
     }
 
     /// The last responses of a destination, newest first.
-    pub async fn last_responses(&self, handler: &str) -> Result<Vec<RecordedResponse>, StoreError> {
+    pub async fn last_responses(
+        &self,
+        destination: &str,
+    ) -> Result<Vec<RecordedResponse>, StoreError> {
         let rows = sqlx::query!(
             "SELECT at, took_ms, delivery_id, event_id, status, headers, body, error
-               FROM destination_responses WHERE handler = $1 ORDER BY at DESC, id DESC LIMIT $2",
-            handler,
+               FROM destination_responses
+              WHERE destination = $1 ORDER BY at DESC, id DESC LIMIT $2",
+            destination,
             i64::try_from(STORED).unwrap_or(i64::MAX),
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let responses = rows.into_iter().map(|row| RecordedResponse {
             at: row.at,
@@ -234,16 +239,16 @@ impl Store {
     /// The results of a destination in each hour since `from`, without hours without requests.
     pub async fn response_hours(
         &self,
-        handler: &str,
+        destination: &str,
         from: OffsetDateTime,
     ) -> Result<Vec<(OffsetDateTime, ResponseHour)>, StoreError> {
         let rows = sqlx::query!(
             "SELECT hour, delivered, failed, within FROM destination_hours
-              WHERE handler = $1 AND hour >= $2 ORDER BY hour",
-            handler,
+              WHERE destination = $1 AND hour >= $2 ORDER BY hour",
+            destination,
             from,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let hours = rows.into_iter().map(|row| {
             let mut results = ResponseHour {
@@ -260,14 +265,13 @@ impl Store {
     }
 
     /// When the next delivery to a destination is due; `None` if none is waiting.
-    pub async fn next_due(&self, handler: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    pub async fn next_due(&self, destination: &str) -> Result<Option<OffsetDateTime>, StoreError> {
         let due = sqlx::query_scalar!(
-            "SELECT due_at FROM deliveries WHERE handler = $1 AND state = 'ready'
-                AND handler LIKE 'to:%'
+            "SELECT due_at FROM deliveries WHERE destination = $1 AND state = 'ready'
               ORDER BY due_at, id LIMIT 1",
-            handler,
+            destination,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(due)
     }
@@ -278,14 +282,14 @@ impl super::Tx<'_> {
     /// deliveries become due. Returns how many are due now, also those that were before.
     pub async fn retry_destination(
         &mut self,
-        handler: &str,
+        destination: &str,
         now: OffsetDateTime,
         max: i64,
     ) -> Result<u64, StoreError> {
         sqlx::query!(
             "UPDATE destinations SET not_before = CASE WHEN opened_at IS NOT NULL THEN $2 END
-              WHERE handler = $1 AND not_before > $2",
-            handler,
+              WHERE name = $1 AND not_before > $2",
+            destination,
             now,
         )
         .execute(self.connection())
@@ -293,9 +297,9 @@ impl super::Tx<'_> {
         sqlx::query!(
             "UPDATE deliveries SET due_at = $2 WHERE id IN (
                 SELECT id FROM deliveries
-                 WHERE handler = $1 AND handler LIKE 'to:%' AND state = 'ready' AND due_at > $2
+                 WHERE destination = $1 AND state = 'ready' AND due_at > $2
                  ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)",
-            handler,
+            destination,
             now,
             max,
         )
@@ -303,8 +307,8 @@ impl super::Tx<'_> {
         .await?;
         let due = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM deliveries
-                WHERE handler = $1 AND handler LIKE 'to:%' AND state = 'ready' AND due_at <= $2"#,
-            handler,
+                WHERE destination = $1 AND state = 'ready' AND due_at <= $2"#,
+            destination,
             now,
         )
         .fetch_one(self.connection())
@@ -336,15 +340,15 @@ mod tests {
     fn all_responses_are_counted_and_the_last_are_stored() {
         let (responses, at) = (ResponseLog::default(), datetime!(2026-11-20 12:00 UTC));
         for number in 0..100 {
-            responses.record("to:app", response(at, (number % 2 == 1).then_some("no")));
+            responses.record("app", response(at, (number % 2 == 1).then_some("no")));
         }
         let taken = responses.take();
-        let collected = &taken["to:app"];
+        let collected = &taken["app"];
         assert_eq!((collected.delivered, collected.failed, collected.last.len()), (50, 50, STORED));
         assert_eq!(collected.within.iter().sum::<u64>(), 100);
         assert!(collected.last.iter().all(|kept| kept.error.is_some()), "one success a second");
         assert!(responses.take().is_empty());
         responses.put_back(taken);
-        assert_eq!(responses.take()["to:app"].failed, 50);
+        assert_eq!(responses.take()["app"].failed, 50);
     }
 }

@@ -21,7 +21,7 @@ impl Store {
               ) AS newest
             "#
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok(u64::try_from(ahead).unwrap_or(0))
     }

@@ -126,7 +126,7 @@ impl Store {
             SEARCHED_BYTES,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let full = ids.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let reached = match ids.last() {
@@ -153,7 +153,7 @@ impl Store {
             &ids,
             tenant,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let counts = self.delivery_counts(&ids).await?;
         let rows = rows.into_iter().map(|row| {
@@ -216,7 +216,7 @@ impl Store {
             filter.event_type_prefix,
             filter.strength.map(Strength::as_str),
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok(reached.map(EventId))
     }
@@ -237,7 +237,7 @@ impl Store {
                  FROM deliveries WHERE event_id = ANY($1) GROUP BY event_id"#,
             events,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let counts = rows.into_iter().map(|row| {
             let counts = DeliveryCounts {
@@ -259,7 +259,7 @@ impl Store {
             "SELECT DISTINCT event_id FROM event_keys WHERE key = ANY($1) ORDER BY event_id DESC",
             &keys as &[&[u8]],
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(ids.into_iter().map(EventId).collect())
     }
@@ -276,7 +276,7 @@ impl Store {
                 GROUP BY event_type ORDER BY 2 DESC, 1"#,
             tenant,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(rows.into_iter().map(|row| (row.event_type, row.count.unsigned_abs())).collect())
     }

@@ -101,7 +101,7 @@ impl Session {
         let planner: &[(&str, &str)] = match name {
             // Filters of users have optional parts: a generic plan for all cases would be a bad
             // one.
-            "operator" => &[("plan_cache_mode", "force_custom_plan")],
+            "admin" => &[("plan_cache_mode", "force_custom_plan")],
             // Lookups here are by key. A plan cached while a table was empty would scan the whole
             // table, ever more slowly.
             "group_writer" => &[

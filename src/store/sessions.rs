@@ -87,7 +87,7 @@ impl Store {
             now,
             now - IDLE,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(session)
     }
@@ -106,7 +106,7 @@ impl Store {
             now,
             now - IDLE,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let sessions = rows.into_iter().map(|row| {
             Ok(SessionOfUser {
@@ -132,7 +132,7 @@ impl Store {
             digest.as_bytes(),
             now,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }
@@ -144,16 +144,16 @@ impl Store {
             now,
             now - IDLE,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         sqlx::query!("DELETE FROM sign_in_attempts WHERE at <= $1", now - WINDOW)
-            .execute(&self.operator)
+            .execute(&self.admin)
             .await?;
         sqlx::query!("DELETE FROM oidc_flows WHERE expires_at <= $1", now)
-            .execute(&self.operator)
+            .execute(&self.admin)
             .await?;
         sqlx::query!("DELETE FROM devices WHERE expires_at <= $1", now)
-            .execute(&self.operator)
+            .execute(&self.admin)
             .await?;
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Store {
             before,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(TransferRow::try_from).collect()
     }
@@ -152,7 +152,7 @@ impl Store {
             tenant,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(TransferRow::try_from).collect()
     }
@@ -171,7 +171,7 @@ impl Store {
             id,
             event.map(|event| event.0),
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         row.map(TransferRow::try_from).transpose()
     }
@@ -180,7 +180,7 @@ impl Store {
     pub async fn transfer_envelope(&self, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
         let envelope =
             sqlx::query_scalar!("SELECT envelope FROM chunk_transfers WHERE id = $1", id)
-                .fetch_optional(&self.operator)
+                .fetch_optional(&self.admin)
                 .await?;
         Ok(envelope)
     }
@@ -204,7 +204,7 @@ impl Store {
             id,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(TransferRow::try_from).collect()
     }
@@ -217,7 +217,7 @@ impl Store {
               ORDER BY transfer, index",
             transfers,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(rows.into_iter().map(|row| (row.transfer, row.index.unsigned_abs())).collect())
     }
@@ -240,7 +240,7 @@ impl Store {
             idle_since,
             open_since,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(late)
     }

@@ -71,7 +71,7 @@ impl Store {
                FROM users WHERE folded = $1",
             folded(name),
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(user)
     }
@@ -85,7 +85,7 @@ impl Store {
                FROM users WHERE $1::text IS NULL OR tenant = $1 ORDER BY folded",
             tenant,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(users)
     }
@@ -104,7 +104,7 @@ impl Store {
             digest.as_bytes(),
             now,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(row.map(|row| (SetupLinkRow { user: row.user_id }, row.name)))
     }

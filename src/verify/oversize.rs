@@ -9,11 +9,12 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use sha2::{Digest, Sha256};
 
 use super::request::Provenance;
-use super::{Proof, Refusal, RequestHead, Scheme, UnixSeconds, Verifier, VerifyContext};
+use super::signature::Running;
+use super::{Proof, Refusal, RequestHead, UnixSeconds, Verifier, VerifyContext};
 
 /// A body that is read but not kept. Nothing is trusted before [`StreamedBody::verify`].
 pub struct StreamedBody {
@@ -22,12 +23,6 @@ pub struct StreamedBody {
     signed: Option<Running>,
     digest: Sha256,
     size: u64,
-}
-
-/// The MACs over the bytes received so far, one per secret of the source.
-pub(super) struct Running {
-    pub(super) scheme: &'static Scheme,
-    pub(super) macs: Vec<Hmac<Sha256>>,
 }
 
 /// A verified request without its body.
@@ -123,8 +118,8 @@ mod tests {
 
     use super::*;
     use crate::verify::{
-        Classified, KeyRing, Layout, Part, Provider, Quarantine, Secret, Time, VerifiedRequest,
-        Window,
+        Classified, KeyRing, Layout, Part, Provider, Quarantine, Scheme, Secret, Time,
+        VerifiedRequest, Window,
     };
 
     static SCHEME: Scheme = Scheme {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::oversize::Running;
+use super::signature::Running;
 use super::{
     Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, SenderInfo, Strength,
     UnixSeconds, Window,

@@ -67,6 +67,12 @@ pub enum Part {
     },
 }
 
+/// The MACs over the bytes received so far, one per secret of the source.
+pub(super) struct Running {
+    pub(super) scheme: &'static Scheme,
+    pub(super) macs: Vec<Hmac<Sha256>>,
+}
+
 /// The unverified content of the headers.
 struct SignatureHeaders<'h> {
     timestamp: &'h str,

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::admin::AdminState;
-use super::api::Rate;
 use super::auth_throttle::{self, PreAuthThrottle};
+use super::caller_limits::Rate;
 use super::client_limit::ClientLimit;
 use super::denial::Denial;
 use super::peer::{Proxies, Sender};

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 
-use super::api::{Apis, Limits};
+use super::apis::Apis;
+use super::caller_limits::Limits;
 use crate::admin::Admin;
 use crate::lifecycle::Supervisor;
 use crate::telemetry::Metrics;

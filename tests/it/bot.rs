@@ -123,8 +123,9 @@ async fn missing_heartbeat_raises_one_alert_until_the_next() {
     gateway.clock().advance(Duration::from_secs(60));
     gateway.run_maintenance().await;
     assert_eq!(missing().await, since, "unchanged");
-    let alerts = "SELECT kind, severity, resolution, count FROM alerts ORDER BY id";
-    let silent = json!({ "kind": "bot_silent", "severity": 3, "resolution": false, "count": 1 });
+    let alerts = "SELECT alert_type, severity, resolution, count FROM alerts ORDER BY id";
+    let silent =
+        json!({ "alert_type": "bot_silent", "severity": 3, "resolution": false, "count": 1 });
     assert_eq!(gateway.query(alerts).await, [silent]);
     send(&gateway, &[], online).await;
     gateway.run_until_idle().await;

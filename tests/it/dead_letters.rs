@@ -428,7 +428,7 @@ async fn job_of_a_dead_worker_resumes_without_duplicate_replays() {
     assert_eq!(detail.job.state, JobState::Done);
     assert_eq!((detail.job.resolved, detail.job.created, detail.job.skipped), (1200, 1200, 0));
     assert_eq!((detail.delivery_outcomes.done, detail.delivery_outcomes.counted()), (1200, 1200));
-    let alerts = gateway.query("SELECT kind, text FROM alerts WHERE kind LIKE 'bulk%'").await;
+    let alerts = gateway.query("SELECT text FROM alerts WHERE alert_type LIKE 'bulk%'").await;
     assert_eq!(alerts.len(), 1, "a job over 100 items raises an alert");
     assert!(alerts[0]["text"].as_str().unwrap().contains("ada"), "{alerts:?}");
 }
@@ -466,7 +466,8 @@ async fn job_respects_its_cap_and_rate() {
     let mut discarded: Vec<i64> = discarded.iter().map(|row| row["id"].as_i64().unwrap()).collect();
     discarded.sort_unstable();
     assert_eq!(discarded, oldest, "the oldest first");
-    assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE kind LIKE 'bulk%'").await, 0);
+    let bulk_alerts = "SELECT count(*) FROM alerts WHERE alert_type LIKE 'bulk%'";
+    assert_eq!(gateway.count(bulk_alerts).await, 0);
 }
 
 #[tokio::test]

@@ -656,8 +656,8 @@ async fn dead_letter_alerts_are_deduplicated_by_reason() {
     send(&gateway, "d", "d", &["fail", "mark-reject"]).await;
     gateway.execute("CREATE TABLE marks (name text)").await;
     gateway.run_to_the_end().await;
-    let query = "SELECT kind, source, text, count FROM alerts ORDER BY count DESC";
-    let alert = |text: &str, count: i64| json!({ "kind": "dead_letter", "source": "billing", "text": text, "count": count });
+    let query = "SELECT alert_type, source, text, count FROM alerts ORDER BY count DESC";
+    let alert = |text: &str, count: i64| json!({ "alert_type": "dead_letter", "source": "billing", "text": text, "count": count });
     assert_eq!(
         gateway.query(query).await,
         [alert("scripted, permanent: not ever", 3), alert("scripted, wrong_account: not yours", 1),]

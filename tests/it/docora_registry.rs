@@ -498,10 +498,10 @@ async fn failed_sync_and_its_recovery_alert_once() {
     }
     gateway.run_until_idle().await;
     let alerts =
-        gateway.query("SELECT kind, source, text, count, resolution FROM alerts ORDER BY id");
+        gateway.query("SELECT alert_type, source, text, count, resolution FROM alerts ORDER BY id");
     let text = "owner/repo cannot be read: fatal: could not read 'https://[redacted]@github.com/' \
                 @everyone";
-    let failure = json!({ "kind": "sync_failed", "source": "cards", "text": text, "count": 3,
+    let failure = json!({ "alert_type": "sync_failed", "source": "cards", "text": text, "count": 3,
                           "resolution": false });
     assert_eq!(alerts.await, std::slice::from_ref(&failure));
 
@@ -511,10 +511,11 @@ async fn failed_sync_and_its_recovery_alert_once() {
     send_card(&gateway, &id(1), "fine", 4).await;
     send_card(&gateway, &id(1), "finer", 5).await;
     gateway.run_until_idle().await;
-    let recovery = json!({ "kind": "sync_failed", "source": "cards", "count": 1, "resolution": true,
+    let recovery = json!({ "alert_type": "sync_failed", "source": "cards", "count": 1,
+                           "resolution": true,
                            "text": "owner/repo recovered: files are arriving again" });
     let alerts =
-        gateway.query("SELECT kind, source, text, count, resolution FROM alerts ORDER BY id");
+        gateway.query("SELECT alert_type, source, text, count, resolution FROM alerts ORDER BY id");
     assert_eq!(alerts.await, [failure, recovery]);
     assert_eq!(gateway.count("SELECT count(*) FROM alerts WHERE closed_at IS NULL").await, 0);
 }

@@ -9,7 +9,8 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::Access;
-use super::sessions::{Credentials, SignInError, is_token, random};
+use super::sign_in_error::SignInError;
+use super::token::{is_token, random};
 use crate::store::{
     AuditEntry, AuditMore, SignInAttempt, StoreError, TokenDigest, Tx, UserRow, folded,
 };
@@ -111,25 +112,26 @@ impl Access {
     /// known browser, failed attempts with this name elsewhere do not count.
     pub(super) async fn note_attempt(
         &self,
-        given: &Credentials<'_>,
+        name: &str,
+        from: &Client<'_>,
         user: Option<&UserRow>,
     ) -> Result<(Vec<i64>, TokenDigest), SignInError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let device = match (given.from.device(), user) {
+        let device = match (from.device(), user) {
             (Some(device), Some(user)) => {
                 let known = tx.is_known_device(user.id, &device, now).await?;
                 known.then(|| device_key(user.id, &device))
             }
             _ => None,
         };
-        let (name, place) = (folded(given.name), given.from.network_key());
+        let (name, place) = (folded(name), from.network_key());
         let (own, keys) = if let Some(device) = device {
             (device, vec![(device, ATTEMPTS)])
         } else {
             let own = key_of(&format!("name {name} network {place}"));
             let mut keys = vec![(own, ATTEMPTS), (key_of(&format!("name {name}")), OF_A_NAME)];
-            keys.extend(given.from.peer_keys());
+            keys.extend(from.peer_keys());
             (own, keys)
         };
         let noted = count(tx, &keys, now).await?;

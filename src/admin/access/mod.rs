@@ -18,10 +18,13 @@ mod keys;
 mod model;
 mod oidc;
 mod other_sessions;
+mod own_password;
 mod password;
 mod second_factor;
 mod sessions;
 mod setup;
+mod sign_in_error;
+mod token;
 mod users;
 
 use std::collections::HashMap;
@@ -44,8 +47,9 @@ pub use oidc::{
 };
 pub use other_sessions::OwnSession;
 pub use second_factor::CodeSecret;
-pub use sessions::{BegunSession, Credentials, Session, ShownSession, SignInError};
+pub use sessions::{BegunSession, Credentials, Session, ShownSession};
 pub use setup::SetupLink;
+pub use sign_in_error::SignInError;
 pub use users::NewUser;
 
 use self::password::Passwords;

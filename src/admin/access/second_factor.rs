@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 
 use super::Access;
 use super::attempts::Client;
-use super::sessions::{Session, SignInError, audit};
-use super::users::lock_unchanged;
+use super::own_password::lock_unchanged;
+use super::sessions::{Session, audit};
+use super::sign_in_error::SignInError;
 use crate::admin::AdminError;
 use crate::store::{StoreError, Tx};
 use crate::vault::Label;

@@ -5,8 +5,6 @@
 //! is disabled. The CSRF token is derived from it: pages of the session contain it, and a foreign
 //! page that makes the browser send the cookie does not know it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
@@ -14,16 +12,16 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::attempts::{Client, remember_device};
+use super::sign_in_error::SignInError;
+use super::token::{is_token, random};
 use super::{Access, check_name, scopes};
-use crate::admin::{AdminError, Caller};
+use crate::admin::Caller;
 use crate::store::{AuditEntry, NewSession, StoreError, TokenDigest, Tx, UserRow};
 
 /// The maximum lifetime of a session.
 const LIFETIME: Duration = Duration::hours(12);
 /// How often the last activity is recorded.
 const ACTIVITY_INTERVAL: Duration = Duration::minutes(1);
-/// The length of a token: 32 bytes in base64.
-const TOKEN: usize = 43;
 
 /// The credentials of a sign-in.
 #[derive(Clone, Copy)]
@@ -33,26 +31,6 @@ pub struct Credentials<'a> {
     /// The two-factor code, if given.
     pub code: Option<&'a str>,
     pub from: Client<'a>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// The name, the password or the code is wrong. Which one is not revealed.
-    #[error("wrong name, password or two-factor code")]
-    Wrong,
-    #[error("too many attempts: try again later")]
-    TooMany {
-        /// Seconds until a retry is allowed.
-        after: u64,
-    },
-    #[error(transparent)]
-    Admin(#[from] AdminError),
-}
-
-impl From<StoreError> for SignInError {
-    fn from(error: StoreError) -> Self {
-        Self::Admin(error.into())
-    }
 }
 
 /// A presented session: well-formed, not yet checked.
@@ -160,7 +138,7 @@ impl Access {
         // No user has an invalid name, so the database is not queried.
         let shaped = check_name("a user", given.name.trim()).is_ok();
         let user = if shaped { self.store.user(given.name).await? } else { None };
-        let (noted, own) = match self.note_attempt(given, user.as_ref()).await {
+        let (noted, own) = match self.note_attempt(given.name, &given.from, user.as_ref()).await {
             Err(error @ SignInError::TooMany { .. }) => {
                 self.refuse(user.as_ref(), &given.from, "too many attempts").await;
                 return Err(error);
@@ -278,18 +256,6 @@ pub(super) async fn audit(
 /// The user as an audit log target.
 pub(super) fn target(user: &str) -> String {
     format!("user {user}")
-}
-
-/// 32 random bytes, in base64.
-pub(super) fn random() -> Zeroizing<String> {
-    let random = Zeroizing::new(rand::random::<[u8; 32]>());
-    Zeroizing::new(URL_SAFE_NO_PAD.encode(&random[..]))
-}
-
-/// Whether a text has the format of [`random`].
-pub(super) fn is_token(shown: &str) -> bool {
-    shown.len() == TOKEN
-        && shown.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 fn csrf(token: &str) -> String {

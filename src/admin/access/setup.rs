@@ -5,7 +5,8 @@ use tracing::info;
 
 use super::attempts::{Client, remember_device};
 use super::password::check_choice;
-use super::sessions::{BegunSession, audit, begin, random};
+use super::sessions::{BegunSession, audit, begin};
+use super::token::random;
 use super::users::audit_grant;
 use super::{Access, Invitation, check_free, check_name, words};
 use crate::admin::{AdminError, Caller, Scope, Scopes};

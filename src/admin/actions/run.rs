@@ -22,7 +22,7 @@ async fn resolve(request: &Request<'_>, action: DeadLetterAction) -> Result {
     let batch =
         dead_letters.resolve_one(request.caller, action, id, reason, request.option).await?;
     if let Some((_, refused)) = batch.refused.first() {
-        return Err(AdminError::Conflict(refusal(id, action, refused)));
+        return Err(refusal(request, refused));
     }
     let created: Vec<String> = batch.created.iter().map(ToString::to_string).collect();
     let new =
@@ -32,15 +32,16 @@ async fn resolve(request: &Request<'_>, action: DeadLetterAction) -> Result {
 }
 
 /// Why the action does not apply to a delivery.
-fn refusal(id: i64, action: DeadLetterAction, refused: &Refused) -> String {
-    match refused {
-        Refused::Done | Refused::Resolved(_) if action == DeadLetterAction::Replay => {
-            format!("delivery {id} is {refused}; --force replays it again")
-        }
-        Refused::Done | Refused::Resolved(_) | Refused::Unfinished(_) => {
-            format!("delivery {id} is {refused}")
-        }
-        other => other.to_string(),
+fn refusal(request: &Request<'_>, refused: &Refused) -> AdminError {
+    let is_finished = matches!(refused, Refused::Done | Refused::Resolved(_));
+    let detail = if is_finished || matches!(refused, Refused::Unfinished(_)) {
+        format!("delivery {} is {refused}", request.id)
+    } else {
+        refused.to_string()
+    };
+    match request.action.traits.option.filter(|_| is_finished) {
+        Some(option) => AdminError::NeedsOption { detail, option: option.name },
+        None => AdminError::Conflict(detail),
     }
 }
 

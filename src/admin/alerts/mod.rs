@@ -5,7 +5,7 @@ mod model;
 use time::OffsetDateTime;
 
 use super::{AdminError, Caller, ConfiguredDestination, Scope};
-use crate::store::{AlertFilter, DESTINATION_PREFIX, Store};
+use crate::store::{AlertFilter, HandlerName, Store};
 
 pub use model::{AlertRow, AlertState, Notification, Severity};
 
@@ -50,7 +50,8 @@ impl Alerts {
         });
         let handlers = self.destinations.iter();
         let handlers = handlers.filter(|one| one.tenant.as_deref() == caller.tenant());
-        let handlers = handlers.map(|one| format!("{DESTINATION_PREFIX}{}", one.name)).collect();
+        let handlers = handlers.map(|one| HandlerName::Destination(&one.name).to_string());
+        let handlers = handlers.collect();
         let filter = AlertFilter { all, sources, handlers, after, limit };
         let mut alerts = self.store.alerts(&filter).await?;
         if !caller.may(Scope::PayloadRead) {

@@ -13,7 +13,7 @@ pub use model::{CapturedFixture, Scrubbed};
 use super::payload_reads::{self, Read};
 use super::{AdminError, Caller, Scope, Verifiers};
 use crate::store::{
-    DESTINATION_PREFIX, DeathReason, DeliveryOutcome, EventId, Origin, Store, StoredEvent,
+    DeathReason, DeliveryOutcome, EventId, HandlerName, Origin, Store, StoredEvent,
 };
 use crate::verify::{Quarantine, SenderInfo};
 
@@ -60,7 +60,7 @@ fn fixture(
     let delivery = delivery_outcomes
         .iter()
         .rev()
-        .find(|delivery| !delivery.handler.starts_with(DESTINATION_PREFIX));
+        .find(|delivery| !HandlerName::parse(&delivery.handler).is_destination());
     let delivery = delivery.ok_or_else(|| invalid("the event has no deliveries to handlers"))?;
     if !delivery.is_final() {
         return Err(invalid("the delivery is not finished yet"));

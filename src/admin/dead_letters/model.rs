@@ -138,6 +138,13 @@ pub enum Encoding {
     Hex,
 }
 
+impl DeliveryDetail {
+    /// Whether the payload is left out, because the caller may not read it.
+    pub fn hides_payload(&self) -> bool {
+        self.event.as_ref().is_some_and(|event| event.payload.is_none())
+    }
+}
+
 impl Event {
     /// The event; its payload only if `payload`.
     pub(super) fn new(preview: EventPreview, payload: bool) -> Self {

@@ -25,10 +25,10 @@ impl Destinations {
     pub async fn show(&self, caller: &Caller, name: &str) -> Result<DestinationDetail, AdminError> {
         caller.needs(Scope::EventsRead)?;
         let mut destination = self.find(caller, name).await?;
-        let (handler, now) = (destination.handler(), self.clock.now());
+        let now = self.clock.now();
         let begins = Span::Coarse.last(HOURS, now);
         let from = begins.first().copied().unwrap_or(now);
-        let known = self.store.response_hours(&handler, from).await?;
+        let known = self.store.response_hours(name, from).await?;
         let hours: Vec<(OffsetDateTime, ResponseHour)> = begins
             .into_iter()
             .map(|hour| {
@@ -36,12 +36,12 @@ impl Destinations {
                 (hour, found.map(|(_, results)| results.clone()).unwrap_or_default())
             })
             .collect();
-        let responses = self.store.last_responses(&handler).await?;
+        let responses = self.store.last_responses(name).await?;
         let may_see = caller.may(Scope::PayloadRead);
         if !may_see {
             destination.redact_payload();
         }
-        let due = self.store.next_due(&handler).await?;
+        let due = self.store.next_due(name).await?;
         let (delivered, failed) = hours.iter().fold((0, 0), |(delivered, failed), (_, results)| {
             (delivered + results.delivered, failed + results.failed)
         });
@@ -79,8 +79,8 @@ impl Destinations {
             return Err(AdminError::Conflict(text));
         }
         let mut change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
-        let (handler, at) = (destination.handler(), change.at);
-        let count = change.tx.retry_destination(&handler, at, MAX_RETRIED).await?;
+        let at = change.at;
+        let count = change.tx.retry_destination(name, at, MAX_RETRIED).await?;
         let (action, target) = ("retry", format!("destination {name}"));
         change.commit(Audited { action, target: &target, reason, count }).await?;
         Ok(count)
@@ -97,7 +97,7 @@ impl Destinations {
         name: &str,
     ) -> Result<DestinationResponse, AdminError> {
         caller.needs(Scope::SourcesWrite)?;
-        let destination = self.find(caller, name).await?;
+        self.find(caller, name).await?;
         let change = AuditedChange::begin(&self.store, &self.clock, caller).await?;
         let audited = Audited {
             action: "test",
@@ -112,7 +112,7 @@ impl Destinations {
         };
         let not_here = || AdminError::Conflict("the destination is not configured".to_owned());
         let response = response.ok_or_else(not_here)?;
-        self.store.responses().record(&destination.handler(), response.clone());
+        self.store.responses().record(name, response.clone());
         self.store.flush_responses(self.clock.now()).await?;
         Ok(DestinationResponse::new(response, caller.may(Scope::PayloadRead)))
     }

@@ -20,6 +20,8 @@ pub struct Destination {
     /// When it entered that state.
     #[serde(with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
+    /// The pause; null if it is not paused.
+    pub paused: Option<DestinationPause>,
     /// Why it is disabled.
     pub reason: Option<String>,
     /// No delivery is sent before this time.
@@ -41,6 +43,18 @@ pub struct Destination {
     pub last_failed_at: Option<OffsetDateTime>,
     /// The last error; null without the scope `payload:read`.
     pub last_error: Option<String>,
+}
+
+/// The pause of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DestinationPause {
+    /// When it was paused.
+    #[serde(with = "time::serde::rfc3339")]
+    pub paused_at: OffsetDateTime,
+    /// Who paused it.
+    pub paused_by: String,
+    /// The reason given.
+    pub reason: String,
 }
 
 /// The state of a destination.
@@ -164,6 +178,7 @@ impl Destination {
             in_flight: counts.map_or(0, |stored| stored.in_flight),
             dead: counts.map_or(0, |stored| stored.dead),
             last_failed_at: counts.and_then(|stored| stored.last_failed_at),
+            paused: counts.and_then(DestinationPause::of),
             reason: counts.and_then(|stored| stored.disabled_reason.clone()),
             last_error: stored.and_then(|stored| stored.last_error),
             name,
@@ -174,6 +189,16 @@ impl Destination {
     /// Removes what the destination has responded.
     pub(super) fn redact_payload(&mut self) {
         self.last_error = None;
+    }
+}
+
+impl DestinationPause {
+    fn of(stored: &DestinationRow) -> Option<Self> {
+        Some(Self {
+            paused_at: stored.paused_at?,
+            paused_by: stored.paused_by.clone()?,
+            reason: stored.paused_reason.clone()?,
+        })
     }
 }
 

@@ -111,6 +111,13 @@ pub struct RelatedEvents {
     pub reach: u32,
 }
 
+impl EventDetail {
+    /// Whether the payload is left out, because the caller may not read it.
+    pub fn hides_payload(&self) -> bool {
+        self.payload.is_none()
+    }
+}
+
 /// Stored JSON as JSON; invalid JSON as text.
 pub(in crate::admin) fn embedded(bytes: &Bytes) -> Value {
     serde_json::from_slice(bytes)

@@ -225,7 +225,7 @@ impl Jobs {
         if most > ALERT_BEYOND {
             let action = plan.action.verb();
             let alert = Alert {
-                kind: plan.action.alert(),
+                alert_type: plan.action.alert(),
                 key: &id.to_string(),
                 severity: Severity::Warning,
                 source: "",

@@ -57,7 +57,7 @@ impl Monitoring {
         let store = &self.store;
         let names: Vec<String> =
             self.topology.sources.iter().map(|source| source.name.clone()).collect();
-        let handlers = self.topology.handlers_to();
+        let destinations = self.topology.destination_names();
         let begin = |span: Span, count| span.last(count, now).first().copied().unwrap_or(now);
         let hour = Span::Coarse.begin(now);
         let (idle, total) = (self.topology.transfer_idle, self.topology.transfer_total);
@@ -68,11 +68,11 @@ impl Monitoring {
             day: store.counted(Span::Coarse, begin(Span::Coarse, DAY), None).await?,
             baselines: baselines(&by_hour, now),
             usage: store.secret_usage().await?,
-            waiting: store.backlogs(&names, &handlers, now, GRACE.unsigned_abs()).await?,
+            waiting: store.backlogs(&names, &destinations, now, GRACE.unsigned_abs()).await?,
             late: store.late_transfers(now, idle, total).await?,
             pauses: store.pauses().await?,
             dead_letters: store.open_dead_letter_counts().await?,
-            destinations: store.failing_destinations(&handlers, now).await?,
+            destinations: store.failing_destinations(&destinations, now).await?,
             alerts: store.open_alerts(MAX_ALERTS).await?,
             database: store.database_state().await?,
             transaction: store.oldest_transaction(now).await?,
@@ -95,7 +95,7 @@ impl Read {
             alarms.extend(self.of_source(source));
         }
         for destination in &self.destinations {
-            let configured = topology.destination(&destination.handler);
+            let configured = topology.destination(&destination.name);
             let theirs = configured.and_then(|configured| configured.tenant.as_deref());
             if tenant.is_none() || tenant == theirs {
                 let configured = configured.is_some();
@@ -255,7 +255,7 @@ impl Read {
 
 /// The type of alarm an alert was raised for; `None` if it was not raised for an alarm.
 pub(super) fn kind_of(alert: &OpenAlert) -> Option<AlarmKind> {
-    alert.kind.parse().ok()
+    alert.alert_type.parse().ok()
 }
 
 /// Whether a gateway's alert about itself is stale.
@@ -266,7 +266,7 @@ pub(super) fn is_stale(alert: &OpenAlert) -> bool {
 /// Whether it was raised by a provider or about an operator's action. Alerts raised here are shown
 /// as their alarm.
 fn is_of_others(alert: &OpenAlert) -> bool {
-    alert.kind != DEAD_LETTER && kind_of(alert).is_none()
+    alert.alert_type != DEAD_LETTER && kind_of(alert).is_none()
 }
 
 /// The counts at each hour of the day, and the time of the first count.

@@ -4,7 +4,6 @@ use time::Duration;
 
 use super::model::Setting;
 use crate::admin::ConfiguredDestination;
-use crate::store::DESTINATION_PREFIX;
 
 /// The configuration as shown to users. It contains no secret.
 #[derive(Debug, Clone, Default)]
@@ -71,17 +70,13 @@ impl Topology {
             .filter(move |source| tenant.is_none_or(|tenant| source.tenant == tenant))
     }
 
-    /// The stored handler names of the destinations.
-    pub(super) fn handlers_to(&self) -> Vec<String> {
-        self.destinations
-            .iter()
-            .map(|destination| format!("{DESTINATION_PREFIX}{}", destination.name))
-            .collect()
+    /// The names of the destinations.
+    pub(super) fn destination_names(&self) -> Vec<String> {
+        self.destinations.iter().map(|destination| destination.name.clone()).collect()
     }
 
-    /// The destination of this stored handler name.
-    pub(super) fn destination(&self, handler: &str) -> Option<&ConfiguredDestination> {
-        let name = handler.strip_prefix(DESTINATION_PREFIX)?;
+    /// The destination of this name.
+    pub(super) fn destination(&self, name: &str) -> Option<&ConfiguredDestination> {
         self.destinations.iter().find(|destination| destination.name == name)
     }
 

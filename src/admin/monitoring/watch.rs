@@ -17,7 +17,7 @@ use crate::store::{
 /// The gauge of alarms, by kind and severity.
 const GAUGE: &str = "sealpost_alarms";
 
-/// The identity of an alert: source, kind and key.
+/// The identity of an alert: source, type and key.
 type Identity<'a> = (&'a str, &'a str, &'a str);
 
 impl Monitoring {
@@ -53,7 +53,7 @@ impl Monitoring {
         gauge(AlarmKind::Database, Severity::Critical, 1);
         let mut tx = self.store.begin().await?;
         let alert = Alert {
-            kind: AlarmKind::Database.as_str(),
+            alert_type: AlarmKind::Database.as_str(),
             key: "",
             severity: Severity::Critical,
             source: "",
@@ -108,7 +108,7 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
         }
         let kind = alarm.kind.as_str();
         let alert = Alert {
-            kind,
+            alert_type: kind,
             key,
             severity: alarm.severity,
             source,
@@ -130,11 +130,11 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
 async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, StoreError> {
     let mut changed = 0;
     let is = |known: &OpenAlert, dead_letters: &OpenDeadLetterCounts| {
-        known.kind == DEAD_LETTER
+        known.alert_type == DEAD_LETTER
             && known.source == dead_letters.source
             && known.key == key(dead_letters)
     };
-    for known in read.alerts.iter().filter(|known| known.kind == DEAD_LETTER) {
+    for known in read.alerts.iter().filter(|known| known.alert_type == DEAD_LETTER) {
         if !read.dead_letters.iter().any(|dead_letters| is(known, dead_letters)) {
             let (source, key) = (&known.source, who(&known.key));
             let text = format!("no open dead letter of {source} any more: {key}");
@@ -155,7 +155,7 @@ async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, 
             who(&key(dead_letters))
         };
         let alert = Alert {
-            kind: DEAD_LETTER,
+            alert_type: DEAD_LETTER,
             key: &key(dead_letters),
             severity: Severity::Warning,
             source: &dead_letters.source,
@@ -171,10 +171,10 @@ async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, 
 async fn end(
     tx: &mut Tx<'_>,
     known: &OpenAlert,
-    kind: &'static str,
+    alert_type: &'static str,
     text: &str,
 ) -> Result<u64, StoreError> {
-    let resolution = AlertResolution { kind, key: &known.key, source: &known.source, text };
+    let resolution = AlertResolution { alert_type, key: &known.key, source: &known.source, text };
     Ok(tx.close_alert(&resolution).await?.into())
 }
 
@@ -184,7 +184,7 @@ fn identity(alarm: &Alarm) -> Identity<'_> {
 }
 
 fn identity_of(known: &OpenAlert) -> Identity<'_> {
-    (&known.source, &known.kind, &known.key)
+    (&known.source, &known.alert_type, &known.key)
 }
 
 fn key(dead_letters: &OpenDeadLetterCounts) -> String {

@@ -46,6 +46,14 @@ pub struct RejectedRequestHeader {
     pub value: String,
 }
 
+impl RejectedRequestDetail {
+    /// Whether the payload is left out, because the caller may not read it. Without an explanation
+    /// there is no payload.
+    pub fn hides_payload(&self) -> bool {
+        self.payload.is_none() && self.explanation.is_some()
+    }
+}
+
 impl From<RecordedRequest> for RejectedRequestPayload {
     fn from(request: RecordedRequest) -> Self {
         let (encoding, body) = match std::str::from_utf8(&request.body) {

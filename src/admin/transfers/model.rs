@@ -59,6 +59,13 @@ pub struct TransferDetail {
     pub others: Vec<Transfer>,
 }
 
+impl TransferDetail {
+    /// Whether the envelope is left out, because the caller may not read payloads.
+    pub fn hides_payload(&self) -> bool {
+        self.envelope.is_none()
+    }
+}
+
 impl Transfer {
     /// When it expires unless another chunk arrives; `None` once it is closed.
     pub fn time_left(&self) -> Option<Duration> {

@@ -9,6 +9,7 @@ mod events;
 mod gateway;
 mod jobs;
 mod rejected_requests;
+mod unknown;
 
 use serde_json::json;
 

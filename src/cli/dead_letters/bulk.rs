@@ -72,7 +72,7 @@ impl BulkArgs {
             return self.preview(backend, &request).await;
         }
         let Some(plan) = backend::found(backend.plan(&request).await)? else {
-            return Ok(Exit::NothingMatched);
+            return backend.nothing_selected(&request.selection).await;
         };
         let (job, ended) = jobs::run_here(backend, &plan.job).await?;
         // Print partial results if it failed.
@@ -85,7 +85,7 @@ impl BulkArgs {
     /// Prints a preview. Nothing is changed or recorded.
     async fn preview(&self, backend: &Backend, request: &BulkRequest) -> anyhow::Result<Exit> {
         let Some(preview) = backend::found(backend.preview(request).await)? else {
-            return Ok(Exit::NothingMatched);
+            return backend.nothing_selected(&request.selection).await;
         };
         let action = request.action;
         let goal = self.job.cap.map_or(preview.matched, |cap| preview.matched.min(cap.into()));

@@ -15,7 +15,7 @@ use super::actions::{OnDeadLetter, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend, delivery_detail};
-use crate::admin::{Class, DeadLetterAction, Filter, Need, Paging};
+use crate::admin::{Class, DeadLetterAction, Filter, Need, Paging, Selection};
 use crate::store::{DeathReason, EventId};
 
 #[derive(Debug, clap::Subcommand)]
@@ -151,8 +151,12 @@ impl List {
     fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
         backend::with(globals, Need::Names, None, async |backend| {
             let paging = Paging { before: self.before, after: self.after, limit: self.limit };
-            let page = backend.dead_letters(&self.filter.filter(self.all), paging).await?;
+            let filter = self.filter.filter(self.all);
+            let page = backend.dead_letters(&filter, paging).await?;
             let exit = output::list(self.format, &page.items, table)?;
+            if exit == Exit::NothingMatched {
+                return backend.nothing_selected(&Selection::Matching(filter)).await;
+            }
             if let Some(older) = page.older {
                 super::print_message(&format!("more results: --before {older}"));
             }
@@ -166,6 +170,7 @@ impl Show {
         backend::with(globals, Need::Names, None, async |backend| {
             let detail = backend.delivery(self.id).await?;
             output::print_as(self.format, &delivery_detail::text(&detail), &detail)?;
+            super::report_hidden_payload(detail.hides_payload());
             Ok(Exit::Ok)
         })
     }

@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::admin::DeadLetterAction;
-use crate::cli::backend::Backend;
+use crate::cli::backend::{self, Backend};
 use crate::cli::dead_letters::JobArgs;
 use crate::cli::output::{self, Format};
 use crate::cli::{self, Exit};
@@ -35,7 +35,10 @@ impl Plan {
             BulkVerb::Replay => DeadLetterAction::Replay,
             BulkVerb::Discard => DeadLetterAction::Discard,
         };
-        let plan = backend.plan(&self.job.request(action, self.force)).await?;
+        let request = self.job.request(action, self.force);
+        let Some(plan) = backend::found(backend.plan(&request).await)? else {
+            return backend.nothing_selected(&request.selection).await;
+        };
         output::print_as(self.format, &text::text(&plan), &plan)?;
         let id = plan.job.id;
         cli::print_message(&format!(

@@ -8,6 +8,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use super::markdown::{Page, codes, sentences, table};
 use crate::cli::Cli;
 use crate::cli::help::GROUPS;
+use crate::cli::local_only;
 
 const ABOUT: &str = "Every command with its arguments. [Command line](../cli.md) has examples, exit \
                      codes and conventions. Every command also has `--help`.";
@@ -36,6 +37,10 @@ fn describe(command: &Command, name: &str, page: &mut Page) {
     let about = command.get_long_about().or_else(|| command.get_about());
     if let Some(about) = about {
         page.add(&format!("\n{}\n", sentences(&[about.to_string()])));
+    }
+    let words = name.strip_prefix("sealpost ").unwrap_or_default();
+    if local_only::find(words).is_some_and(|local| local.command == words) {
+        page.add(&format!("\n{}\n", local_only::NOTE));
     }
     let below: Vec<&Command> = command
         .get_subcommands()

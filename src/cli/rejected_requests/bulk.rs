@@ -41,7 +41,7 @@ impl BulkArgs {
             reason: reason.to_owned(),
         };
         let Some(plan) = backend::found(backend.plan_rejected(&request).await)? else {
-            return Ok(Exit::NothingMatched);
+            return backend.nothing_matched(self.source.as_deref(), None).await;
         };
         if !self.yes {
             output::print_as(format, &preview(&plan), &plan)?;

@@ -51,6 +51,7 @@ pub(in crate::cli) enum ApiError {
 pub(in crate::cli) struct Problem {
     title: String,
     detail: Option<String>,
+    option: Option<String>,
     #[serde(skip)]
     status: u16,
 }
@@ -69,6 +70,14 @@ impl ApiError {
     /// Whether the gateway does not accept the key.
     pub(in crate::cli) fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Problem(Problem { status: 401, .. }))
+    }
+
+    /// The option of the action that does it anyway.
+    pub(in crate::cli) fn needed_option(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => problem.option.as_deref(),
+            _ => None,
+        }
     }
 
     /// Whether there is nothing at the path.

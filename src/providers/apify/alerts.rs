@@ -23,25 +23,37 @@ pub(super) async fn failed(
         actor(run),
         run.guild_id,
     );
-    let key = key(run);
-    let severity = Severity::Warning;
-    tx.alert(&Alert { kind: FAILED, key: &key, severity, source, text: &text, passing: false })
-        .await
+    tx.alert(&Alert {
+        alert_type: FAILED,
+        key: &key(run),
+        severity: Severity::Warning,
+        source,
+        text: &text,
+        passing: false,
+    })
+    .await
 }
 
 /// Resolves the alert for failed runs.
 pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Result<(), StoreError> {
     let text = format!("runs of {} for guild {} succeed again", actor(run), run.guild_id);
-    let key = key(run);
-    tx.close_alert(&AlertResolution { kind: FAILED, key: &key, source, text: &text }).await?;
+    let (alert_type, key) = (FAILED, key(run));
+    tx.close_alert(&AlertResolution { alert_type, key: &key, source, text: &text }).await?;
     Ok(())
 }
 
 /// Raises an alert for expired runs.
 pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<(), StoreError> {
     let text = format!("{runs} runs were not heard from in time and expired");
-    let severity = Severity::Warning;
-    tx.alert(&Alert { kind: EXPIRED, key: "", severity, source, text: &text, passing: true }).await
+    tx.alert(&Alert {
+        alert_type: EXPIRED,
+        key: "",
+        severity: Severity::Warning,
+        source,
+        text: &text,
+        passing: true,
+    })
+    .await
 }
 
 fn actor(run: &Run) -> &str {

@@ -62,8 +62,8 @@ impl Write for RecordHeartbeat {
         let written = tables::upsert_health(tx, event, heartbeat, at).await?;
         if written && was_missing {
             let text = "the bot's heartbeats have resumed";
-            let (source, key) = (event.source.as_str(), "");
-            tx.close_alert(&AlertResolution { kind: SILENT, key, source, text }).await?;
+            let (source, key, alert_type) = (event.source.as_str(), "", SILENT);
+            tx.close_alert(&AlertResolution { alert_type, key, source, text }).await?;
         }
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
     }
@@ -94,8 +94,8 @@ impl ExpectedTokens for HeartbeatMonitor {
         let silent = (now - last).whole_seconds();
         let text = format!("the bot is silent: its last heartbeat was {silent} seconds ago");
         let (source, severity) = (self.source.as_str(), Severity::Critical);
-        let passing = false;
-        tx.alert(&Alert { kind: SILENT, key: "", severity, source, text: &text, passing }).await?;
+        let (alert_type, key, passing) = (SILENT, "", false);
+        tx.alert(&Alert { alert_type, key, severity, source, text: &text, passing }).await?;
         Ok(1)
     }
 }

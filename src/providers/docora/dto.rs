@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::payload::{Fault, Repository, SyncFailure};
 use crate::verify::Quarantine;
+
+/// Why a payload cannot be processed, with a sentence for the operator.
+pub(super) type Fault = (Quarantine, String);
 
 /// The maximum length of an owner or a repository name, in bytes.
 const MAX_NAME: usize = 255;
@@ -51,6 +53,21 @@ pub(super) struct Body<'a> {
     pub(super) timestamp: Option<Text<'a>>,
 }
 
+/// A repository, as the sender describes it. Its fields contain no control characters.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Repository<'a> {
+    /// The sender's id: `repo_` and 24 hexadecimal digits.
+    #[serde(borrow, rename = "repository_id")]
+    pub(super) id: Cow<'a, str>,
+    /// The URL. For display only.
+    #[serde(borrow)]
+    pub(super) github_url: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) owner: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+}
+
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct FileFields<'a> {
     #[serde(borrow)]
@@ -87,6 +104,18 @@ pub(super) struct CircuitBreaker<'a> {
     consecutive_failures: Option<u32>,
     #[serde(borrow)]
     cooldown_until: Option<Text<'a>>,
+}
+
+#[derive(Debug)]
+pub(super) struct SyncFailure<'a> {
+    /// The kind of error; currently always `git_failure`.
+    pub(super) error_type: Cow<'a, str>,
+    /// The output of git, which may contain credentials.
+    pub(super) message: Cow<'a, str>,
+    /// The number of consecutive failures.
+    pub(super) consecutive_failures: u32,
+    /// The sender does not retry before this time.
+    pub(super) cooldown_until: Option<OffsetDateTime>,
 }
 
 /// A number that should count chunks. Any JSON number is accepted here, so that an invalid count is

@@ -9,10 +9,11 @@ use time::OffsetDateTime;
 use super::card::Card;
 use super::content::Content;
 use super::deck::Deck;
+use super::dto::{Fault, SyncFailure};
 use super::images::Image;
 use super::media::{self, Classified, FileKind};
 use super::path;
-use super::payload::{self, Action, DeletedFile, Fault, File, Payload, Report, SyncFailure};
+use super::payload::{self, Action, DeletedFile, File, Payload, Report};
 use super::rules::Rules;
 use super::tables::{
     CardRow, DeckRow, DeleteFile, Detail, FileRow, ReadmeRow, RecordFailure, RepositoryRow,

@@ -23,9 +23,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use self::content::{Encoded, Slice};
+use self::dto::Fault;
 use self::handler::DocoraHandler;
 use self::maintenance::ObjectMaintenance;
-use self::payload::{Action, Fault, File, Payload, Report};
+use self::payload::{Action, File, Payload, Report};
 use self::registry::{ApiUrl, Registration};
 use self::store_image::ImageStore;
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};

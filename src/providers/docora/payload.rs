@@ -6,17 +6,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::content::{Encoded, Slice};
-use super::dto::{self, Body};
+use super::dto::{self, Body, Fault, Repository, SyncFailure};
 use super::path;
 use crate::store::StoredEvent;
 use crate::verify::{Quarantine, parse, redact};
-
-/// Why a payload cannot be processed, with a sentence for the operator.
-pub(super) type Fault = (Quarantine, String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -37,21 +33,6 @@ pub(super) struct Payload<'a> {
     /// When the sender built it: the same in all chunks of a transfer, different in a retry.
     pub(super) built_at: OffsetDateTime,
     pub(super) report: Report<'a>,
-}
-
-/// A repository, as the sender describes it. Its fields contain no control characters.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-pub(super) struct Repository<'a> {
-    /// The sender's id: `repo_` and 24 hexadecimal digits.
-    #[serde(borrow, rename = "repository_id")]
-    pub(super) id: Cow<'a, str>,
-    /// The URL. For display only.
-    #[serde(borrow)]
-    pub(super) github_url: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) owner: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) name: Cow<'a, str>,
 }
 
 #[derive(Debug)]
@@ -83,18 +64,6 @@ pub(super) struct DeletedFile<'a> {
     pub(super) sha: [u8; 32],
     /// The commit at which the repository was read.
     pub(super) commit_sha: Cow<'a, str>,
-}
-
-#[derive(Debug)]
-pub(super) struct SyncFailure<'a> {
-    /// The kind of error; currently always `git_failure`.
-    pub(super) error_type: Cow<'a, str>,
-    /// The output of git, which may contain credentials.
-    pub(super) message: Cow<'a, str>,
-    /// The number of consecutive failures.
-    pub(super) consecutive_failures: u32,
-    /// The sender does not retry before this time.
-    pub(super) cooldown_until: Option<OffsetDateTime>,
 }
 
 impl Action {

@@ -9,13 +9,13 @@
 
 use async_trait::async_trait;
 
+use super::applied::{Applied, stamp};
 use super::changes::{Change, KINDS};
 use super::payload::Event;
-use super::refusal::{missing, owner, read, wrong_account};
-use super::tables::Stamp;
-use super::thin::StripeClient;
+use super::refusal::{check_account, read};
+use super::thin::{self, StripeClient};
 use crate::dispatch::{Attempt, Failure, Handler};
-use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, Write};
+use crate::store::{DeathReason, Effects, StoredEvent};
 
 pub(super) struct Stripe {
     pub(super) livemode: bool,
@@ -41,13 +41,14 @@ impl Handler for Stripe {
             return self.other_mode(&body, handled);
         }
         if body.is_thin() {
-            return self.thin(event, &body, attempt).await;
+            let (api, account) = (self.api.as_ref(), self.account.as_deref());
+            return thin::handle(api, account, event, &body, attempt).await;
         }
         if !KINDS.contains(&kind) {
             return Ok(Effects::ignored());
         }
         let account = body.account.as_ref().map(|account| account.as_str().to_owned());
-        self.check_account(account.as_deref())?;
+        check_account(self.account.as_deref(), account.as_deref())?;
         let stamp = stamp(event, &body, account)?;
         let object = body.data.as_ref().and_then(|data| data.object);
         Ok(match Change::read(&event.event_type, object, &stamp)? {
@@ -75,44 +76,5 @@ impl Stripe {
             "live event at a test source"
         };
         Err(Failure::permanent(DeathReason::LivemodeMismatch, detail))
-    }
-
-    pub(super) fn check_account(&self, account: Option<&str>) -> Result<(), Failure> {
-        if self.account.is_some() && self.account.as_deref() != account {
-            let detail = format!("the source does not accept events of {}", owner(account));
-            return Err(wrong_account(detail));
-        }
-        Ok(())
-    }
-}
-
-/// The data about this event that every row contains.
-pub(super) fn stamp(
-    event: &StoredEvent,
-    body: &Event<'_>,
-    account: Option<String>,
-) -> Result<Stamp, Failure> {
-    let happened_at = body.created.ok_or_else(|| missing("created"))?.0;
-    Ok(Stamp {
-        source: event.source.clone(),
-        livemode: body.livemode.ok_or_else(|| missing("livemode"))?,
-        account,
-        happened_at,
-        seen_at: happened_at,
-        stripe_event: body.id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
-        event_id: event.id.0,
-    })
-}
-
-/// A change, with the event that reports it.
-pub(super) struct Applied {
-    pub(super) stamp: Stamp,
-    pub(super) change: Change,
-}
-
-#[async_trait]
-impl Write for Applied {
-    async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {
-        self.change.apply(tx, &self.stamp).await
     }
 }

@@ -13,6 +13,7 @@
 //! background: `changes` reads what the event reports, and `lifecycle` merges it with the known
 //! state.
 
+mod applied;
 mod changes;
 mod handler;
 mod lifecycle;

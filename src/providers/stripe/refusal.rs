@@ -36,6 +36,15 @@ pub(super) fn wrong_account(detail: impl Into<BoxError>) -> Failure {
     Failure::permanent(DeathReason::WrongAccount, detail)
 }
 
+/// Checks that an event is of the account that its source requires, if it requires one.
+pub(super) fn check_account(required: Option<&str>, account: Option<&str>) -> Result<(), Failure> {
+    if required.is_some() && required != account {
+        let detail = format!("the source does not accept events of {}", owner(account));
+        return Err(wrong_account(detail));
+    }
+    Ok(())
+}
+
 /// The account, as messages name it.
 pub(super) fn owner(account: Option<&str>) -> &str {
     account.unwrap_or("the platform's own account")

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{DESTINATION_PREFIX, DeathReason, StoreError, Tx, bounded};
+use super::{DeathReason, HandlerName, StoreError, Tx, bounded};
 
 mod outbox;
 
@@ -28,7 +28,7 @@ const MAX_KEY: usize = 200;
 #[derive(Debug, Clone, Copy)]
 pub struct Alert<'a> {
     /// The type, such as `dead_letter`; never text from a sender.
-    pub kind: &'static str,
+    pub alert_type: &'static str,
     /// The subject. An alert of the same source, type and key is a repeat.
     pub key: &'a str,
     pub severity: Severity,
@@ -43,7 +43,7 @@ pub struct Alert<'a> {
 /// The end of an open alert.
 #[derive(Debug, Clone, Copy)]
 pub struct AlertResolution<'a> {
-    pub kind: &'static str,
+    pub alert_type: &'static str,
     pub key: &'a str,
     pub source: &'a str,
     pub text: &'a str,
@@ -180,7 +180,8 @@ impl Tx<'_> {
         sqlx::query!(
             r"
             INSERT INTO alerts AS known
-                 (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at)
+                 (source, alert_type, key, dedup_key, severity, text, passing, first_at, last_at,
+                  hour_at)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now FROM clock_timestamp() AS t (now)
              ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
                  text        = excluded.text,
@@ -205,9 +206,9 @@ impl Tx<'_> {
                          OR excluded.last_at >= known.last_at + interval '1 hour'
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
-            alert.kind,
+            alert.alert_type,
             truncated(alert.key, MAX_KEY),
-            &dedup_key(alert.source, alert.kind, alert.key)[..],
+            &dedup_key(alert.source, alert.alert_type, alert.key)[..],
             alert.severity.rank(),
             truncated(alert.text, MAX_TEXT),
             alert.passing,
@@ -227,8 +228,8 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO alerts AS known
-                 (source, kind, key, dedup_key, severity, text, passing, first_at, last_at, hour_at,
-                  count)
+                 (source, alert_type, key, dedup_key, severity, text, passing, first_at, last_at,
+                  hour_at, count)
              SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8
                FROM clock_timestamp() AS t (now)
              ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
@@ -244,9 +245,9 @@ impl Tx<'_> {
                             >= power(10, char_length(least(known.notified_count, excluded.count)::text))
                          OR excluded.last_at >= known.sent_at + interval '1 day'",
             alert.source,
-            alert.kind,
+            alert.alert_type,
             truncated(alert.key, MAX_KEY),
-            &dedup_key(alert.source, alert.kind, alert.key)[..],
+            &dedup_key(alert.source, alert.alert_type, alert.key)[..],
             alert.severity.rank(),
             truncated(alert.text, MAX_TEXT),
             alert.passing,
@@ -266,12 +267,9 @@ impl Tx<'_> {
         error: &str,
     ) -> Result<(), StoreError> {
         let error = error.lines().next().unwrap_or_default();
-        let who = match handler.strip_prefix(DESTINATION_PREFIX) {
-            Some(name) => format!("destination {name}"),
-            None => handler.to_owned(),
-        };
+        let who = HandlerName::parse(handler).in_words();
         self.alert(&Alert {
-            kind: DEAD_LETTER,
+            alert_type: DEAD_LETTER,
             key: &format!("{handler} {reason}"),
             severity: Severity::Warning,
             source,
@@ -292,18 +290,19 @@ impl Tx<'_> {
             WITH ended AS (
                 UPDATE alerts SET closed_at = clock_timestamp()
                  WHERE dedup_key = $1 AND closed_at IS NULL
-                RETURNING source, kind, key, dedup_key, severity, closed_at,
+                RETURNING source, alert_type, key, dedup_key, severity, closed_at,
                           pending OR sent_at IS NOT NULL AS known
             ), resolution AS (
                 INSERT INTO alerts
-                    (source, kind, key, dedup_key, severity, resolution, text, first_at, last_at,
-                     closed_at)
-                SELECT source, kind, key, dedup_key, severity, true, $2, closed_at, closed_at, closed_at
+                    (source, alert_type, key, dedup_key, severity, resolution, text, first_at,
+                     last_at, closed_at)
+                SELECT source, alert_type, key, dedup_key, severity, true, $2, closed_at, closed_at,
+                       closed_at
                   FROM ended WHERE known
             )
             SELECT count(*) AS "ended!" FROM ended
             "#,
-            &dedup_key(resolution.source, resolution.kind, resolution.key)[..],
+            &dedup_key(resolution.source, resolution.alert_type, resolution.key)[..],
             truncated(resolution.text, MAX_TEXT),
         )
         .fetch_one(self.connection())
@@ -337,9 +336,9 @@ impl Severity {
 }
 
 /// The identity of an alert: no two combinations of source, type and key give the same.
-fn dedup_key(source: &str, kind: &str, key: &str) -> [u8; 32] {
+fn dedup_key(source: &str, alert_type: &str, key: &str) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for part in [source, kind, key] {
+    for part in [source, alert_type, key] {
         digest.update(part.len().to_be_bytes());
         digest.update(part);
     }

@@ -30,7 +30,7 @@ pub struct AlertBatch {
 pub struct PendingAlert {
     pub id: i64,
     pub source: String,
-    pub kind: String,
+    pub alert_type: String,
     pub severity: Severity,
     /// Whether it reports that another alert was closed.
     pub resolution: bool,
@@ -47,7 +47,7 @@ pub struct PendingAlert {
 pub struct OpenAlert {
     /// The source it is about; empty for the gateway itself.
     pub source: String,
-    pub kind: String,
+    pub alert_type: String,
     pub key: String,
     pub severity: Severity,
     /// The latest text.
@@ -96,8 +96,8 @@ impl Store {
              UPDATE alerts
                 SET lease_token = $3, lease_expires_at = clock_timestamp() + $4
               WHERE id IN (SELECT id FROM due)
-             RETURNING id, source, kind, severity, resolution, text, last_at, count, notified_count,
-                       attempts",
+             RETURNING id, source, alert_type, severity, resolution, text, last_at, count,
+                       notified_count, attempts",
             min_severity.rank(),
             MAX_PENDING,
             token,
@@ -110,7 +110,7 @@ impl Store {
         let alerts = rows.into_iter().map(|row| PendingAlert {
             id: row.id,
             source: row.source,
-            kind: row.kind,
+            alert_type: row.alert_type,
             severity: Severity::ranked(row.severity),
             resolution: row.resolution,
             text: row.text,
@@ -167,18 +167,18 @@ impl Store {
     /// Open alerts, at most `limit`: the most severe first, then the most recent.
     pub async fn open_alerts(&self, limit: i64) -> Result<Vec<OpenAlert>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT source, kind, key, severity, text, first_at, count,
+            r#"SELECT source, alert_type, key, severity, text, first_at, count,
                     extract(epoch FROM clock_timestamp() - last_at)::float8 AS "quiet!"
                FROM alerts
               WHERE closed_at IS NULL
               ORDER BY severity DESC, last_at DESC, id DESC LIMIT $1"#,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let open = rows.into_iter().map(|row| OpenAlert {
             source: row.source,
-            kind: row.kind,
+            alert_type: row.alert_type,
             key: row.key,
             severity: Severity::ranked(row.severity),
             text: row.text,
@@ -229,8 +229,8 @@ impl Store {
     pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<AlertRow>, StoreError> {
         let (last_at, id) = filter.after.unzip();
         let rows = sqlx::query!(
-            "SELECT id, source, kind, key, severity, resolution, text, first_at, last_at, count,
-                    sent_at, closed_at, pending
+            "SELECT id, source, alert_type, key, severity, resolution, text, first_at, last_at,
+                    count, sent_at, closed_at, pending
                FROM alerts
               WHERE ($1 OR pending OR closed_at IS NULL)
                 AND ($2::text[] IS NULL OR source = ANY($2)
@@ -244,13 +244,13 @@ impl Store {
             i64::from(filter.limit),
             &filter.handlers,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let alerts = rows.into_iter().map(|row| AlertRow {
             id: row.id,
             severity: Severity::ranked(row.severity),
             source: row.source,
-            alert_type: row.kind,
+            alert_type: row.alert_type,
             key: Some(row.key).filter(|key| !key.is_empty()),
             count: row.count,
             first_at: row.first_at,

@@ -18,7 +18,7 @@ use self::statements::{
     lock_subject, open, plan_whole, repeated, supersede,
 };
 use super::{
-    Committed, Counter, DeathReason, EventId, KeyDigest, Plan, QUARANTINE, RetryUntil, Store,
+    Committed, Counter, DeathReason, EventId, IngestRetries, KeyDigest, Plan, QUARANTINE, Store,
     StoreError, Tx,
 };
 use crate::verify::{Chunk, EventKey, Quarantine, Strength};
@@ -107,7 +107,7 @@ impl Store {
         quota: ChunkQuota,
     ) -> Result<ChunkAnswer, StoreError> {
         let deadline = Instant::now() + self.commit_deadline;
-        let mut retry = RetryUntil::until(deadline);
+        let mut retry = IngestRetries::until(deadline);
         loop {
             match self.add_chunk_once(new, quota, deadline).await {
                 Err(error) if retry.should_retry(&error).await => {}

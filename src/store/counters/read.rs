@@ -82,7 +82,7 @@ impl Store {
             from,
             sources,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let counted = rows.into_iter().map(|row| {
             let place = format_args!("{} {}", row.bucket, row.source);
@@ -110,7 +110,7 @@ impl Store {
             from,
             to,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let rows = rows.into_iter().map(|row| {
             let hour = u8::try_from(row.hour).unwrap_or_default();
@@ -125,7 +125,7 @@ impl Store {
             "SELECT source, secret, requests, first_at, last_at FROM secret_usage
               ORDER BY source, last_at DESC",
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let usage = rows.into_iter().map(|row| SecretUsage {
             source: row.source,

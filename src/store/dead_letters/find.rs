@@ -111,8 +111,8 @@ impl Store {
             return Ok(ids);
         }
         let ids = match page.order {
-            Order::Down => find!("DESC", filter, page).fetch_all(&self.operator).await?,
-            Order::Up => find!("ASC", filter, page).fetch_all(&self.operator).await?,
+            Order::Down => find!("DESC", filter, page).fetch_all(&self.admin).await?,
+            Order::Up => find!("ASC", filter, page).fetch_all(&self.admin).await?,
         };
         Ok(ids)
     }
@@ -128,7 +128,7 @@ impl Store {
             return Ok((count, ids.last().copied().unwrap_or_default()));
         }
         let by_age = filter.died_before.is_some() || filter.died_after.is_some();
-        let mut tx = Tx::begin(&self.operator).await?;
+        let mut tx = Tx::begin(&self.admin).await?;
         // In one snapshot: a delivery grouped between two statements would be counted twice or
         // never.
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -173,7 +173,7 @@ impl Store {
             filter.died_before,
             filter.died_after,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(ids)
     }

@@ -47,7 +47,7 @@ impl Store {
             tenant,
             MANY_WAITING + 1,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let deliveries = rows.into_iter().map(|row| {
             let table = "deliveries";

@@ -78,7 +78,7 @@ impl Store {
             after.map(|position| position.id),
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(GroupRow::try_from).collect()
     }
@@ -100,7 +100,7 @@ impl Store {
             id,
             tenant,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         row.map(GroupRow::try_from).transpose()
     }
@@ -117,7 +117,7 @@ impl Store {
             groups,
             since,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(rows.into_iter().map(|row| (row.group_id, row.hour, row.count)).collect())
     }
@@ -133,7 +133,7 @@ impl Store {
                 GROUP BY class ORDER BY class"#,
             tenant,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let counts = rows.into_iter();
         counts.map(|row| Ok((word(&row.class, TABLE, "class", row.id)?, row.open))).collect()

@@ -68,7 +68,7 @@ impl Store {
             interval(lease),
             include_rejected,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         Ok(lease)
     }
@@ -81,7 +81,7 @@ impl Store {
             lease.job,
             lease.token,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Store {
             bounded(failure),
             now,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Store {
             before,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let rows = rows.into_iter().map(|row| {
             Ok(JobRow {
@@ -100,7 +100,7 @@ impl Store {
               WHERE state = 'planned' AND expires_at <= $1",
             now,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(done.rows_affected())
     }
@@ -120,7 +120,7 @@ impl Store {
             id,
             COUNTED,
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok(outcomes)
     }

@@ -85,7 +85,7 @@ impl Store {
             bounds.rows,
             bounds.bytes,
         )
-        .execute(&self.operator)
+        .execute(&self.admin)
         .await?;
         Ok(done.rows_affected() > 0)
     }
@@ -109,7 +109,7 @@ impl Store {
             filter.before,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(RejectedRequest::try_from).collect()
     }
@@ -127,7 +127,7 @@ impl Store {
             selection.tenant,
             selection.source,
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok((row.matched, row.up_to))
     }
@@ -151,7 +151,7 @@ impl Store {
             up_to,
             limit,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         Ok(rows.into_iter().map(|row| (row.number, row.id)).collect())
     }
@@ -168,7 +168,7 @@ impl Store {
                FROM rejected_requests WHERE number = ANY($1) ORDER BY number",
             numbers,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         rows.into_iter().map(RejectedRequest::try_from).collect()
     }
@@ -185,7 +185,7 @@ impl Store {
                FROM rejected_requests WHERE id = $1",
             id,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let sealed = match (row.key_id, row.nonce, row.ciphertext) {

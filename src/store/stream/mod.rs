@@ -224,7 +224,7 @@ impl Store {
             limit,
             QUARANTINE,
         )
-        .fetch_all(&self.operator)
+        .fetch_all(&self.admin)
         .await?;
         let more = rows.len() as u64 >= limit.unsigned_abs();
         let mut last = None;
@@ -288,7 +288,7 @@ impl Store {
              ORDER BY xact DESC, place DESC LIMIT 1
             "#,
         )
-        .fetch_optional(&self.operator)
+        .fetch_optional(&self.admin)
         .await?;
         let Some(row) = row else { return Ok(Position::START) };
         let place = Row { place: row.place, uuid: row.uuid, a: row.a, b: row.b };
@@ -323,7 +323,7 @@ impl Store {
             attempt.1,
             action,
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok(known)
     }
@@ -349,7 +349,7 @@ impl Store {
               FROM horizon h
             "#,
         )
-        .fetch_one(&self.operator)
+        .fetch_one(&self.admin)
         .await?;
         Ok(Horizon { transaction: row.xmin, blocked: row.blocked, owner: row.owner })
     }

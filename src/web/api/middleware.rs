@@ -13,9 +13,9 @@ use futures_util::FutureExt;
 use tracing::info;
 
 use super::BASE;
-use super::limits::Rate;
 use crate::admin::Caller;
 use crate::web::admin::AdminState;
+use crate::web::caller_limits::Rate;
 use crate::web::denial::Denial;
 
 /// The timeout of a request, up to the head of its response.

@@ -1,4 +1,5 @@
-//! The admin API for operators and applications, below `/api/v1` on the admin listener.
+//! The admin API for operators and applications, below `/api/v1` on the admin listener, and the
+//! health checks and metrics.
 //!
 //! - A file of this folder is a resource: its request and response types, and thin handlers over
 //!   `admin`, which checks permissions.
@@ -25,9 +26,9 @@ mod edits;
 mod events;
 mod explain;
 mod groups;
+mod health;
 mod idempotency;
 mod jobs;
-mod limits;
 mod me;
 mod middleware;
 mod overview;
@@ -37,20 +38,16 @@ mod query;
 mod rejected_requests;
 mod routes;
 mod sources;
+mod stream;
 mod transfers;
 mod users;
 
 use actix_web::{HttpRequest, web};
 
 pub use document::document;
-pub(super) use limits::Rate;
-pub use limits::{Limits, Quota};
-pub use provider_endpoints::Apis;
-pub(super) use query::Query;
-pub(super) use routes::{Endpoint, Routes};
 
+use self::routes::Routes;
 use super::denial::Denial;
-use super::{health, stream};
 
 /// The prefix of every path.
 const BASE: &str = "/api/v1";

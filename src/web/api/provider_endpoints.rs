@@ -1,11 +1,10 @@
 //! The provider endpoints for applications: `POST /api/v1/{provider}/{resource}`.
 //!
 //! The field `source` of the body selects the source; it is optional if only one source has the
-//! endpoint. The rest is up to the provider: see [`ProviderEndpoint`]. A call requires the scope
+//! endpoint. The rest is up to the provider: see
+//! [`ProviderEndpoint`](crate::provider_endpoint::ProviderEndpoint). A call requires the scope
 //! `sources:write`, and a key of one tenant reaches only that tenant's sources.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
@@ -21,70 +20,22 @@ use utoipa::openapi::{
 
 use super::routes::{Endpoint, Routes};
 use super::{body, idempotency};
-use crate::admin::{Caller, Scope};
-use crate::clock::SharedClock;
-use crate::provider_endpoint::{Call, Described, Fault, Made, ProviderEndpoint, Reply};
+use crate::admin::Scope;
+use crate::provider_endpoint::{Call, Described, Fault, Made, Reply};
 use crate::store::StoreError;
-use crate::verify::{Secret, parse};
+use crate::verify::parse;
 use crate::web::admin::AdminState;
+use crate::web::apis::Mounted;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
-use crate::web::receive::RequestIds;
 
 const PATH: &str = "/api/v1/{provider}/{resource}";
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// The mounted endpoints by provider, resource and source.
-pub struct Apis {
-    by_path: HashMap<(&'static str, &'static str), Vec<Mounted>>,
-    clock: SharedClock,
-    requests: RequestIds,
-}
-
-struct Mounted {
-    source: String,
-    tenant: String,
-    secret: Secret,
-    api: Arc<dyn ProviderEndpoint>,
-}
 
 /// The part of the body that selects the source.
 #[derive(Deserialize)]
 struct Addressed {
     source: Option<String>,
-}
-
-impl Apis {
-    pub fn new(clock: SharedClock, requests: RequestIds) -> Self {
-        Self { by_path: HashMap::new(), clock, requests }
-    }
-
-    /// Adds the endpoints of a tenant's source of `provider`; `secret` is its signing secret.
-    pub fn add(
-        &mut self,
-        provider: &'static str,
-        (tenant, source): (&str, &str),
-        secret: Secret,
-        api: Arc<dyn ProviderEndpoint>,
-    ) {
-        let mounted = self.by_path.entry((provider, api.resource())).or_default();
-        let (source, tenant) = (source.to_owned(), tenant.to_owned());
-        mounted.push(Mounted { source, tenant, secret, api });
-    }
-
-    pub(super) fn requests(&self) -> &RequestIds {
-        &self.requests
-    }
-
-    /// The sources with this endpoint that the caller may use; `None` if there are none.
-    fn find(&self, request: &HttpRequest, caller: &Caller) -> Option<Vec<&Mounted>> {
-        let part = |name| request.match_info().get(name);
-        let wanted = (part("provider")?, part("resource")?);
-        let (_, mounted) = self.by_path.iter().find(|(path, _)| **path == wanted)?;
-        let own = |one: &&Mounted| caller.tenant().is_none_or(|tenant| tenant == one.tenant);
-        let mounted: Vec<&Mounted> = mounted.iter().filter(own).collect();
-        (!mounted.is_empty()).then_some(mounted)
-    }
 }
 
 pub(super) fn mount(routes: &mut Routes) {

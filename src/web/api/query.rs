@@ -20,7 +20,7 @@ const MAX_LIMIT: u32 = 200;
 const DEFAULT_LIMIT: u32 = 50;
 
 /// The query, as `T`, which must deny unknown fields.
-pub(in crate::web) struct Query<T>(pub(in crate::web) T);
+pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Denial;

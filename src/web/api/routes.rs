@@ -10,32 +10,32 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{FromRequest, Handler, HttpResponse, Responder, Route, web};
 use utoipa::openapi::OpenApi;
 
-use super::limits::Rate;
 use super::middleware;
 use super::{BASE, idempotency};
 use crate::admin::Repeat;
+use crate::web::caller_limits::Rate;
 use crate::web::denial::Denial;
 
 #[derive(Default)]
-pub(in crate::web) struct Routes {
+pub(super) struct Routes {
     all: Vec<Endpoint>,
     documents: Vec<fn() -> OpenApi>,
 }
 
 /// One path with its methods.
-pub(in crate::web) struct Endpoint {
+pub(super) struct Endpoint {
     path: Cow<'static, str>,
     methods: Vec<Method>,
     routes: Vec<Route>,
 }
 
 impl Routes {
-    pub(in crate::web) fn add(&mut self, at: Endpoint) {
+    pub(super) fn add(&mut self, at: Endpoint) {
         self.all.push(at);
     }
 
     /// Adds the `OpenAPI` document of a module.
-    pub(in crate::web) fn document<D: utoipa::OpenApi>(&mut self) {
+    pub(super) fn document<D: utoipa::OpenApi>(&mut self) {
         self.described(D::openapi);
     }
 
@@ -74,12 +74,12 @@ impl Routes {
 
 impl Endpoint {
     /// A path, as written in the document.
-    pub(in crate::web) fn new(path: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(path: impl Into<Cow<'static, str>>) -> Self {
         Self { path: path.into(), methods: Vec::new(), routes: Vec::new() }
     }
 
     /// Adds `GET` and `HEAD`. A query is rejected.
-    pub(in crate::web) fn get<F, Args>(self, handler: F) -> Self
+    pub(super) fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -90,7 +90,7 @@ impl Endpoint {
     }
 
     /// As [`Endpoint::get`], but the handler reads the query itself.
-    pub(in crate::web) fn get_with_query<F, Args>(self, handler: F) -> Self
+    pub(super) fn get_with_query<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -100,7 +100,7 @@ impl Endpoint {
     }
 
     /// Adds `POST`; `repeat` defines its idempotency with an `Idempotency-Key`.
-    pub(in crate::web) fn post<F, Args>(self, repeat: Repeat, handler: F) -> Self
+    pub(super) fn post<F, Args>(self, repeat: Repeat, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,

@@ -5,15 +5,17 @@ use maud::{Markup, html};
 use time::Duration;
 
 use super::actions::offer;
-use super::layout::{Head, PageContext, Section};
+use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
     BadgeTone, NUMBER, TEXT, WIDE, badge, empty, link_path, number, panel, short, sparkline, stamp,
     table, terms, took, visible, when,
 };
 use crate::admin::actions::Noun;
 use crate::admin::{
-    Destination, DestinationDetail, DestinationHour, DestinationResponse, DestinationState, Scope,
+    Destination, DestinationDetail, DestinationHour, DestinationPause, DestinationResponse,
+    DestinationState, Scope,
 };
+use crate::store::HandlerName;
 use crate::web::admin::AdminState;
 
 pub(super) fn routes(app: &mut web::ServiceConfig) {
@@ -74,6 +76,7 @@ fn rows(cx: &PageContext, destinations: &[Destination]) -> Markup {
             (state(one))
             @if let Some(since) = one.since { " " span .muted { "since " (when(since, cx.now)) } }
             @if let Some(reason) = &one.reason { span .under { (visible(reason)) } }
+            @if let Some(pause) = &one.paused { span .under { (paused(pause)) } }
         },
         html! { (number(one.ready.unsigned_abs())) },
         html! { @if let Some(at) = one.oldest { (when(at, cx.now)) } },
@@ -87,6 +90,11 @@ fn rows(cx: &PageContext, destinations: &[Destination]) -> Markup {
         },
     ]).collect();
     table("Destinations", &columns, &rows)
+}
+
+/// Who paused it, and why.
+fn paused(pause: &DestinationPause) -> Markup {
+    html! { "paused by " (visible(&pause.paused_by)) ": " (visible(&pause.reason)) }
 }
 
 fn state(destination: &Destination) -> Markup {
@@ -108,6 +116,13 @@ pub(super) fn one(cx: &PageContext, detail: &DestinationDetail) -> Markup {
         ..Head::default()
     };
     cx.page(&head, &html! {
+        @if let Some(pause) = &destination.paused {
+            (note("paused", BadgeTone::Warn, &html! {
+                "By " (visible(&pause.paused_by)) ", " (stamp(pause.paused_at, cx.now)) ": "
+                (visible(&pause.reason))
+                ". New events are kept."
+            }))
+        }
         div .beside {
             div .stack {
                 (panel("Last 24 hours", &html! {}, &day(detail)))
@@ -180,7 +195,8 @@ fn facts(cx: &PageContext, detail: &DestinationDetail) -> Markup {
         (
             "Dead letters",
             html! {
-                a href={ "/dead-letters/all?handler=" (link_path(&format!("to:{}", one.name))) } { (number(one.dead.unsigned_abs())) }
+                @let handler = HandlerName::Destination(&one.name).to_string();
+                a href={ "/dead-letters/all?handler=" (link_path(&handler)) } { (number(one.dead.unsigned_abs())) }
             },
         ),
         (

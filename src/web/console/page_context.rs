@@ -150,7 +150,9 @@ impl ErrorText {
             AdminError::Store(error) if error.is_invalid_text() => {
                 (StatusCode::BAD_REQUEST, "Invalid request")
             }
-            AdminError::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
+            AdminError::Conflict(_) | AdminError::NeedsOption { .. } => {
+                (StatusCode::CONFLICT, "Conflict")
+            }
             AdminError::Store(StoreError::Unavailable(_) | StoreError::CommitUnknown(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "Database unavailable")
             }

@@ -42,6 +42,7 @@ impl From<AdminError> for Denial {
             AdminError::NotFound(_) => Self::NotFound(Some(error.to_string())),
             AdminError::Invalid(detail) => Self::Invalid(detail),
             AdminError::Conflict(detail) => Self::Conflict(detail),
+            AdminError::NeedsOption { detail, option } => Self::NeedsOption { detail, option },
             AdminError::Store(error) => error.into(),
             AdminError::Vault(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "API call failed");

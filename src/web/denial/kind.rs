@@ -2,7 +2,8 @@
 
 use actix_web::http::StatusCode;
 
-/// A problem type; one for each [`Denial`](super::Denial) of the same name.
+/// A problem type; one for each [`Denial`](super::Denial) of the same name, except that
+/// `NeedsOption` is a `Conflict`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) enum Kind {
     NoKey,

@@ -50,6 +50,11 @@ pub(super) enum Denial {
     Invalid(String),
     /// Conflict with the current state.
     Conflict(String),
+    /// Conflict with the current state, unless this field of the body is true.
+    NeedsOption {
+        detail: String,
+        option: &'static str,
+    },
     /// The idempotency key was used with a different request.
     KeyReused,
     /// A request with this idempotency key is in progress.
@@ -96,6 +101,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    option: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     limit_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u32>,
@@ -132,7 +139,7 @@ impl Denial {
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
             Self::Malformed(_) => Kind::Malformed,
             Self::Invalid(_) => Kind::Invalid,
-            Self::Conflict(_) => Kind::Conflict,
+            Self::Conflict(_) | Self::NeedsOption { .. } => Kind::Conflict,
             Self::KeyReused => Kind::KeyReused,
             Self::InProgress => Kind::InProgress,
             Self::OutcomeUnknown => Kind::OutcomeUnknown,
@@ -159,9 +166,10 @@ impl Denial {
         match self {
             Self::NoKey { presented: true } => Some(Cow::Borrowed(INVALID_KEY)),
             Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
-            Self::Invalid(detail) | Self::Conflict(detail) | Self::NotFound(Some(detail)) => {
-                Some(Cow::Borrowed(detail))
-            }
+            Self::Invalid(detail)
+            | Self::Conflict(detail)
+            | Self::NeedsOption { detail, .. }
+            | Self::NotFound(Some(detail)) => Some(Cow::Borrowed(detail)),
             Self::Forbidden(scope) => Some(Cow::Owned(Denied(*scope).to_string())),
             _ => None,
         }
@@ -214,6 +222,7 @@ impl Denial {
             status: status.as_u16(),
             detail: detail.as_deref(),
             scope: if let Self::Forbidden(scope) = self { Some(scope.as_str()) } else { None },
+            option: if let Self::NeedsOption { option, .. } = self { Some(*option) } else { None },
             limit_bytes: if let Self::TooLarge { limit } = self { Some(*limit) } else { None },
             limit,
             resets_at,

@@ -10,7 +10,7 @@ use crate::cli::Program;
 use crate::harness::{Gateway, sql};
 use crate::isolation::{ScriptedHandler, send_script, until};
 
-const OPEN: &str = "SELECT count(*) FROM alerts WHERE closed_at IS NULL AND kind = 'stuck'";
+const OPEN: &str = "SELECT count(*) FROM alerts WHERE closed_at IS NULL AND alert_type = 'stuck'";
 
 /// The `stuck` alarms. On a slow machine there may be one about the gateway's clock as well.
 async fn stuck(gateway: &Gateway) -> Vec<Value> {
@@ -45,8 +45,8 @@ async fn unrecorded_results_raise_an_alarm_until_they_are_recorded() {
         let what = "cannot record the results of told";
         assert!(alarm["text"].as_str().unwrap().starts_with(what), "{alarm}");
         let alert =
-            gateway.query("SELECT kind, source, key FROM alerts WHERE kind = 'stuck'").await;
-        assert_eq!(alert, [json!({ "kind": "stuck", "source": "", "key": "told" })]);
+            gateway.query("SELECT source, key FROM alerts WHERE alert_type = 'stuck'").await;
+        assert_eq!(alert, [json!({ "source": "", "key": "told" })]);
         // A process without dispatch knows it from the alert.
         let run = program.run(&["overview", "--exit-code"]);
         assert_eq!(run.code, 1, "{}", run.all());
@@ -64,7 +64,7 @@ async fn unrecorded_results_raise_an_alarm_until_they_are_recorded() {
     assert_eq!(stuck(&gateway).await, [json!(null); 0]);
     assert_eq!(gateway.count(OPEN).await, 0);
     let resolved =
-        gateway.query("SELECT text FROM alerts WHERE resolution AND kind = 'stuck'").await;
+        gateway.query("SELECT text FROM alerts WHERE resolution AND alert_type = 'stuck'").await;
     assert_eq!(resolved, [json!({ "text": "results of told can be recorded again" })]);
     let run = program.run(&["overview"]);
     assert!(!run.stdout.contains("cannot record the results"), "{}", run.all());

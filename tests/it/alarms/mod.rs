@@ -145,14 +145,14 @@ impl Scene {
             let error = "destination responded 500";
             let failure =
                 DestinationFailure { scope, retry_after: retry, began, now: began, error };
-            self.gateway.store().record_destination_failure("to:shop", &failure).await.unwrap();
+            self.gateway.store().record_destination_failure("shop", &failure).await.unwrap();
         }
     }
 
     async fn switch(&self, switch: DestinationSwitch) {
         let mut tx = self.gateway.store().begin().await.unwrap();
         let now = self.gateway.clock().now();
-        assert!(tx.switch_destination("to:shop", switch, "a test", now).await.unwrap());
+        assert!(tx.switch_destination("shop", switch, "ada", "a test", now).await.unwrap());
         tx.commit(()).await.unwrap();
     }
 
@@ -160,7 +160,7 @@ impl Scene {
     async fn record_responses(&self, times: u32) {
         for _ in 0..times {
             let mut tx = self.gateway.store().begin().await.unwrap();
-            tx.record_destination_success("to:shop").await.unwrap();
+            tx.record_destination_success("shop").await.unwrap();
             tx.commit(()).await.unwrap();
         }
     }
@@ -292,7 +292,7 @@ impl Scene {
             "another gateway's clock" => {
                 let mut tx = gateway.store().begin().await.unwrap();
                 let alert = Alert {
-                    kind: "clock",
+                    alert_type: "clock",
                     key: "",
                     severity: Severity::Critical,
                     source: "",
@@ -309,7 +309,7 @@ impl Scene {
     fn alert(key: &str) -> Alert<'_> {
         let text = "ada/cards cannot be read";
         let severity = Severity::Warning;
-        Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }
+        Alert { alert_type: "sync_failed", key, severity, source: "cards", text, passing: false }
     }
 
     async fn resolve(&mut self, what: &str) {
@@ -375,7 +375,7 @@ impl Scene {
             "an alert of a provider" => {
                 let mut tx = gateway.store().begin().await.unwrap();
                 let resolution = AlertResolution {
-                    kind: "sync_failed",
+                    alert_type: "sync_failed",
                     key: "repository 1",
                     source: "cards",
                     text: "it can be read again",
@@ -409,9 +409,10 @@ impl Scene {
         (overview["severity"].clone(), alarms.collect())
     }
 
-    async fn alerts_open(&self, kind: &str) -> i64 {
-        let open =
-            format!("SELECT count(*) FROM alerts WHERE closed_at IS NULL AND kind = '{kind}'");
+    async fn alerts_open(&self, alert_type: &str) -> i64 {
+        let open = format!(
+            "SELECT count(*) FROM alerts WHERE closed_at IS NULL AND alert_type = '{alert_type}'"
+        );
         self.gateway.count(&open).await
     }
 }

@@ -11,7 +11,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 pub(crate) fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
     let severity = Severity::Warning;
-    Alert { kind: "sync_failed", key, severity, source: "cards", text, passing: false }
+    Alert { alert_type: "sync_failed", key, severity, source: "cards", text, passing: false }
 }
 
 pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
@@ -23,7 +23,7 @@ pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
 async fn resolve(store: &Store, key: &str) -> bool {
     let mut tx = store.begin().await.unwrap();
     let resolution =
-        AlertResolution { kind: "sync_failed", key, source: "cards", text: "it works again" };
+        AlertResolution { alert_type: "sync_failed", key, source: "cards", text: "it works again" };
     let ended = tx.close_alert(&resolution).await.unwrap();
     tx.commit(ended).await.unwrap().into_inner()
 }
@@ -159,7 +159,8 @@ async fn backlog_is_bounded_and_critical_alerts_are_kept() {
     raise(gateway.store(), Alert { severity: Severity::Critical, ..alert("a", "grave") }).await;
     gateway
         .execute(
-            "INSERT INTO alerts (source, kind, key, dedup_key, severity, text, first_at, last_at)
+            "INSERT INTO alerts
+                 (source, alert_type, key, dedup_key, severity, text, first_at, last_at)
              SELECT 'cards', 'flood', n::text, sha256(n::text::bytea), 2, 'flood ' || n, now(), now()
                FROM generate_series(1, 1200) AS n",
         )
@@ -167,7 +168,7 @@ async fn backlog_is_bounded_and_critical_alerts_are_kept() {
     assert_eq!(gateway.store().clean_up_alerts().await.unwrap(), 201);
     let sent = send_pending(gateway.store()).await;
     assert_eq!((sent.len(), &*sent[0].0, &*sent[1].0), (1000, "grave", "flood 202"));
-    gateway.execute("UPDATE alerts SET closed_at = now() WHERE kind = 'flood'").await;
+    gateway.execute("UPDATE alerts SET closed_at = now() WHERE alert_type = 'flood'").await;
     pass(&gateway, "31 days").await;
     gateway.store().clean_up_alerts().await.unwrap();
     let left = gateway.query("SELECT text FROM alerts").await;

@@ -145,10 +145,10 @@ async fn failed_and_expired_runs_raise_alerts() {
     gateway.run_maintenance().await;
     gateway.run_maintenance().await;
     let alerts =
-        gateway.query("SELECT kind, count, resolution, text FROM alerts ORDER BY id").await;
+        gateway.query("SELECT alert_type, count, resolution, text FROM alerts ORDER BY id").await;
     let raised: Vec<_> = alerts
         .iter()
-        .map(|alert| (&alert["kind"], &alert["count"], &alert["resolution"]))
+        .map(|alert| (&alert["alert_type"], &alert["count"], &alert["resolution"]))
         .collect();
     let (failed, expired, resolved) = (json!("run_failed"), json!("runs_expired"), json!(true));
     let open = json!(false);

@@ -231,6 +231,13 @@ async fn changes_are_the_same_over_the_api_and_the_key_is_their_actor() {
     assert_eq!(one(&both.remote, "1"), (0, "discarded delivery 1\n".to_owned()));
     assert_eq!(one(&both.local, "2"), (0, "discarded delivery 2\n".to_owned()));
     assert_eq!(one(&both.remote, "1"), one(&both.local, "1"), "it is discarded already");
+    let refused = [&["dead-letters", "replay", "1"][..], &because].concat();
+    let expected =
+        "error: delivery 1 is already discarded\nhint: add --force to do it anyway\n".to_owned();
+    for program in [&both.local, &both.remote] {
+        let run = program.run(&refused);
+        assert_eq!((run.code, run.stderr), (1, expected.clone()), "{}", run.stdout);
+    }
     let replayed = [&["dead-letters", "replay", "1", "--force"][..], &because].concat();
     let replayed = both.remote.run(&replayed);
     assert!(replayed.stdout.starts_with("replayed delivery 1; new: "), "{}", replayed.all());
@@ -328,6 +335,75 @@ async fn key_without_a_scope_and_invalid_key_are_rejected() {
     assert!(both.code == 64 && both.stderr.contains("only one"), "{}", both.all());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_source_or_handler_in_a_filter_is_named() {
+    let gateway = gateway().await;
+    let both = Both::of(&gateway).await;
+    let because = ["--reason", "a test"];
+    for (command, expected) in [
+        (&["dead-letters", "list", "--source", "nobody"][..], "source `nobody` (known: "),
+        (&["dead-letters", "list", "--handler", "nobody"], "handler `nobody` (known: "),
+        (&["dead-letters", "list", "--handler", "to:nowhere"], "handler `to:nowhere` (known: "),
+        (&["dead-letters", "discard", "--source", "nobody"], "source `nobody` (known: "),
+        (&["jobs", "plan", "discard", "--source", "nobody"], "source `nobody` (known: "),
+        (&["groups", "list", "--source", "nobody"], "source `nobody` (known: "),
+        (&["events", "list", "--source", "nobody"], "source `nobody` (known: "),
+        (&["rejected", "list", "--source", "nobody"], "source `nobody` (known: "),
+    ] {
+        let changes = ["discard", "plan"].contains(&command[1]);
+        let command = if changes { [command, &because].concat() } else { command.to_vec() };
+        for program in [&both.local, &both.remote] {
+            let run = program.run(&command);
+            assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{command:?}: {}", run.stderr);
+            assert!(run.stderr.contains(expected), "{command:?}: {}", run.stderr);
+            assert!(run.stderr.contains("not found"), "{command:?}: {}", run.stderr);
+        }
+    }
+    // A source that is no longer configured has dead letters, and a destination exists.
+    let config = include_str!("../harness/config.toml").replace("\"billing\"", "\"invoices\"");
+    let renamed = Program::beside_with(&gateway, &(config + DESTINATION)).await;
+    assert_eq!(renamed.run(&["dead-letters", "list", "--source", "billing"]).code, 0);
+    for command in [
+        &["dead-letters", "list", "--source", "billing", "--older-than", "90days"][..],
+        &["events", "list", "--source", "billing", "--type", "nothing"],
+        &["dead-letters", "list", "--handler", "to:app"],
+        &["dead-letters", "list", "--source", "bot", "--handler", "quarantine"],
+    ] {
+        let run = renamed.run(command);
+        let expected = (2, "nothing matched\n");
+        assert_eq!((run.code, run.stderr.as_str()), expected, "{command:?}: {}", run.stdout);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_payload_is_reported() {
+    let gateway = gateway().await;
+    let both = Both::of(&gateway).await;
+    let scopes = [Scope::EventsRead, Scope::SecretsWrite];
+    let reader = over(&gateway, &gateway.key("reader", &scopes, None).await);
+    let first = |command: &str| {
+        let listed = both.remote.run(&[command, "list", "--format", "json"]).stdout;
+        let row: Value = serde_json::from_str(listed.lines().next().expect("a row")).unwrap();
+        row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned)
+    };
+    let (event, transfer, rejected) = (first("events"), first("transfers"), first("rejected"));
+    for command in [
+        &["dead-letters", "show", "2"][..],
+        &["deliveries", "show", "2", "--format", "json"],
+        &["events", "show", &event],
+        &["transfers", "show", &transfer],
+        &["rejected", "show", &rejected],
+    ] {
+        let run = reader.run(command);
+        let expected = (0, "payload hidden: this key has no payload:read scope\n");
+        assert_eq!((run.code, run.stderr.as_str()), expected, "{command:?}: {}", run.stdout);
+        for program in [&both.local, &both.remote] {
+            let run = program.run(command);
+            assert!(!run.stderr.contains("hidden"), "{command:?}: {}", run.stderr);
+        }
+    }
+}
+
 #[test]
 fn invalid_urls_and_database_only_commands_are_rejected() {
     let mut program = Program::new("");
@@ -353,13 +429,30 @@ fn invalid_urls_and_database_only_commands_are_rejected() {
         &["fixtures", "run", "fixtures"],
         &["apify", "mint", "--source", "a", "--guild", "1"],
     ] {
-        let run = program.run(&[command, &["--url", "https://ops.example.com"]].concat());
-        assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{command:?}: {}", run.stderr);
-        assert!(run.stderr.contains("this machine only"), "{command:?}: {}", run.stderr);
+        for gateway in [["--url", "https://ops.example.com"], ["--context", "ops"]] {
+            let run = program.run(&[command, &gateway].concat());
+            assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{command:?}: {}", run.stderr);
+            let expected = "works on this machine only, not over the API";
+            assert!(run.stderr.contains(expected), "{command:?}: {}", run.stderr);
+        }
+        let help = program.run(&[command, &["--help"]].concat()).stdout;
+        assert!(help.contains("Works on this machine only"), "{command:?}: {help}");
     }
-    // In the environment, a gateway is refused only where a database would be changed.
+    let help = program.run(&["sources", "list", "--help"]).stdout;
+    assert!(!help.contains("this machine only"), "{help}");
+    // In the environment, a gateway is refused only where something would be changed or sent.
     program.set("SEALPOST_URL", "https://ops.example.com");
-    assert_eq!(program.run(&["migrate"]).code, 64);
+    for command in [
+        &["migrate"][..],
+        &["docora", "list"],
+        &["apify", "mint", "--source", "a", "--guild", "1"],
+        &["alerts", "test"],
+        &["sources", "test", "billing"],
+    ] {
+        let run = program.run(command);
+        assert_eq!(run.code, 64, "{command:?}: {}", run.all());
+        assert!(run.stderr.contains("unset SEALPOST_URL"), "{command:?}: {}", run.stderr);
+    }
     assert_eq!(program.run(&["openapi"]).code, 0);
 }
 

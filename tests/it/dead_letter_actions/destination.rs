@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use sealpost::admin::{Caller, DeadLetterAction, Scope, Scopes};
+use sealpost::store::DestinationSwitch;
 use serde_json::{Value, json};
 
 use crate::dead_letters::{ada, ids, open};
@@ -116,6 +117,34 @@ async fn retry_now_sends_waiting_deliveries() {
         call(&gateway, Method::POST, "/api/v1/destinations/app/pause", Some(reason.clone()));
     assert_eq!(pause.await.status, 200);
     assert_eq!(call(&gateway, Method::POST, path, Some(reason)).await.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_shows_who_paused_it_when_and_why() {
+    let receiver = Receiver::accepting().await;
+    let gateway = sending_to(&receiver, "").start().await;
+    assert_eq!(shown(&gateway).await["destination"]["paused"], Value::Null);
+    let destinations = &gateway.admin().destinations;
+    let switch = async |how: DestinationSwitch, reason: &str| {
+        destinations.switch(&ada(), "app", how, &because(reason)).await.unwrap()
+    };
+    assert!(switch(DestinationSwitch::Pause, "a release").await);
+    assert!(!switch(DestinationSwitch::Pause, "again").await, "the first pause counts");
+    switch(DestinationSwitch::Disable, "moved").await;
+    let seen = shown(&gateway).await["destination"].clone();
+    let pause = &seen["paused"];
+    assert_eq!((&pause["paused_by"], &pause["reason"]), (&json!("ada"), &json!("a release")));
+    assert_eq!(pause["paused_at"], "2026-11-20T12:00:00Z");
+    assert_eq!((&seen["state"], &seen["reason"]), (&json!("disabled"), &json!("moved")));
+    for (path, text) in
+        [("/destinations", "paused by ada: a release"), ("/destinations/app", "By ada, ")]
+    {
+        let page = call(&gateway, Method::GET, path, None).await.text;
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    switch(DestinationSwitch::Resume, "done").await;
+    switch(DestinationSwitch::Enable, "done").await;
+    assert_eq!(shown(&gateway).await["destination"]["paused"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,32 @@ async fn actions_link_their_result_and_show_actor_and_reason() {
 }
 
 #[tokio::test]
+async fn refusal_of_a_replay_names_the_option_only_where_it_exists() {
+    let handler = Fragile::default();
+    let (gateway, dead) = with_dead_letters(&handler, 1).await;
+    let id = dead[0];
+    post(&gateway, &format!("/deliveries/{id}/discard"), "").await;
+    let call = async |verb: &str, body: &str| {
+        let path = format!("/api/v1/dead-letters/{id}/{verb}");
+        gateway.call(&path, &[("content-type", "application/json")], body).await
+    };
+    let replayed = call("replay", r#"{"reason":"again"}"#).await;
+    assert_eq!((replayed.status, &replayed.json["option"]), (409, &json!("force")));
+    assert_eq!(replayed.json["detail"], format!("delivery {id} is already discarded"));
+    let discarded = call("discard", r#"{"reason":"again"}"#).await;
+    assert_eq!((discarded.status, &discarded.json["option"]), (409, &json!(null)));
+    let page = gateway.call(&format!("/deliveries/{id}/replay"), &[FORM], "reason=again").await;
+    assert_eq!(page.status, 409, "{}", page.text);
+    assert_contains(&page.text, &[&format!("Delivery {id} is already discarded.")]);
+    for text in [&replayed.text, &page.text] {
+        assert!(!text.contains("--force"), "{text}");
+    }
+    let forced = call("replay", r#"{"reason":"again","force":true}"#).await;
+    assert_eq!(forced.status, 200, "{}", forced.text);
+    gateway.run_until_idle().await;
+}
+
+#[tokio::test]
 async fn job_results_show_who_started_the_job_and_why() {
     let handler = Fragile::default();
     let (gateway, dead) = with_dead_letters(&handler, 2).await;

@@ -186,8 +186,8 @@ async fn breaker_opens_only_for_the_unreachable_destination() {
     assert_eq!(healthy.seen().len(), 10);
     let rows = gateway.rows("destinations").await;
     assert_eq!(rows.len(), 1, "only failing destinations have a row: {rows:?}");
-    assert_eq!(rows[0]["handler"], json!("to:gone"));
+    assert_eq!(rows[0]["name"], json!("gone"));
     assert!(rows[0]["opened_at"].is_string());
-    let ready = "SELECT count(*) FROM deliveries WHERE state = 'ready' AND handler = 'to:gone'";
+    let ready = "SELECT count(*) FROM deliveries WHERE state = 'ready' AND destination = 'gone'";
     assert_eq!(gateway.count(ready).await, 10);
 }

@@ -191,7 +191,7 @@ async fn long_blocked_lane_does_not_hide_other_lanes() {
                                      state, created_at, due_at)
              SELECT event_id, source, handler, triggered_by, lane, lane_blocks, 'ready',
                     created_at, created_at - interval '1s'
-               FROM deliveries, generate_series(1, 1500) WHERE handler LIKE 'to:%'",
+               FROM deliveries, generate_series(1, 1500) WHERE destination IS NOT NULL",
         )
         .await;
     assert_eq!(copies, 1500);
@@ -219,7 +219,7 @@ async fn slow_request_holds_no_connection_and_delays_no_destination() {
     let working = tokio::task::spawn(async move { dispatcher.step().await.unwrap() });
     // The slow destination is at its limit; the other one responds, and its deliveries are settled
     // on the only connection.
-    let done = "SELECT count(*) FROM deliveries WHERE state = 'done' AND handler = 'to:quick'";
+    let done = "SELECT count(*) FROM deliveries WHERE state = 'done' AND destination = 'quick'";
     until(async || slow.seen().len() == 4 && gateway.count(done).await == 4).await;
     let second = gateway.dispatcher().clone();
     let more = tokio::task::spawn(async move { second.step().await.unwrap() });

@@ -112,7 +112,7 @@ async fn deliveries(gateway: &Gateway) -> Vec<(String, String, String, Vec<Strin
             "SELECT handler, state, COALESCE(outcome, death_reason) AS why,
                     ARRAY(SELECT result FROM attempts
                            WHERE delivery_id = d.id ORDER BY number) AS results
-               FROM deliveries d WHERE handler LIKE 'to:%' ORDER BY id",
+               FROM deliveries d WHERE destination IS NOT NULL ORDER BY id",
         )
         .await;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -41,7 +41,18 @@ async fn a_destination_is_listed_paused_resumed_and_enabled() {
     gateway.run_until_idle().await;
     assert_eq!(receiver.connections(), 0);
     assert_eq!((&list()["state"], &list()["ready"]), (&json!("paused"), &json!(1)));
+    let pause = list()["paused"].clone();
+    assert_eq!((&pause["paused_by"], &pause["reason"]), (&json!("grace"), &json!("deploying")));
+    assert_eq!(pause["paused_at"], list()["since"]);
+    for (command, who) in [
+        (&["destinations", "list"][..], "by grace: deploying"),
+        (&["destinations", "show", "app"], "Z by grace: deploying"),
+    ] {
+        let shown = program.run(command);
+        assert!(shown.stdout.contains(who), "{}", shown.all());
+    }
     program.run(&["destinations", "resume", "app", "--reason", "deployed"]);
+    assert_eq!(list()["paused"], Value::Null);
     gateway.run_until_idle().await;
 
     let listed = list();

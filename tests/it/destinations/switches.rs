@@ -16,7 +16,7 @@ use crate::harness::Gateway;
 async fn switch(gateway: &Gateway, switch: DestinationSwitch) -> bool {
     let mut tx = gateway.store().begin().await.unwrap();
     let now = gateway.clock().now();
-    let changed = tx.switch_destination("to:app", switch, "a test", now).await.unwrap();
+    let changed = tx.switch_destination("app", switch, "ada", "a test", now).await.unwrap();
     tx.commit(changed).await.unwrap().into_inner()
 }
 
@@ -103,7 +103,8 @@ async fn concurrency_limit_applies_across_gateways() {
             tokio::task::spawn(async move { dispatcher.run_until_idle().await.unwrap() })
         })
         .collect();
-    let leased = "SELECT count(*) FROM deliveries WHERE state = 'leased' AND handler LIKE 'to:%'";
+    let leased =
+        "SELECT count(*) FROM deliveries WHERE state = 'leased' AND destination IS NOT NULL";
     let mut most = 0;
     for round in 0..20 {
         until(async || receiver.seen().len() > round).await;
@@ -140,7 +141,7 @@ async fn lost_request_is_resent_but_not_while_paused() {
     let lost = gateway
         .store()
         .claim_for_destination(
-            "to:app",
+            "app",
             4,
             &[("billing", crate::harness::START)],
             gateway.clock().now(),

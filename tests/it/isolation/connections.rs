@@ -87,6 +87,6 @@ async fn application_failing_every_first_attempt_gets_every_event() {
         minutes += 1;
         assert!(minutes < 30, "{} are left", gateway.count(left).await);
     }
-    let most = "SELECT max(attempts)::bigint FROM deliveries WHERE handler = 'to:app'";
+    let most = "SELECT max(attempts)::bigint FROM deliveries WHERE destination = 'app'";
     assert!(gateway.count(most).await < 10);
 }

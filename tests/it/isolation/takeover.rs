@@ -14,18 +14,17 @@ use crate::faults::assertions::expire_leases;
 use crate::harness::Gateway;
 
 const SOURCE: &str = "billing";
-const TO_APP: &str = "to:app";
+const APP: &str = "app";
 const LEASE: Duration = Duration::from_mins(1);
 
 /// Claims what is due for the destination, and what is isolated, like a gateway that then crashes:
 /// nothing is settled, and the leases expire. Returns the number of claims.
 async fn claim_and_crash(gateway: &Gateway) -> usize {
     let (store, now) = (gateway.store(), gateway.clock().now());
-    let queue = Queue { source: SOURCE.to_owned(), handler: TO_APP.to_owned() };
+    let queue = Queue { source: SOURCE.to_owned(), handler: format!("to:{APP}") };
     let mut claimed_count = 0;
     if let [Some(oldest)] = store.oldest_due(&[(&queue, None)], now).await.unwrap()[..] {
-        let claimed =
-            store.claim_for_destination(TO_APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
+        let claimed = store.claim_for_destination(APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
         claimed_count += claimed.unwrap().leases.len();
     }
     let isolated = store.claim_isolated(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
@@ -68,7 +67,7 @@ async fn event_that_crashes_the_process_uses_no_attempts_of_others() {
             "SELECT event_id, state, death_reason,
                     ARRAY(SELECT result FROM attempts
                            WHERE delivery_id = d.id ORDER BY number) AS results
-               FROM deliveries d WHERE handler = 'to:app' ORDER BY id",
+               FROM deliveries d WHERE destination = 'app' ORDER BY id",
         )
         .await;
     assert_eq!(deliveries.len(), 6);

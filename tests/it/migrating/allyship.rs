@@ -158,14 +158,14 @@ async fn change_schedules_integrations_of_its_repository_once() {
     });
     send(&gateway, SOURCE, "/hooks/repositories/sync_failed", &failed).await;
     gateway.run_until_idle().await;
-    let sent = "SELECT count(*) FROM deliveries WHERE handler = 'to:allyship'";
+    let sent = "SELECT count(*) FROM deliveries WHERE destination = 'allyship'";
     assert_eq!((gateway.count(sent).await, allyship.seen().await), (4, 3));
     assert_eq!(gateway.dead_letters().await, []);
 }
 
 /// Replays the only delivery to the application.
 async fn replay(gateway: &Gateway) {
-    let done = "SELECT id FROM deliveries WHERE handler = 'to:allyship' AND state = 'done'";
+    let done = "SELECT id FROM deliveries WHERE destination = 'allyship' AND state = 'done'";
     let id = gateway.query(done).await[0]["id"].as_i64().unwrap();
     let caller = Caller::local("ada");
     let batch = gateway

@@ -28,12 +28,12 @@ fn alarms(overview: &Overview) -> Vec<(AlarmKind, &str)> {
     alarms.map(|alarm| (alarm.kind, alarm.source.as_deref().unwrap_or_default())).collect()
 }
 
-/// The alerts: source, kind, and `over` for a resolution.
+/// The alerts: source, type, and `over` for a resolution.
 async fn alerts(gateway: &Gateway) -> Vec<String> {
     let rows = gateway
         .query(
-            "SELECT concat_ws(' ', source, kind, CASE WHEN resolution THEN 'over' END) AS line
-               FROM alerts WHERE kind NOT IN ('dead_letter', 'clock') ORDER BY id",
+            "SELECT concat_ws(' ', source, alert_type, CASE WHEN resolution THEN 'over' END) AS line
+               FROM alerts WHERE alert_type NOT IN ('dead_letter', 'clock') ORDER BY id",
         )
         .await;
     rows.iter().map(|row| row["line"].as_str().unwrap().to_owned()).collect()
@@ -101,7 +101,7 @@ async fn high_rejection_rate_and_its_resolution_alert_once() {
     }
     assert_eq!(alerts(&gateway).await, ["billing refusals"]);
     assert_eq!(
-        gateway.count("SELECT count FROM alerts WHERE kind = 'refusals'").await,
+        gateway.count("SELECT count FROM alerts WHERE alert_type = 'refusals'").await,
         1,
         "raised once"
     );
@@ -152,11 +152,14 @@ async fn delivery_to_a_paused_destination_is_not_stuck() {
         .start()
         .await;
     send(&gateway, "evt_1").await;
-    gateway.execute("DELETE FROM deliveries WHERE handler NOT LIKE 'to:%'").await;
+    gateway.execute("DELETE FROM deliveries WHERE destination IS NULL").await;
     gateway.clock().advance(Duration::from_mins(6));
     assert_eq!(alarms(&overview(&gateway).await), [(AlarmKind::Stuck, "billing")]);
     gateway
-        .execute("INSERT INTO destinations (handler, paused_at) VALUES ('to:shop', now())")
+        .execute(
+            "INSERT INTO destinations (name, paused_at, paused_by, paused_reason)
+             VALUES ('shop', now(), 'ada', 'a test')",
+        )
         .await;
     let seen = overview(&gateway).await;
     assert_eq!(alarms(&seen), [(AlarmKind::Paused, "")], "it is paused, not stuck");

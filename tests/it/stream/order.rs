@@ -303,7 +303,7 @@ async fn terminated_database_connections_lose_nothing() {
     let mut watcher = Watcher::open(&gateway, "", None).await;
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
         WHERE datname = current_database()
-          AND application_name IN ('sealpost listen', 'sealpost operator')";
+          AND application_name IN ('sealpost listen', 'sealpost admin')";
     let listening = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name = 'sealpost listen'";
     while gateway.count(listening).await == 0 {

@@ -275,7 +275,7 @@ async fn dispute_and_its_end_alert_once() {
     .await;
     let alerts = gateway.rows("alerts").await;
     assert_eq!(
-        (&alerts[0]["kind"], &alerts[0]["severity"]),
+        (&alerts[0]["alert_type"], &alerts[0]["severity"]),
         (&json!("payment_disputed"), &json!(2))
     );
     assert_eq!(

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::admin::access::sessions::{is_token, random};
+use crate::admin::access::token::{is_token, random};
 use crate::store::TokenDigest;
 
 /// The content of the cookie.

@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{CRITICAL_AFTER, GRACE, lasting, plural};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
-use crate::store::{DESTINATION_PREFIX, FailingDestination, Severity};
+use crate::store::{FailingDestination, HandlerName, Severity};
 
 /// An older failure is ignored if no deliveries wait: the destination may work again.
 const STALE_AFTER: Duration = Duration::hours(1);
@@ -14,10 +14,10 @@ pub(in crate::admin::monitoring) fn of_destination(
     configured: bool,
     now: OffsetDateTime,
 ) -> Vec<Alarm> {
-    let name = destination.handler.strip_prefix(DESTINATION_PREFIX).unwrap_or(&destination.handler);
+    let name = &destination.name;
     let waiting = destination.waiting.unsigned_abs();
     let alarm = |kind, severity, text: String, since| Alarm {
-        name: Some(destination.handler.clone()),
+        name: Some(HandlerName::Destination(name).to_string()),
         count: waiting,
         ..Alarm::new(kind, severity, text, Link::Destinations).since(since)
     };
@@ -80,7 +80,7 @@ mod tests {
 
     fn fine() -> FailingDestination {
         FailingDestination {
-            handler: "to:app".into(),
+            name: "app".into(),
             paused_at: None,
             disabled_at: None,
             failures: 0,

@@ -91,13 +91,13 @@ pub(in crate::admin::monitoring) fn of_pause(pause: &Pause, now: OffsetDateTime)
 pub(in crate::admin::monitoring) fn of_alert(alert: &OpenAlert, may_see: bool) -> Alarm {
     let source = Some(alert.source.clone()).filter(|source| !source.is_empty());
     let text = if may_see {
-        format!("{}: {}", alert.kind, alert.text.trim_end_matches('.'))
+        format!("{}: {}", alert.alert_type, alert.text.trim_end_matches('.'))
     } else {
-        format!("alert {} is open", alert.kind)
+        format!("alert {} is open", alert.alert_type)
     };
     Alarm {
         source,
-        name: Some(alert.kind.clone()),
+        name: Some(alert.alert_type.clone()),
         count: alert.count.unsigned_abs(),
         ..Alarm::new(AlarmKind::Alert, alert.severity, text, Link::Alerts).since(Some(alert.since))
     }

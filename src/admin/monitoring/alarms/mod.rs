@@ -17,7 +17,7 @@ pub(super) use source::{SourceStats, of_dead_letters, of_source};
 
 use super::model::{Alarm, AlarmKind, Link};
 use super::topology::Topology;
-use crate::store::{DESTINATION_PREFIX, Severity};
+use crate::store::{HandlerName, Severity};
 
 /// How long a possibly transient problem may last before it is an alarm. With the interval between
 /// two checks, an alarm begins within a minute.
@@ -58,7 +58,9 @@ impl AlarmKind {
             }
             Self::DeadLetters => format!("no open dead letter of {who} any more"),
             Self::Paused if key.is_empty() => format!("source {who} was resumed"),
-            Self::Paused if key.starts_with(DESTINATION_PREFIX) => format!("{who} was resumed"),
+            Self::Paused if HandlerName::parse(key).is_destination() => {
+                format!("{who} was resumed")
+            }
             Self::Paused => format!("handler {who} was resumed"),
             Self::Silence => format!("{who} is sending again, or is no longer expected to"),
             Self::Refusals => format!("most requests to {who} are no longer rejected"),
@@ -99,10 +101,7 @@ pub(super) fn in_order(mut alarms: Vec<Alarm>, topology: &Topology) -> Vec<Alarm
 
 /// A handler in words: `to:app` is destination app.
 pub(super) fn who(handler: &str) -> String {
-    match handler.strip_prefix(DESTINATION_PREFIX) {
-        Some(name) => format!("destination {name}"),
-        None => handler.to_owned(),
-    }
+    HandlerName::parse(handler).in_words()
 }
 
 fn plural(count: u64, one: &str, many: &str) -> String {

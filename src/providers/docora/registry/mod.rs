@@ -104,7 +104,7 @@ pub(super) async fn alert_failure(
 ) -> Result<(), StoreError> {
     let RepositoryRow { source, repository_id, owner, name, .. } = repository;
     tx.alert(&Alert {
-        kind: SYNC_FAILED,
+        alert_type: SYNC_FAILED,
         key: repository_id,
         severity: Severity::Warning,
         source,
@@ -131,7 +131,7 @@ pub(super) async fn resolve_alert(
     repository_id: &str,
     text: &str,
 ) -> Result<(), StoreError> {
-    let resolution = AlertResolution { kind: SYNC_FAILED, key: repository_id, source, text };
+    let resolution = AlertResolution { alert_type: SYNC_FAILED, key: repository_id, source, text };
     tx.close_alert(&resolution).await?;
     Ok(())
 }

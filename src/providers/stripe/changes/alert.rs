@@ -21,9 +21,10 @@ pub(super) async fn update_alert(
     }
     let money = Money { amount: joined.amount, currency: &joined.currency };
     let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
+    let alert_type = DISPUTED;
     if Dispute::is_closed(status) {
         let text = format!("dispute {key} of {money} closed: {status}");
-        tx.close_alert(&AlertResolution { kind: DISPUTED, key, source, text: &text }).await?;
+        tx.close_alert(&AlertResolution { alert_type, key, source, text: &text }).await?;
         return Ok(());
     }
     let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
@@ -35,5 +36,5 @@ pub(super) async fn update_alert(
     );
     let severity = if joined.is_inquiry() { Severity::Warning } else { Severity::Critical };
     let passing = false;
-    tx.alert(&Alert { kind: DISPUTED, key, severity, source, text: &text, passing }).await
+    tx.alert(&Alert { alert_type, key, severity, source, text: &text, passing }).await
 }

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 pub(super) use self::client::{DEFAULT_BASE, DEFAULT_VERSION, StripeClient};
+use super::applied::{Applied, stamp};
 use super::changes::{Change, KINDS};
-use super::handler::{Applied, Stripe, stamp};
 use super::payload::{Event, Related};
-use super::refusal::missing;
+use super::refusal::{check_account, missing};
 use super::tables::{self, Fetched, Thin};
 use super::values::Id;
 use crate::dispatch::{Attempt, Failure};
@@ -24,59 +24,59 @@ use crate::store::{DeathReason, EffectError, Effects, Outcome, StoredEvent, Tx, 
 /// The prefix of a v1 API type in a thin event.
 const V1_PREFIX: &str = "v1.";
 
-impl Stripe {
-    /// Handles a thin event.
-    ///
-    /// # Errors
-    /// A [`StripeClient`] failure, or a response other than the requested one.
-    pub(super) async fn thin(
-        &self,
-        event: &StoredEvent,
-        body: &Event<'_>,
-        attempt: Attempt,
-    ) -> Result<Effects, Failure> {
-        let kind = event.event_type.strip_prefix(V1_PREFIX).filter(|kind| KINDS.contains(kind));
-        let context = body.context().map(|context| context.as_str().to_owned());
-        if kind.is_some() {
-            self.check_account(context.as_deref())?;
-        }
-        let id = body.id().ok_or_else(|| missing("id"))?;
-        let mut write = WriteThinEvent {
-            thin: Thin {
-                source: event.source.clone(),
-                event_id: event.id.0,
-                stripe_event: id.as_str().to_owned(),
-                kind: event.event_type.clone(),
-                context,
-                fetched: None,
-            },
-            applied: None,
-        };
-        let Some(api) = &self.api else { return Ok(Effects::write(write)) };
-        let context = write.thin.context.as_deref();
-        let event_text = api.event(&id, context, attempt.started_at).await?;
-        let full_event: Event<'_> = parse_response(event_text.as_bytes(), "event")?;
-        if full_event.id() != Some(id) {
-            return Err(wrong_response("event"));
-        }
-        let mut object = None;
-        if let Some(kind) = kind {
-            let related = full_event.related_object.as_ref().or(body.related_object.as_ref());
-            if Change::needs_object(kind) {
-                object = Some(fetch_object(api, related, context, attempt.started_at).await?);
-            }
-            let mut stamp = stamp(event, body, write.thin.context.clone())?;
-            stamp.seen_at = whole_second(attempt.started_at);
-            let raw: Option<&RawValue> = match &object {
-                Some(object) => Some(parse_response(object.as_bytes(), "object")?),
-                None => None,
-            };
-            let change = Change::read(kind, raw, &stamp)?;
-            write.applied = change.map(|change| Applied { stamp, change });
-        }
-        write.thin.fetched = Some(Fetched { event: event_text, object, at: attempt.started_at });
-        Ok(Effects::write(write))
+/// Handles a thin event. `api` is the client of the source, and `account` the one it requires, if
+/// it has them.
+///
+/// # Errors
+/// A [`StripeClient`] failure, or a response other than the requested one.
+pub(super) async fn handle(
+    api: Option<&StripeClient>,
+    account: Option<&str>,
+    event: &StoredEvent,
+    body: &Event<'_>,
+    attempt: Attempt,
+) -> Result<Effects, Failure> {
+    let kind = event.event_type.strip_prefix(V1_PREFIX).filter(|kind| KINDS.contains(kind));
+    let context = body.context().map(|context| context.as_str().to_owned());
+    if kind.is_some() {
+        check_account(account, context.as_deref())?;
     }
+    let id = body.id().ok_or_else(|| missing("id"))?;
+    let mut write = WriteThinEvent {
+        thin: Thin {
+            source: event.source.clone(),
+            event_id: event.id.0,
+            stripe_event: id.as_str().to_owned(),
+            kind: event.event_type.clone(),
+            context,
+            fetched: None,
+        },
+        applied: None,
+    };
+    let Some(api) = api else { return Ok(Effects::write(write)) };
+    let context = write.thin.context.as_deref();
+    let event_text = api.event(&id, context, attempt.started_at).await?;
+    let full_event: Event<'_> = parse_response(event_text.as_bytes(), "event")?;
+    if full_event.id() != Some(id) {
+        return Err(wrong_response("event"));
+    }
+    let mut object = None;
+    if let Some(kind) = kind {
+        let related = full_event.related_object.as_ref().or(body.related_object.as_ref());
+        if Change::needs_object(kind) {
+            object = Some(fetch_object(api, related, context, attempt.started_at).await?);
+        }
+        let mut stamp = stamp(event, body, write.thin.context.clone())?;
+        stamp.seen_at = whole_second(attempt.started_at);
+        let raw: Option<&RawValue> = match &object {
+            Some(object) => Some(parse_response(object.as_bytes(), "object")?),
+            None => None,
+        };
+        let change = Change::read(kind, raw, &stamp)?;
+        write.applied = change.map(|change| Applied { stamp, change });
+    }
+    write.thin.fetched = Some(Fetched { event: event_text, object, at: attempt.started_at });
+    Ok(Effects::write(write))
 }
 
 async fn fetch_object(

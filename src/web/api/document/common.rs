@@ -221,6 +221,10 @@ fn problem() -> Value {
                 "type": "string", "enum": Scopes::all(),
                 "description": "The missing scope.",
             },
+            "option": {
+                "type": "string",
+                "description": "The field of the body that, set to true, does it anyway.",
+            },
             "limit_bytes": { "type": "integer", "description": "The maximum body size in bytes." },
             "limit": { "type": "integer", "description": "The quota." },
             "resets_at": {

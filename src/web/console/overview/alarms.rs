@@ -2,7 +2,7 @@
 
 use super::super::parts::{BadgeTone, link_path};
 use crate::admin::{Alarm, AlarmKind, Link};
-use crate::store::{DESTINATION_PREFIX, Severity};
+use crate::store::{HandlerName, Severity};
 
 pub(super) fn tone(severity: Severity) -> BadgeTone {
     match severity {
@@ -45,7 +45,8 @@ pub(super) fn details(alarm: &Alarm) -> String {
             None => "/dead-letters".to_owned(),
         },
         Link::Destinations => {
-            match alarm.name.as_deref().and_then(|name| name.strip_prefix(DESTINATION_PREFIX)) {
+            let handler = alarm.name.as_deref().map(HandlerName::parse);
+            match handler.and_then(HandlerName::destination) {
                 Some(name) => format!("/destinations/{}", link_path(name)),
                 None => "/destinations".to_owned(),
             }
