@@ -13,6 +13,7 @@ fmt:
 # Lint everything
 lint:
     cargo clippy --all-targets -- -D warnings
+    cargo clippy --test conformance -- -D warnings
 
 # Build the documentation
 doc:
@@ -21,6 +22,10 @@ doc:
 # Run every test, against a PostgreSQL of their own
 test:
     cargo test
+
+# Let the senders' own packages sign and verify, all or those of these providers
+conformance *providers:
+    .ci/conformance {{providers}}
 
 # Check that `.sqlx` is what the queries and migrations say; wants DATABASE_URL
 prepared:

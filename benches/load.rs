@@ -145,6 +145,7 @@ fn gate() -> Verifier {
     let spec = providers::SourceSpec {
         name: "billing".into(),
         tenant: "default".to_owned(),
+        scheme: providers::SourceScheme::default(),
         options,
         token: None,
         transfer_limits: sealpost::verify::TransferLimits { chunks: 1, bytes: 1 },
@@ -153,6 +154,7 @@ fn gate() -> Verifier {
     Verifier {
         provider: (entry.build)(&spec).unwrap().provider,
         keys: KeyRing::new(vec![Secret::new(SECRET).unwrap()]).unwrap(),
+        published: None,
         window: Window { max_age: 3_600, max_future: 3_600 },
     }
 }

@@ -6,6 +6,7 @@ pub mod tls;
 
 pub mod objects;
 pub mod outbound;
+pub mod sender_client;
 pub mod vault;
 pub mod verify;
 

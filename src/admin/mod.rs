@@ -20,6 +20,7 @@
 //! - Bulk operations are a [`Job`], which is planned, then started.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
 //! - [`Pauses`] are sources and handlers that are paused.
+//! - [`Providers`] are what is known about each kind of sender.
 //! - [`explain`] diagnoses why a request is rejected; [`RejectedRequests`] are the kept ones.
 //! - [`MasterKeys`] seal secrets, and can be rotated.
 
@@ -49,6 +50,7 @@ mod page;
 mod pauses;
 mod payload_reads;
 mod pretty;
+mod providers;
 mod reason;
 mod recorded_request;
 mod rejected_requests;
@@ -108,6 +110,10 @@ pub use monitoring::{
 pub use page::Page;
 pub use pauses::{Pause, PauseStatus, PauseTarget, Pauses};
 pub use pretty::{Pretty, pretty};
+pub use providers::{
+    Fact, FactGroup, Provider, ProviderFilter, ProviderLevel, ProviderOption, ProviderProof,
+    ProviderSender, ProviderSummary, Providers, ReplayProtection,
+};
 pub use reason::Reason;
 pub use recorded_request::RecordedRequest;
 pub use rejected_requests::{

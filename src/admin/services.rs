@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Access, Alerts, DeadLetters, Destinations, Groups, IdempotencyKeys, Issuer, Jobs, Monitoring,
-    Pauses, RejectedRequests, Reprocess, Routing, SendTest, Topology, Verifiers,
+    Pauses, Providers, RejectedRequests, Reprocess, Routing, SendTest, Topology, Verifiers,
 };
 use crate::clock::SharedClock;
 use crate::store::Store;
@@ -29,6 +29,8 @@ pub struct AdminParts {
     pub vault: Vault,
     /// The configuration as shown to users.
     pub topology: Topology,
+    /// What is known about each kind of sender.
+    pub providers: Providers,
     pub routing: Routing,
     /// How the requests of each source are verified.
     pub verifiers: Verifiers,
@@ -56,6 +58,7 @@ pub struct Admin {
     pub alerts: Alerts,
     /// Events, transfers, sources, counts and alarms.
     pub monitoring: Monitoring,
+    pub providers: Providers,
     pub access: Arc<Access>,
     pub idempotency_keys: IdempotencyKeys,
 }
@@ -94,6 +97,7 @@ impl Admin {
                 topology.alerts_are_sent,
             ),
             monitoring: Monitoring::new(store.clone(), Arc::clone(&clock), topology),
+            providers: parts.providers,
             idempotency_keys: IdempotencyKeys::new(store.clone(), Arc::clone(&clock)),
             access: Arc::new(access),
             dead_letters,

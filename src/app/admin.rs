@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 
 use super::destinations::{Destined, Testers, destinations};
+use super::provider_models;
 use super::reprocess::Reprocessor;
 use super::topology::{named, source_facts, topology, without_secrets};
 use super::wiring::{Wiring, build_source, names, services};
@@ -67,6 +68,7 @@ impl Built<'_> {
             clock: Arc::clone(clock),
             vault: config.vault.clone(),
             topology: topology(config)?,
+            providers: provider_models::providers(),
             routing: wiring.routing.clone(),
             verifiers: wiring.verifiers.clone(),
             reprocess: Arc::new(Reprocessor::new(store, &wiring.sources, committed, supervisor)),
@@ -102,6 +104,7 @@ fn by_name(config: &Config, store: &Store) -> Admin {
         clock: Arc::new(SystemClock),
         vault: config.vault.clone(),
         topology,
+        providers: provider_models::providers(),
         routing,
         verifiers: Verifiers::default(),
         reprocess: Arc::new(NotBuilt),

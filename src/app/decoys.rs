@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use crate::ingest::{Rate, Source};
-use crate::verify::{KeyRing, Secret, Verifier, WeakSecret};
+use crate::verify::{
+    Classified, HandshakeAnswer, HandshakeMethod, KeyRing, Prompt, Proof, Provider, Refusal,
+    RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, Verifier, VerifyContext, WeakSecret,
+    Window,
+};
 use crate::web::{Decoy, Oversize};
 
 /// The decoy for requests that are rejected by their headers.
@@ -23,15 +27,19 @@ pub(super) fn oversize(sources: &[Arc<Source>]) -> Oversize {
     Oversize::beyond(sources.iter().map(|source| source.max_body).max().unwrap_or_default())
 }
 
-/// A decoy that looks like `source` to clients and rejects every request, because its secrets are
-/// random. It is used for a part of the unknown source names.
+/// A decoy that looks like `source` to clients and rejects every request. It is used for a part of
+/// the unknown source names.
 pub(super) fn decoy_source(source: &Source, rate: Rate) -> Result<Source, WeakSecret> {
     let lengths = source.verifier.keys.lengths();
-    let secrets = lengths.map(unknown_secret).collect::<Result<_, _>>()?;
+    let secrets = lengths.map(unknown_secret).collect::<Result<Vec<_>, _>>()?;
+    let keys = if secrets.is_empty() { KeyRing::without_secrets() } else { KeyRing::new(secrets)? };
+    let provider = Arc::new(RejectsAll(Arc::clone(&source.verifier.provider)));
     Ok(Source {
         name: Arc::from(format!("none, like {}", source.name)),
         tenant: source.tenant.clone(),
-        verifier: Verifier { keys: KeyRing::new(secrets)?, ..source.verifier.clone() },
+        verifier: Verifier { provider, keys, ..source.verifier.clone() },
+        // Fetching a key takes as long as it does for the source.
+        sender_client: source.sender_client.clone(),
         handlers_for: Arc::clone(&source.handlers_for),
         expected_tokens: None,
         max_body: source.max_body,
@@ -41,6 +49,73 @@ pub(super) fn decoy_source(source: &Source, rate: Rate) -> Result<Source, WeakSe
         rate,
         keep_rejected: None,
     })
+}
+
+/// The provider of a decoy: it reads and verifies like another one, and then rejects. Random
+/// secrets are not enough: the signature of a sender that publishes its keys fits every source.
+struct RejectsAll(Arc<dyn Provider>);
+
+impl Provider for RejectsAll {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn actions(&self) -> &'static [&'static str] {
+        self.0.actions()
+    }
+
+    fn headers(&self) -> &[&'static str] {
+        self.0.headers()
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        self.0.parameters()
+    }
+
+    fn redact(&self, head: &mut RequestHead) {
+        self.0.redact(head);
+    }
+
+    fn precheck(
+        &self,
+        head: &RequestHead,
+        window: Window,
+        now: UnixSeconds,
+    ) -> Result<(), Refusal> {
+        self.0.precheck(head, window, now)
+    }
+
+    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
+        self.0.verify(request).and(Err(Refusal::Mismatch))
+    }
+
+    fn scheme(&self, head: &RequestHead) -> Option<&Arc<Scheme>> {
+        self.0.scheme(head)
+    }
+
+    fn fetches_keys(&self) -> bool {
+        self.0.fetches_keys()
+    }
+
+    fn reads_target(&self) -> bool {
+        self.0.reads_target()
+    }
+
+    fn handshake_methods(&self) -> &[HandshakeMethod] {
+        self.0.handshake_methods()
+    }
+
+    fn has_open_handshake(&self) -> bool {
+        self.0.has_open_handshake()
+    }
+
+    fn handshake(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<HandshakeAnswer> {
+        std::hint::black_box(self.0.handshake(keys, prompt)).and(None)
+    }
+
+    fn classify(&self, request: &VerifiedRequest) -> Classified {
+        self.0.classify(request)
+    }
 }
 
 fn unknown_secret(bytes: usize) -> Result<Secret, WeakSecret> {

@@ -5,19 +5,19 @@ use crate::admin::IssuerError;
 use crate::alerts::WebhookError;
 use crate::destinations::DestinationError;
 use crate::providers::{OptionsError, ServicesError};
-use crate::verify::WeakSecret;
+use crate::verify::{KeyError, WeakSecret};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A source names a provider that is not in the catalogue.
-    #[error("source `{source_name}`: unknown provider `{provider}`; expected one of {known}")]
+    #[error("source `{source_name}`: unknown provider `{provider}` ({known})")]
     UnknownProvider { source_name: String, provider: String, known: String },
     /// The options of a source are invalid for its provider.
     #[error("source `{source_name}`: options: {error}")]
     Options { source_name: String, error: OptionsError },
     /// The secrets of a source are invalid.
     #[error("source `{source_name}`: secrets {error}")]
-    Secrets { source_name: String, error: WeakSecret },
+    Secrets { source_name: String, error: KeyError },
     /// Deduplication keys would expire while a request could still be replayed.
     #[error(
         "source `{source_name}`: keys.retention is {}, but a request to this source can be \

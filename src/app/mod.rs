@@ -10,6 +10,7 @@ mod destinations;
 mod error;
 mod issuer;
 mod memory;
+mod provider_models;
 mod repositories;
 mod reprocess;
 mod runtime;
@@ -28,6 +29,7 @@ use ipnet::IpNet;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 use crate::admin::{Admin, ChangeStream, ChangeStreamSettings, Listener};
 use crate::alerts::{Discord, Notifier};
@@ -38,6 +40,7 @@ use crate::ingest::{ByteBudget, GroupCommit, IngestService, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::providers::Services;
+use crate::sender_client::SenderClient;
 use crate::store::{PoolSettings, Store, Target};
 use crate::telemetry::Metrics;
 use crate::web::{
@@ -49,24 +52,27 @@ pub use admin::{admin, document};
 pub use connections::log_filter;
 use decoys::{decoy, oversize};
 pub use error::BuildError;
+pub use provider_models::providers;
 pub use repositories::{Repositories, repositories};
 use runtime::HandlerRuntime;
 pub use stats_flusher::StatsFlusher;
 pub use topology::topology;
 use wiring::{Wiring, bytes};
-pub use wiring::{check_sources, services, verifiers};
+pub use wiring::{check_sources, services, source_scheme, verifiers};
 
 /// Chooses the handlers of a source, given those of the provider.
 pub type ChooseHandlers =
     dyn Fn(&str, Vec<Arc<dyn Handler>>) -> Vec<Arc<dyn Handler>> + Send + Sync;
 
-/// Replacements for randomness, time and handlers, for tests.
+/// Replacements for randomness, time, handlers and the keys of senders, for tests.
 pub struct TestOverrides {
     pub clock: SharedClock,
     /// Replaces the clock of the database; `None` uses the database's own.
     pub database_clock: Option<SharedClock>,
     pub jitter: Jitter,
     pub handlers: Arc<ChooseHandlers>,
+    /// Keys that senders publish, by URL, which are not fetched.
+    pub published_keys: Vec<(Url, String)>,
 }
 
 impl Default for TestOverrides {
@@ -76,6 +82,7 @@ impl Default for TestOverrides {
             database_clock: None,
             jitter: Arc::new(rand::random::<f64>),
             handlers: Arc::new(|_, own| own),
+            published_keys: Vec::new(),
         }
     }
 }
@@ -93,6 +100,7 @@ pub struct App {
     wakeup: Wakeup,
     store: Store,
     objects: Objects,
+    sender_client: SenderClient,
     peers: Arc<Peers>,
     limits: Arc<Limits>,
     auth: Arc<AuthState>,
@@ -127,6 +135,9 @@ impl App {
 
         let mut services = services(config)?;
         services.answers = store.responses().clone();
+        for (url, text) in &parts.published_keys {
+            services.sender_client.put(url.clone(), text);
+        }
         let destinations = destinations::destinations(config, &services)?;
         let requests = || RequestIds::new(rand::random());
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
@@ -259,6 +270,7 @@ impl App {
             wakeup,
             store,
             objects: services.objects,
+            sender_client: services.sender_client,
             peers,
             limits,
             auth,

@@ -11,7 +11,9 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reprocess, ReprocessError, Reprocessed};
-use crate::ingest::{GroupCommit, IngestService, NotStored, Receipt, Rejection, SlowLane, Source};
+use crate::ingest::{
+    Accepted, GroupCommit, IngestService, NotStored, Receipt, Rejection, SlowLane, Source,
+};
 use crate::lifecycle::Supervisor;
 use crate::store::Store;
 use crate::verify::{RawRequest, RequestHead};
@@ -69,7 +71,11 @@ impl Reprocess for Reprocessor {
         let raw = RawRequest::new(head, body);
         let accepted = self.service().accept(source, raw, received_at, SlowLane::default());
         let receipt = match accepted.await {
-            Ok(receipt) => receipt.into_inner(),
+            Ok(Accepted::Recorded(receipt)) => receipt.into_inner(),
+            Ok(Accepted::Answered(_)) => {
+                let what = "a challenge of the sender, which is answered and not recorded";
+                return Err(ReprocessError::NotRecorded(what.to_owned()));
+            }
             Err(Rejection::Refused(_)) => return Err(ReprocessError::Refused),
             Err(never @ (Rejection::KeyReused | Rejection::NotStored(NotStored::Refused))) => {
                 return Err(ReprocessError::NotRecorded(never.to_string()));
@@ -83,6 +89,7 @@ impl Reprocess for Reprocessor {
             Receipt::Duplicate(event)
             | Receipt::Differs { first: event, .. }
             | Receipt::Replayed { event, .. } => (event, true),
+            Receipt::Batch { first, new, .. } => (first, new == 0),
         };
         Ok(Reprocessed { event, duplicate })
     }

@@ -98,7 +98,7 @@ pub(super) fn source_facts(
 ) -> SourceFacts {
     let source_entry = &source.entry;
     let name = &source_entry.name;
-    let window = wiring::window(source, entry);
+    let window = wiring::window(source, entry, &*built.provider);
     let mut handlers: Vec<String> =
         wiring::names(&built.handlers).into_iter().map(str::to_owned).collect();
     let destinations = config.file.destination.iter().filter(|entry| entry.takes_from(name));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
+use url::Url;
 
 use super::decoys::{decoy_source, seed};
 use super::destinations::{Destined, destinations, handlers_to};
@@ -18,11 +19,14 @@ use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenan
 use crate::ingest::{ByteBudget, Rate, Source};
 use crate::objects::Objects;
 use crate::outbound::{Outbound, Policy};
-use crate::providers::{self, Built, Entry, Pace, Services, ServicesError, SourceSpec};
+use crate::providers::{
+    self, Built, Entry, Pace, Services, ServicesError, SourceScheme, SourceSpec,
+};
+use crate::sender_client::SenderClient;
 use crate::store::{
     ChunkQuota, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits, ResponseLog, Store,
 };
-use crate::verify::{HandlersFor, KeyRing, Provider, TransferLimits, Verifier, Window};
+use crate::verify::{HandlersFor, KeyCache, KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
 
 /// A body larger than this gets a longer deadline.
@@ -81,7 +85,7 @@ impl Wiring {
         self.routing.add(name, &source.entry.tenant, names(&handlers), handlers_for.clone());
         self.table.add(name, handlers);
         self.expected_tokens.extend(built.registry.clone());
-        let seed = source.secrets.first().map_or(0, seed);
+        let seed = source.secrets.first().map_or_else(rand::random, seed);
         let seed = *self.seed.get_or_insert(seed);
         if let (Some(api), Some(secret)) = (built.api, source.secrets.first()) {
             apis.add(entry.name, (&source.entry.tenant, name), secret.clone(), api);
@@ -90,13 +94,14 @@ impl Wiring {
         let max_body = max_body(config, source, entry);
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
-        let verifier = verifier(source, entry, built.provider)?;
+        let verifier = verifier(source, entry, built.provider, services)?;
         self.verifiers.add(name, &source.entry.tenant, verifier.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
             name: Arc::from(name.as_str()),
             tenant: source.entry.tenant.clone(),
             verifier,
+            sender_client: Some(services.sender_client.clone()),
             handlers_for,
             expected_tokens: built.registry,
             max_body,
@@ -145,7 +150,7 @@ pub fn verifiers(config: &Config) -> Result<Verifiers, BuildError> {
     let mut verifiers = Verifiers::default();
     for source in &config.sources {
         let (entry, built) = build_source(config, source, &services)?;
-        let verifier = verifier(source, entry, built.provider)?;
+        let verifier = verifier(source, entry, built.provider, &services)?;
         verifiers.add(&source.entry.name, &source.entry.tenant, verifier, source.retired.clone());
     }
     Ok(verifiers)
@@ -186,7 +191,8 @@ pub fn services(config: &Config) -> Result<Services, BuildError> {
     let policy = Policy { allow: config.file.outbound.allow.clone() };
     let outbound = Outbound::new(&policy).map_err(ServicesError::from)?;
     let objects = Objects::at(&config.objects).map_err(ServicesError::from)?;
-    Ok(Services { outbound, objects, answers: ResponseLog::default() })
+    let sender_client = SenderClient::new(outbound.clone());
+    Ok(Services { outbound, sender_client, objects, answers: ResponseLog::default() })
 }
 
 pub(super) fn build_source(
@@ -199,12 +205,13 @@ pub(super) fn build_source(
     let entry = providers::find(provider).ok_or_else(|| BuildError::UnknownProvider {
         source_name: name.clone(),
         provider: provider.clone(),
-        known: providers::names(),
+        known: providers::similar(provider),
     })?;
     let transfers = &config.file.transfers;
     let spec = SourceSpec {
         name: name.clone(),
         tenant: source.entry.tenant.clone(),
+        scheme: source_scheme(config, source),
         options: source.entry.options.clone(),
         token: source.token.clone(),
         transfer_limits: TransferLimits {
@@ -220,6 +227,21 @@ pub(super) fn build_source(
     Ok((entry, built))
 }
 
+/// What a provider that is data has to know about a source.
+pub fn source_scheme(config: &Config, source: &SourceConfig) -> SourceScheme {
+    let public_url = config.file.ingest.public_url.as_deref();
+    let base = public_url.map(|base| base.trim_end_matches('/'));
+    let path = match source.entry.aliases.first() {
+        Some(alias) => alias.clone(),
+        None => format!("/hooks/{}", source.entry.name),
+    };
+    SourceScheme {
+        provider: source.entry.provider.clone(),
+        definition: source.entry.scheme.clone(),
+        public_url: base.and_then(|base| Url::parse(&format!("{base}{path}")).ok()),
+    }
+}
+
 /// Checks that deduplication keys outlive the time in which a request is accepted.
 fn check_memory(
     config: &Config,
@@ -227,7 +249,7 @@ fn check_memory(
     entry: &Entry,
     built: &Built,
 ) -> Result<(), BuildError> {
-    let window = window(source, entry);
+    let window = window(source, entry, &*built.provider);
     let fresh = Duration::from_secs(
         window.max_age.unsigned_abs().saturating_add(window.max_future.unsigned_abs()),
     );
@@ -243,10 +265,15 @@ fn verifier(
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,
+    services: &Services,
 ) -> Result<Verifier, BuildError> {
-    let keys = KeyRing::new(source.secrets.clone())
+    let keys = provider
+        .key_ring(source.secrets.clone())
         .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;
-    Ok(Verifier { provider, keys, window: window(source, entry) })
+    let published = || -> Arc<dyn KeyCache> { Arc::new(services.sender_client.clone()) };
+    let published = provider.fetches_keys().then(published);
+    let window = window(source, entry, &*provider);
+    Ok(Verifier { provider, keys, published, window })
 }
 
 /// Limits of open transfers of a source and of one repository in it: a quarter of the source's, but
@@ -318,10 +345,10 @@ pub(super) fn names(handlers: &[Arc<dyn Handler>]) -> Vec<&'static str> {
     handlers.iter().map(|handler| handler.name()).collect()
 }
 
-pub(super) fn window(source: &SourceConfig, entry: &Entry) -> Window {
+pub(super) fn window(source: &SourceConfig, entry: &Entry, provider: &dyn Provider) -> Window {
     let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     Window {
-        max_age: seconds(source.entry.max_age.unwrap_or(entry.max_age)),
+        max_age: seconds(source.entry.max_age.or(provider.max_age()).unwrap_or(entry.max_age)),
         max_future: seconds(source.entry.max_future.unwrap_or(DEFAULT_FUTURE)),
     }
 }

@@ -49,6 +49,9 @@ impl App {
         run!("groups", self.admin.groups.clone(), |it, stop| it.run(&stop));
         run!("counters", self.counting.clone(), |it, stop| it.run(&stop));
         run!("alerts", self.notifier.clone(), |it, stop| it.run(&stop));
+        run!("published keys", self.sender_client.clone(), |it, stop| async {
+            stop.run_until_cancelled(it.keep_fresh()).await;
+        });
         run!("the database's state", DatabaseWatch(self.store.clone()), |it, stop| it.run(&stop));
         let tidying = Tidying {
             peers: Arc::clone(&self.peers),
@@ -90,6 +93,7 @@ impl App {
             // The admin listener serves until the end, so that readiness can be observed.
             ingest.stop(true).await;
             self.tasks.wait().await;
+            self.sender_client.finish().await;
             self.counting.step().await;
             operator.stop(true).await;
             servers.wait().await;

@@ -23,7 +23,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
         ],
     ),
     ("Access", &["users", "api-keys", "login", "logout", "contexts", "audit", "vault"]),
-    ("Providers", &["docora", "apify"]),
+    ("Providers", &["providers", "docora", "apify"]),
     ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
 ];
 /// Column at which descriptions begin.

@@ -34,6 +34,7 @@ mod migrate;
 mod output;
 mod overview;
 mod pauses;
+mod providers;
 mod reference;
 mod rejected_requests;
 mod remote;
@@ -161,6 +162,9 @@ enum Command {
     /// Show and verify the audit log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// List and show providers, and print sources for the configuration file.
+    #[command(subcommand)]
+    Providers(providers::Command),
     /// Print the `OpenAPI` 3.1 document of the admin API.
     Openapi,
     /// Register Apify runs and mint their tokens.
@@ -238,6 +242,7 @@ impl Cli {
             Command::Logout(args) => args.run(),
             Command::Contexts(args) => args.run(),
             Command::Audit(command) => audit::run(globals, command),
+            Command::Providers(command) => providers::run(globals, command),
             Command::Overview(args) => overview::run(globals, args),
             Command::Transfers(command) => transfers::run(globals, command),
             Command::Sources(command) => sources::run(globals, command),

@@ -103,8 +103,11 @@ impl Test {
         let action = facts.actions.first().map(String::as_str);
         let to = self.to.as_deref().unwrap_or(&topology.base_url);
         let sender = Sender::new(to)?;
-        let sent =
-            async { Ok(fixtures::send_test(source, action, &sender, SystemClock.now()).await?) };
+        let scheme = app::source_scheme(&config, source);
+        let sent = async {
+            let now = SystemClock.now();
+            Ok(fixtures::send_test(source, &scheme, action, &sender, now).await?)
+        };
         let answer = super::block_on(sent)?;
         let event = answer.body.get("id").and_then(Value::as_str).unwrap_or_default();
         let text = format!("{} {} {}\n", answer.status, answer.word(), output::line(event));

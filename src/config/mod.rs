@@ -200,6 +200,7 @@ impl Config {
                 retired.filter_map(|reference| secret(reference, "retired secret")).collect();
             let token = entry.token.as_ref().and_then(|reference| secret(reference, "token"));
             if secrets.len() == entry.secrets.len()
+                && !secrets.is_empty()
                 && let Err(error) = KeyRing::new(secrets.clone())
             {
                 wrong.push(format!("source `{name}`: secrets {error}"));

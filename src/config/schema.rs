@@ -168,6 +168,6 @@ mod tests {
         assert_eq!(key("SourceEntry", "provider")["enum"], json!(["stripe"]));
         assert_eq!(key("Log", "format")["default"], "auto");
         let required = &schema["definitions"]["SourceEntry"]["required"];
-        assert_eq!(required, &json!(["name", "provider", "secrets"]));
+        assert_eq!(required, &json!(["name", "provider"]));
     }
 }

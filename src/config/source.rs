@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::schema::{Options, Size, Span};
+use crate::verify::SchemeDefinition;
 
 /// One source.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -25,7 +27,9 @@ pub struct SourceEntry {
     /// Whether it accepts requests.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// One to three secrets; a request signed with any of them verifies.
+    /// One to three secrets; a request signed with any of them verifies. None for senders that
+    /// publish their keys.
+    #[serde(default, deserialize_with = "at_least_one")]
     #[schemars(extend("minItems" = 1, "maxItems" = 3))]
     pub secrets: Vec<SecretRef>,
     /// Retired secrets: they never verify, they only help to diagnose rejected requests.
@@ -61,6 +65,9 @@ pub struct SourceEntry {
     /// Effect of a dead letter on later deliveries in its lane.
     #[serde(default)]
     pub dead_head: DeadHead,
+    /// How the sender signs, for the provider `custom`.
+    #[schemars(with = "Option<SchemeDefinition>")]
+    pub scheme: Option<toml::Table>,
     /// Options of the provider.
     #[serde(default)]
     #[schemars(with = "Options")]
@@ -105,6 +112,15 @@ pub enum DeadHead {
     Park,
     /// Later deliveries wait until it is replayed or discarded.
     Block,
+}
+
+/// An empty list is a mistake; without the key, the provider decides.
+fn at_least_one<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<SecretRef>, D::Error> {
+    let secrets = Vec::deserialize(value)?;
+    if secrets.is_empty() {
+        return Err(D::Error::custom("must be 1 to 3 secrets"));
+    }
+    Ok(secrets)
 }
 
 fn default_tenant() -> String {

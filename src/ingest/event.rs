@@ -1,11 +1,49 @@
 //! The stored form of a verified request.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::Source;
 use crate::store::{DeathReason, EventId, KeyDigest, NewEvent, Plan, StoredEvent};
-use crate::verify::{EventMeta, Provenance, Quarantined};
+use crate::verify::{EventKey, EventMeta, Provenance, Quarantine, Quarantined};
+
+/// The stored form of an event with its plan; of a dead letter, with the reason, if its type is too
+/// long.
+pub(super) fn planned(
+    source: &Source,
+    provenance: Provenance,
+    body: Bytes,
+    meta: EventMeta,
+    now: OffsetDateTime,
+) -> (NewEvent, Option<Quarantine>) {
+    if meta.event_type.len() > EventMeta::MAX_EVENT_TYPE || meta.event_type.contains('\0') {
+        let reason = Quarantine::FieldLength;
+        let detail = format!("event type too long: {} bytes", meta.event_type.len());
+        let request = Quarantined { reason, detail, event_type: None };
+        let digest = Sha256::digest(&body).into();
+        return (quarantined(source, provenance, body, digest, request, now), Some(reason));
+    }
+    let digest: Option<[u8; 32]> = match &meta.key {
+        EventKey::Signed(_) | EventKey::Once(_) => Some(Sha256::digest(&body).into()),
+        // These keys depend on the body, or on nothing.
+        EventKey::BodyDigest(_) | EventKey::EveryRequest => None,
+    };
+    let new = NewEvent {
+        key: KeyDigest::of(&source.tenant, &source.name, &meta.key),
+        digest,
+        lane: meta.lane,
+        plan: Plan::Deliver {
+            handlers: (source.handlers_for)(&meta.event_type),
+            lane_blocks: source.lane_blocks,
+        },
+        event: StoredEvent {
+            occurred_at: meta.occurred_at,
+            ..stored(source, provenance, body, meta.event_type.into_owned(), now)
+        },
+    };
+    (new, None)
+}
 
 /// The stored form of an unprocessable request. Its key has a namespace of its own: a request to a
 /// wrong path, which is not signed, cannot take the place of one to the right path.

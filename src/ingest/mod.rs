@@ -2,21 +2,26 @@
 //!
 //! - A [`Source`] is one configured sender.
 //! - [`IngestService::accept`] verifies, classifies and records a request: whole events through
-//!   [`GroupCommit`], chunks through the store's buffer. The resulting [`Receipt`] is only
-//!   available inside a [`Committed`], and the listener needs one for a 2xx response.
+//!   [`GroupCommit`], those of a batch in a transaction of their own, chunks through the store's
+//!   buffer. The resulting [`Receipt`] is only available inside a [`Committed`], and the listener
+//!   needs one for a 2xx response. A handshake contains no event, and is answered without one.
+//! - Where the sender publishes its keys, the one that a request names is fetched first.
 //! - A request with an expired token is accepted only if its provider still expects it, which is
 //!   checked only after the token's MAC is verified.
 //!
 //! No handler is called here. If the process crashes before the commit, the sender gets no response
 //! and retries; if it crashes later, the retry is a duplicate.
 
+mod batch;
 mod budget;
+mod chunk;
 mod event;
 mod group_commit;
 mod in_progress;
 mod limits;
 mod peer;
 mod rate;
+mod receipt;
 mod slots;
 mod source;
 
@@ -27,74 +32,25 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use self::event::{quarantined, stored};
+use self::event::{planned, quarantined, stored};
 use self::in_progress::InProgress;
 pub use budget::{BudgetExhausted, ByteBudget, Reservation};
 pub use group_commit::{GroupCommit, NotStored};
 pub use limits::{Peers, SlowLane, SlowSlot};
 pub use peer::Peer;
 pub use rate::Rate;
+pub use receipt::{Accepted, Receipt, Rejection};
 pub use slots::{Slot, Slots};
 pub use source::Source;
 
 use crate::store::{
-    ChunkAnswer, ChunkOutcome, ChunkRejected, Committed, EventId, IngestRetries, Inserted,
-    KeyDigest, NewChunk, NewEvent, Plan, RequestKeyAnswer, RequestKeyClaim, Store, StoreError,
-    StoredEvent,
+    Committed, IngestRetries, Inserted, KeyDigest, NewEvent, Plan, RequestKeyAnswer,
+    RequestKeyClaim, Store, StoreError,
 };
 use crate::verify::{
-    Chunk, Classified, EventKey, EventMeta, ExpiredToken, Quarantine, Quarantined, RawRequest,
-    Refusal, StreamedBody, TEST_EVENT_TYPE, VerifiedRequest,
+    Classified, EventKey, EventMeta, ExpiredToken, HandshakeAnswer, Quarantine, Quarantined,
+    RawRequest, Refusal, StreamedBody, TEST_EVENT_TYPE, VerifiedRequest,
 };
-
-/// The outcome of an authentic request. Only available inside a [`Committed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Receipt {
-    Accepted(EventId),
-    /// Received before, as this event.
-    Duplicate(EventId),
-    /// Its id was used before with another body.
-    Differs {
-        first: EventId,
-        /// The SHA-256 of the first body.
-        digest: [u8; 32],
-    },
-    /// Stored as a dead letter.
-    Quarantined(EventId, Quarantine),
-    /// A chunk of a future event.
-    Chunk {
-        event: EventId,
-        /// Chunks received.
-        have: u32,
-        /// The total number of chunks.
-        total: u32,
-    },
-    /// Its idempotency key was used before: the first response is repeated.
-    Replayed {
-        event: EventId,
-        quarantined: bool,
-    },
-}
-
-/// Why a request was not recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum Rejection {
-    /// Not authentic, or too old.
-    #[error("request rejected")]
-    Refused(#[source] Refusal),
-    #[error("the idempotency key was already used with a different body")]
-    KeyReused,
-    #[error("a request with this idempotency key is in progress")]
-    InProgress,
-    /// With the time after which to retry.
-    #[error("the source exceeds its rate limit")]
-    RateLimited(std::time::Duration),
-    #[error("the source exceeds its quota for open transfers")]
-    ChunkQuota,
-    /// Not stored, or the commit is unknown.
-    #[error("event not stored, or commit unknown")]
-    NotStored(#[source] NotStored),
-}
 
 #[derive(Clone)]
 pub struct IngestService {
@@ -121,14 +77,20 @@ impl IngestService {
         Self { group_commit: self.group_commit.on_this_runtime(), ..self.clone() }
     }
 
-    /// Verifies a request in the slow lane of its peer, classifies it and records it.
+    /// Verifies a request in the slow lane of its peer, classifies it and records it. A handshake
+    /// is answered instead.
     pub async fn accept(
         &self,
         source: &Source,
         raw: RawRequest,
         now: OffsetDateTime,
         lane: SlowLane,
-    ) -> Result<Committed<Receipt>, Rejection> {
+    ) -> Result<Accepted, Rejection> {
+        // Rare paths are boxed: the future of every request is as large as its largest branch.
+        if source.verifier.published.is_some() {
+            // Before the slot is taken: others do not wait for the sender's key server.
+            Box::pin(Self::fetch_key(source, &raw)).await?;
+        }
         let slot = lane.acquire().await;
         let verified = match raw.verify(&source.verifier, now.unix_timestamp()) {
             Ok(verified) => verified,
@@ -136,18 +98,38 @@ impl IngestService {
             Err(refusal) => return Err(Rejection::Refused(refusal)),
         };
         drop(slot);
-        Self::limit_rate(source).await?;
-        // Rare paths are boxed: the future of every request is as large as its largest branch.
-        if verified.is_test() {
-            return Box::pin(self.test(source, &verified, now)).await;
+        if let Some(answer) = Self::handshake(source, &verified) {
+            return Ok(Accepted::Answered(Box::new(answer)));
         }
-        match source.verifier.provider.classify(&verified) {
+        Self::limit_rate(source).await?;
+        if verified.is_test() {
+            return Box::pin(self.test(source, &verified, now)).await.map(Accepted::Recorded);
+        }
+        let recorded = match source.verifier.provider.classify(&verified) {
             Classified::Event(meta) => self.event(source, &verified, meta, now).await,
+            Classified::Batch(items) => Box::pin(self.batch(source, &verified, items, now)).await,
             Classified::Chunk(chunk) => Box::pin(self.chunk(source, &verified, &chunk, now)).await,
             Classified::Quarantined(quarantined_request) => {
                 self.quarantine(source, &verified, quarantined_request, now).await
             }
+        };
+        recorded.map(Accepted::Recorded)
+    }
+
+    /// Fetches the published key that the request names, unless it is known.
+    async fn fetch_key(source: &Source, raw: &RawRequest) -> Result<(), Rejection> {
+        let Some(client) = &source.sender_client else { return Ok(()) };
+        let Some(needed) = raw.needed_key(&source.verifier) else { return Ok(()) };
+        client.fetch_key(&needed).await.map_err(Rejection::KeysUnavailable)
+    }
+
+    /// The answer to a challenge of the sender.
+    fn handshake(source: &Source, verified: &VerifiedRequest) -> Option<HandshakeAnswer> {
+        let answer = verified.handshake(&source.verifier)?;
+        if let (Some(client), Some(url)) = (&source.sender_client, &answer.visit) {
+            client.confirm(url.clone());
         }
+        Some(answer)
     }
 
     /// Records an authentic request whose body exceeds the source's limit, as a dead letter without
@@ -226,32 +208,11 @@ impl IngestService {
         meta: EventMeta,
         now: OffsetDateTime,
     ) -> Result<Committed<Receipt>, Rejection> {
-        if meta.event_type.len() > EventMeta::MAX_EVENT_TYPE || meta.event_type.contains('\0') {
-            let detail = format!("event type too long: {} bytes", meta.event_type.len());
-            let quarantined_request =
-                Quarantined { reason: Quarantine::FieldLength, detail, event_type: None };
-            return self.quarantine(source, verified, quarantined_request, now).await;
-        }
-        let plan = Plan::Deliver {
-            handlers: (source.handlers_for)(&meta.event_type),
-            lane_blocks: source.lane_blocks,
-        };
-        let key = KeyDigest::of(&source.tenant, &source.name, &meta.key);
-        let event = StoredEvent {
-            occurred_at: meta.occurred_at,
-            ..stored(
-                source,
-                verified.provenance(source.verifier.provider.kept_headers()),
-                verified.body().clone(),
-                meta.event_type.into_owned(),
-                now,
-            )
-        };
-        let digest = (!matches!(meta.key, EventKey::BodyDigest(_))).then(|| verified.body_digest());
         let is_once = matches!(meta.key, EventKey::Once(_));
-        let new = NewEvent { event, key, digest, lane: meta.lane, plan };
+        let provenance = verified.provenance(source.verifier.provider.kept_headers());
+        let (new, reason) = planned(source, provenance, verified.body().clone(), meta, now);
         let event_type = new.event.event_type.clone();
-        match self.record(source, Some(verified), new, None).await {
+        match self.record(source, Some(verified), new, reason).await {
             Ok(recorded) => match *recorded.get() {
                 Receipt::Differs { first, digest } if is_once => {
                     let quarantined_request = Quarantined {
@@ -340,52 +301,6 @@ impl IngestService {
             RequestKeyClaim::Replayed { event, quarantined } => {
                 Receipt::Replayed { event, quarantined }
             }
-        }))
-    }
-
-    async fn chunk(
-        &self,
-        source: &Source,
-        verified: &VerifiedRequest,
-        chunk: &Chunk,
-        now: OffsetDateTime,
-    ) -> Result<Committed<Receipt>, Rejection> {
-        let event_type = chunk.manifest.event_type;
-        let plan = Plan::Deliver {
-            handlers: (source.handlers_for)(event_type),
-            lane_blocks: source.lane_blocks,
-        };
-        let kept = verified.provenance(source.verifier.provider.kept_headers()).headers.into_iter();
-        let new = NewChunk {
-            chunk,
-            tenant: &source.tenant,
-            source: &source.name,
-            provider: source.verifier.provider.name(),
-            action: verified.action(),
-            strength: verified.strength(),
-            secret: verified.secret().to_string(),
-            headers: kept.map(|(name, value)| (name.to_owned(), value)).collect(),
-            now,
-            plan: &plan,
-        };
-        let added = self.store.add_chunk(&new, source.chunk_quota).await;
-        let kept = match added.map_err(|error| not_stored(&error))? {
-            ChunkAnswer::Kept(kept) => kept,
-            ChunkAnswer::ChunkRejected(ChunkRejected::Full) => return Err(Rejection::ChunkQuota),
-            ChunkAnswer::ChunkRejected(ChunkRejected::Conflict(reason, detail)) => {
-                let quarantined_request =
-                    Quarantined { reason, detail, event_type: Some(event_type.to_owned()) };
-                return self.quarantine(source, verified, quarantined_request, now).await;
-            }
-        };
-        if matches!(kept.get(), ChunkOutcome::Whole(_)) {
-            (self.committed)();
-        }
-        Ok(kept.map(|kept| match kept {
-            ChunkOutcome::Kept { event, have, total } => Receipt::Chunk { event, have, total },
-            ChunkOutcome::Whole(event) => Receipt::Accepted(event),
-            ChunkOutcome::Broken(event, reason) => Receipt::Quarantined(event, reason),
-            ChunkOutcome::Repeated(event) => Receipt::Duplicate(event),
         }))
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Rate;
+use crate::sender_client::SenderClient;
 use crate::store::{ChunkQuota, ExpectedTokens};
 use crate::verify::{HandlersFor, Verifier};
 
@@ -12,6 +13,8 @@ pub struct Source {
     pub name: Arc<str>,
     pub tenant: String,
     pub verifier: Verifier,
+    /// Fetches published keys and confirms subscriptions.
+    pub sender_client: Option<SenderClient>,
     pub handlers_for: HandlersFor,
     /// Decides about requests whose token has expired.
     pub expected_tokens: Option<Arc<dyn ExpectedTokens>>,

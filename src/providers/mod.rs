@@ -1,31 +1,53 @@
-//! The providers, one folder each: signature scheme and event classification in `mod`, payload
-//! types in `payload`, event processing in `handler`, database statements in `tables`.
+//! The providers. Those with handlers have a folder each: event classification in `mod`, payload
+//! types in `payload`, event processing in `handler`, database statements in `tables`. All others
+//! are data: a file of `catalogue` each, which `data` runs.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use url::Url;
+
 use crate::dispatch::{Handler, ProviderMaintenance};
 use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
+use crate::sender_client::SenderClient;
 use crate::store::{ExpectedTokens, ResponseLog};
 use crate::verify::{Provider, Secret, TransferLimits, UnixSeconds};
 
 pub mod apify;
 pub mod bot;
+pub mod built_in;
+pub mod data;
 pub mod docora;
 pub mod stripe;
 
+/// The providers with handlers of their own. The others are data.
 pub static CATALOGUE: &[Entry] = &[apify::ENTRY, bot::ENTRY, docora::ENTRY, stripe::ENTRY];
 
 pub fn find(name: &str) -> Option<&'static Entry> {
-    CATALOGUE.iter().find(|entry| entry.name == name)
+    CATALOGUE.iter().find(|entry| entry.name == name).or_else(|| data::find(name))
 }
 
-/// The names of all providers, for messages.
-pub fn names() -> String {
-    CATALOGUE.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+/// All providers: those with handlers first, then by name.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    CATALOGUE.iter().chain(data::entries())
+}
+
+/// What a wrong name may have meant, for messages.
+pub fn similar(name: &str) -> String {
+    let near = |entry: &&Entry| {
+        entry.name.contains(name)
+            || name.contains(entry.name)
+            || entry.name.get(..3) == name.get(..3)
+    };
+    let names: Vec<&str> = all().filter(near).map(|entry| entry.name).take(8).collect();
+    match names.as_slice() {
+        [] => "`sealpost providers list` shows all".to_owned(),
+        names => format!("similar: {}; `sealpost providers list` shows all", names.join(", ")),
+    }
 }
 
 /// The maximum body size for providers that send small payloads.
@@ -95,11 +117,23 @@ pub struct Draft<'a> {
     pub body: &'a [u8],
 }
 
+/// What a provider that is data has to know about its source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceScheme {
+    /// The name of the provider.
+    pub provider: String,
+    /// The source's `[source.scheme]`.
+    pub definition: Option<toml::Table>,
+    /// The public URL of the source, if the gateway knows it.
+    pub public_url: Option<Url>,
+}
+
 /// The source for which a provider is built.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     pub name: String,
     pub tenant: String,
+    pub scheme: SourceScheme,
     /// The source's `[source.options]`.
     pub options: toml::Table,
     /// The source's resolved `token`, for providers that need one in addition to the secrets.
@@ -114,6 +148,8 @@ pub struct SourceSpec {
 pub struct Services {
     /// The client for outbound requests.
     pub outbound: Outbound,
+    /// The keys that senders publish, and the confirmation of subscriptions.
+    pub sender_client: SenderClient,
     /// The store for content that is too large for a row.
     pub objects: Objects,
     /// The log of destination responses.
@@ -157,8 +193,54 @@ impl Services {
     /// kept in memory.
     pub fn bare() -> Result<Self, ServicesError> {
         let outbound = Outbound::new(&Policy::default())?;
+        let sender_client = SenderClient::new(outbound.clone());
         let (objects, answers) = (Objects::at(&Place::Memory)?, ResponseLog::default());
-        Ok(Self { outbound, objects, answers })
+        Ok(Self { outbound, sender_client, objects, answers })
+    }
+}
+
+/// A request that is signed as its sender would sign it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    pub query: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl Signed {
+    /// The path with the query of the request.
+    pub fn path(&self, path: &str) -> String {
+        match &self.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+}
+
+/// Why a request cannot be signed as its sender would.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    #[error("{0}")]
+    Impossible(String),
+}
+
+impl Entry {
+    /// Signs a request as the sender would.
+    ///
+    /// # Errors
+    /// [`SignError`], such as for senders with a private key.
+    pub fn sign_request(
+        &self,
+        draft: &Draft<'_>,
+        scheme: &SourceScheme,
+    ) -> Result<Signed, SignError> {
+        if data::find(self.name).is_some() {
+            return data::sign(self.name, draft, scheme);
+        }
+        let headers = (self.sign)(draft);
+        Ok(Signed { query: None, headers, body: Bytes::copy_from_slice(draft.body) })
     }
 }
 

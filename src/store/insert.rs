@@ -45,10 +45,14 @@ pub const QUARANTINE: &str = "quarantine";
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
+    /// The digest of an event's key; a new one each time for [`EventKey::EveryRequest`].
     pub fn of(tenant: &str, source: &str, key: &EventKey) -> Self {
         match key {
             EventKey::Signed(id) | EventKey::Once(id) => Self::scoped(tenant, source, b"id", id),
             EventKey::BodyDigest(digest) => Self::scoped(tenant, source, b"body", digest),
+            EventKey::EveryRequest => {
+                Self::scoped(tenant, source, b"random", &rand::random::<[u8; 32]>())
+            }
         }
     }
 

@@ -28,6 +28,7 @@ mod api_keys;
 mod audit;
 mod audit_throttle;
 mod backlog;
+mod batch;
 mod breaker;
 mod chunks;
 mod claim;

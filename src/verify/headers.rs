@@ -66,6 +66,20 @@ impl Headers {
         self.token(name)?.ok_or(Refusal::Missing(name))
     }
 
+    /// Removes all lines of these headers.
+    pub fn remove(&mut self, names: &[&'static str]) {
+        self.0.retain(|(name, _)| !names.contains(name));
+    }
+
+    /// The value of a header that is signed or stored: as [`Headers::token`], or as
+    /// [`Headers::single`] if it contains commas, such as a date.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] if two lines differ or the value is not visible ASCII.
+    pub fn value(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+        self.token(name).or_else(|_| self.single(name))
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.lines(name).next().is_some()
     }

@@ -1,140 +1,16 @@
-//! Secrets, the key ring of a source, and the proof that only a key ring can create.
+//! The key ring of a source, and the proof that only a key ring can create.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
+use super::scheme::{Algorithm, Candidate, KeyDefinition, Mac as SchemeMac, Material, Piece};
+use super::secret::{Fingerprint, MAX_SECRETS, Secret, WeakSecret};
 use super::{Refusal, Strength};
-
-/// The maximum number of secrets of one source: previous, current, next.
-const MAX_SECRETS: usize = 3;
-
-/// A secret of acceptable quality. Its `Debug` output is the fingerprint, never the secret.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<Vec<u8>>);
-
-/// Why a secret is rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakSecret {
-    /// Anybody could sign with an empty key.
-    #[error("is empty")]
-    Empty,
-    /// Short enough to be guessed.
-    #[error("is shorter than {min} bytes", min = Secret::MIN_BYTES)]
-    Short,
-    /// A pasted newline or space would produce signatures that never match the sender's.
-    #[error("begins or ends with white space")]
-    Padded,
-    /// Some editors put one at the beginning of a file; it would become part of the key.
-    #[error("begins with a byte order mark")]
-    ByteOrderMark,
-    /// HMAC pads keys with NUL: `k` and `k\0` would be the same key.
-    #[error("contains a NUL byte")]
-    Nul,
-    /// One repeated character, or a word from an example.
-    #[error("is a placeholder")]
-    Placeholder,
-    /// A key ring has one to three secrets.
-    #[error("must be 1 to {MAX_SECRETS} secrets")]
-    Count,
-}
-
-impl Secret {
-    /// The minimum length, in bytes.
-    pub const MIN_BYTES: usize = 16;
-
-    /// Takes the bytes of a secret unchanged: every supported sender uses the whole UTF-8 text,
-    /// prefix included, as the HMAC key.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, WeakSecret> {
-        let bytes = Zeroizing::new(bytes.into());
-        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
-            return Err(WeakSecret::Empty);
-        };
-        if bytes.starts_with(b"\xef\xbb\xbf") {
-            return Err(WeakSecret::ByteOrderMark);
-        }
-        if bytes.contains(&0) {
-            return Err(WeakSecret::Nul);
-        }
-        if first.is_ascii_whitespace() || last.is_ascii_whitespace() {
-            return Err(WeakSecret::Padded);
-        }
-        if bytes.len() < Self::MIN_BYTES {
-            return Err(WeakSecret::Short);
-        }
-        let lower = bytes.to_ascii_lowercase();
-        let placeholder = bytes.iter().all(|byte| byte == first)
-            || [&b"changeme"[..], b"change-me", b"your-secret", b"your_secret", b"placeholder"]
-                .iter()
-                .any(|word| lower.starts_with(word));
-        if placeholder {
-            return Err(WeakSecret::Placeholder);
-        }
-        Ok(Self(bytes))
-    }
-
-    /// Compares in constant time.
-    pub fn matches(&self, presented: &[u8]) -> bool {
-        Sha256::digest(&*self.0).ct_eq(&Sha256::digest(presented)).into()
-    }
-
-    /// The HMAC-SHA256 of `message` under this secret, to sign what the gateway sends (fixtures,
-    /// tokens). Received signatures are verified by [`KeyRing`], never by comparing with this.
-    pub fn sign(&self, message: &[&[u8]]) -> [u8; 32] {
-        let mut mac = self.mac();
-        for part in message {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
-    }
-
-    /// The secret itself, for senders that repeat it in plaintext. Never log it.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// A short name by which operators distinguish secrets.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let digest = self.sign(&[b"sealpost fingerprint v1"]);
-        let mut short = [0; 6];
-        short.copy_from_slice(digest.first_chunk::<6>().unwrap_or(&[0; 6]));
-        Fingerprint(short)
-    }
-
-    fn mac(&self) -> Hmac<Sha256> {
-        // HMAC takes keys of any length, so this error cannot occur.
-        Hmac::new_from_slice(&self.0)
-            .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret({})", self.fingerprint())
-    }
-}
-
-/// Twelve hexadecimal digits derived one-way from a secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; 6]);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// Evidence that a verification succeeded. The fields are private and only a key ring constructs
 /// it, so no other code can produce one.
@@ -151,6 +27,10 @@ pub struct Proof {
 }
 
 impl Proof {
+    fn new(strength: Strength, secret: Fingerprint, covered: Vec<&'static str>) -> Self {
+        Self { strength, secret, skew: None, covered, claims: None, request_key: None, late: None }
+    }
+
     /// Adds the decoded claims of a verified token.
     #[must_use]
     pub fn with_claims(mut self, claims: Bytes) -> Self {
@@ -182,6 +62,19 @@ impl Proof {
     }
 }
 
+/// Why a source's secrets are no keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error(transparent)]
+    Weak(#[from] WeakSecret),
+    /// The secret is not in the form that the sender gives it.
+    #[error("secret {fingerprint}: {reason}")]
+    Form { fingerprint: String, reason: String },
+    /// The sender publishes its keys.
+    #[error("must be empty: the sender publishes its keys")]
+    Published,
+}
+
 /// The secrets of one source, any of which may have signed. HMAC states are prepared once at
 /// startup.
 #[derive(Debug, Clone)]
@@ -192,6 +85,8 @@ pub struct KeyRing {
 #[derive(Clone)]
 struct Key {
     mac: Hmac<Sha256>,
+    /// The key that the secret contains, for the scheme of the source.
+    material: Material,
     secret: Secret,
     fingerprint: Fingerprint,
     /// The number of successful verifications, shared by all clones of the ring.
@@ -210,16 +105,99 @@ impl KeyRing {
         if secrets.is_empty() || secrets.len() > MAX_SECRETS {
             return Err(WeakSecret::Count);
         }
-        let keys = secrets
-            .into_iter()
-            .map(|secret| Key {
-                mac: secret.mac(),
-                fingerprint: secret.fingerprint(),
-                secret,
-                uses: Arc::default(),
-            })
-            .collect();
-        Ok(Self { keys })
+        let keys = secrets.into_iter().map(|secret| Key::new((&secret).into(), secret));
+        Ok(Self { keys: keys.collect() })
+    }
+
+    /// A ring of secrets in the form that the sender of a scheme gives them.
+    ///
+    /// # Errors
+    /// [`KeyError`] names the secret by its fingerprint.
+    pub fn of_scheme(
+        secrets: Vec<Secret>,
+        algorithm: Algorithm,
+        key: &KeyDefinition,
+    ) -> Result<Self, KeyError> {
+        if secrets.is_empty() || secrets.len() > MAX_SECRETS {
+            return Err(WeakSecret::Count.into());
+        }
+        let keys = secrets.into_iter().map(|secret| {
+            let material = Material::of(secret.expose(), algorithm, key).map_err(|reason| {
+                KeyError::Form { fingerprint: secret.fingerprint().to_string(), reason }
+            })?;
+            Ok(Key::new(material, secret))
+        });
+        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()? })
+    }
+
+    /// The ring of a source whose sender publishes its keys.
+    pub fn without_secrets() -> Self {
+        Self { keys: Vec::new() }
+    }
+
+    /// Proves that one of the secrets made one of the candidates over a text.
+    pub(super) fn prove_text(
+        &self,
+        algorithm: Algorithm,
+        text: &[Piece<'_>],
+        candidates: &[Candidate],
+        strength: Strength,
+        covered: &[&'static str],
+    ) -> Result<Proof, Refusal> {
+        let mut keys = self.keys.iter();
+        let key = keys.find(|key| key.material.verifies(algorithm, text, candidates));
+        Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
+    }
+
+    /// Proves a request by what `check` finds with one of the secrets.
+    pub(super) fn prove_by<T>(
+        &self,
+        strength: Strength,
+        covered: &[&'static str],
+        check: impl Fn(&Material) -> Option<T>,
+    ) -> Result<(Proof, T), Refusal> {
+        let mut keys = self.keys.iter();
+        let found = keys.find_map(|key| Some((key, check(&key.material)?)));
+        let (key, found) = found.ok_or(Refusal::Mismatch)?;
+        Ok((Self::proof(strength, key, covered.to_vec()), found))
+    }
+
+    /// Proves a request by what a published key verified. `name` says which key it was.
+    pub(super) fn prove_published<T>(
+        verified: Option<T>,
+        name: &str,
+        strength: Strength,
+        covered: &[&'static str],
+    ) -> Result<(Proof, T), Refusal> {
+        let found = verified.ok_or(Refusal::Mismatch)?;
+        Ok((Proof::new(strength, Fingerprint::of_name(name), covered.to_vec()), found))
+    }
+
+    /// The MACs or hashes, one per secret, at the beginning of a text.
+    pub(super) fn begin(&self, algorithm: Algorithm) -> Vec<SchemeMac> {
+        self.keys.iter().filter_map(|key| key.material.begin(algorithm)).collect()
+    }
+
+    /// Proves that one of the secrets made one of the candidates over a text that arrived in
+    /// pieces.
+    pub(super) fn conclude(
+        &self,
+        macs: Vec<SchemeMac>,
+        candidates: &[Candidate],
+        strength: Strength,
+        covered: &[&'static str],
+    ) -> Result<Proof, Refusal> {
+        let mut by_key = self.keys.iter().zip(macs);
+        let found = by_key.find(|(_, mac)| mac.clone().matches_one_of(candidates));
+        let (key, _) = found.ok_or(Refusal::Mismatch)?;
+        Ok(Self::proof(strength, key, covered.to_vec()))
+    }
+
+    /// The MAC of the first secret, for the answer to a challenge.
+    pub(super) fn mac(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
+        let mut mac = self.keys.first()?.material.begin(algorithm)?;
+        mac.update(message);
+        Some(mac.finish().to_vec())
     }
 
     /// The number of verifications by each secret since startup. It shows operators which secret a
@@ -230,54 +208,12 @@ impl KeyRing {
 
     /// The length of each secret, in bytes.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.keys.iter().map(|key| key.secret.0.len())
+        self.keys.iter().map(|key| key.secret.expose().len())
     }
 
     /// The secrets in configured order.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.keys.iter().map(|key| &key.secret)
-    }
-
-    /// Proves that one of the secrets made one of `candidates` over `transcript`. The MAC over the
-    /// body is computed once per secret, however many candidates there are.
-    pub(super) fn prove(
-        &self,
-        transcript: &[&[u8]],
-        body: &[u8],
-        candidates: &[[u8; 32]],
-        covered: Vec<&'static str>,
-    ) -> Result<Proof, Refusal> {
-        let transcript: Vec<&[u8]> = transcript.iter().copied().chain([body]).collect();
-        let key = self.find(&transcript, candidates)?;
-        Ok(Self::proof(Strength::Signed, key, covered))
-    }
-
-    /// The MACs, one per secret, of a message that arrives in pieces, after its first pieces.
-    pub(super) fn begin(&self, first: &[&[u8]]) -> Vec<Hmac<Sha256>> {
-        let begin = |key: &Key| {
-            let mut mac = key.mac.clone();
-            for piece in first {
-                mac.update(piece);
-            }
-            mac
-        };
-        self.keys.iter().map(begin).collect()
-    }
-
-    /// Proves that one of the secrets made one of `candidates` over a message that arrived in
-    /// pieces.
-    pub(super) fn conclude(
-        &self,
-        macs: &[Hmac<Sha256>],
-        candidates: &[[u8; 32]],
-        covered: Vec<&'static str>,
-    ) -> Result<Proof, Refusal> {
-        let mut by_key = self.keys.iter().zip(macs);
-        let found = by_key.find(|(_, mac)| {
-            candidates.iter().any(|candidate| (*mac).clone().verify_slice(candidate).is_ok())
-        });
-        let (key, _) = found.ok_or(Refusal::Mismatch)?;
-        Ok(Self::proof(Strength::Signed, key, covered))
     }
 
     /// Proves that one of the secrets made `candidate` over `token`, which does not include the
@@ -313,38 +249,27 @@ impl KeyRing {
 
     fn proof(strength: Strength, key: &Key, covered: Vec<&'static str>) -> Proof {
         key.uses.fetch_add(1, Ordering::Relaxed);
-        Proof {
-            strength,
-            secret: key.fingerprint,
-            skew: None,
-            covered,
-            claims: None,
-            request_key: None,
-            late: None,
+        Proof::new(strength, key.fingerprint, covered)
+    }
+}
+
+impl Key {
+    fn new(material: Material, secret: Secret) -> Self {
+        Self {
+            mac: secret.mac(),
+            material,
+            fingerprint: secret.fingerprint(),
+            secret,
+            uses: Arc::default(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use hmac::KeyInit;
 
-    #[test]
-    fn weak_secret_is_rejected_with_its_reason() {
-        for (bytes, why) in [
-            (&b""[..], WeakSecret::Empty),
-            (b"   ", WeakSecret::Padded),
-            (b"fifteen-bytes!!", WeakSecret::Short),
-            (b"a-good-long-secret\n", WeakSecret::Padded),
-            (b"\xef\xbb\xbfa-good-long-secret", WeakSecret::ByteOrderMark),
-            (b"a-good-long\0secret", WeakSecret::Nul),
-            (b"changeme-changeme-changeme", WeakSecret::Placeholder),
-            (b"xxxxxxxxxxxxxxxxxxxxxxxx", WeakSecret::Placeholder),
-        ] {
-            assert_eq!(Secret::new(bytes).unwrap_err(), why, "{bytes:?}");
-        }
-        assert!(Secret::new("sixteen-bytes-ok").is_ok());
-    }
+    use super::*;
 
     #[test]
     fn debug_output_never_contains_a_secret() {
@@ -364,6 +289,10 @@ mod tests {
             .finalize()
             .into_bytes()
             .into();
-        assert!(matches!(ring.prove(&[], b"body", &[empty], vec![]), Err(Refusal::Mismatch)));
+        let text = [Piece::Bytes(b"body".into())];
+        let candidates = [Candidate::Long(empty.to_vec())];
+        let algorithm = Algorithm::HmacSha256;
+        let proof = ring.prove_text(algorithm, &text, &candidates, Strength::Signed, &[]);
+        assert!(matches!(proof, Err(Refusal::Mismatch)));
     }
 }

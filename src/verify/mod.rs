@@ -79,13 +79,15 @@ mod credentials;
 pub mod diagnose;
 mod headers;
 mod json;
+mod key_cache;
 mod keys;
 mod oversize;
 mod provider;
 mod refusal;
 mod request;
+mod scheme;
+mod secret;
 mod sender_info;
-mod signature;
 mod strength;
 mod test_event;
 mod transfer;
@@ -94,7 +96,8 @@ mod window;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
 pub use json::{parse, parse_at, quarantine_reason};
-pub use keys::{Fingerprint, KeyRing, Proof, Secret, WeakSecret};
+pub use key_cache::{KeyCache, KeyRequest};
+pub use keys::{KeyError, KeyRing, Proof};
 pub use oversize::{OversizeRequest, StreamedBody};
 pub use provider::{
     Classified, EventKey, EventMeta, HandlersFor, Lane, ProofMethod, Provider, Quarantine,
@@ -102,10 +105,16 @@ pub use provider::{
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use request::{
-    ExpiredToken, Provenance, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
+    ExpiredToken, Provenance, RawRequest, RequestHead, Target, VerifiedRequest, Verifier,
+    VerifyContext,
 };
+pub use scheme::{
+    Algorithm, AnswerDefinition, BatchDefinition, EventDefinition, Handshake, HandshakeAnswer,
+    HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding, OneOrMany, Prompt, Scheme,
+    SchemeDefinition, SchemeOptions, SignedRequest, ToSign, intern,
+};
+pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;
-pub use signature::{Layout, Part, Scheme, Time, Units};
 pub use strength::Strength;
 pub use test_event::{TEST_EVENT_TYPE, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};

@@ -9,11 +9,10 @@
 
 use std::fmt;
 
-use hmac::Mac;
 use sha2::{Digest, Sha256};
 
 use super::request::Provenance;
-use super::signature::Running;
+use super::scheme::Running;
 use super::{Proof, Refusal, RequestHead, UnixSeconds, Verifier, VerifyContext};
 
 /// A body that is read but not kept. Nothing is trusted before [`StreamedBody::verify`].
@@ -43,16 +42,16 @@ impl StreamedBody {
         head: RequestHead,
         now: UnixSeconds,
     ) -> Result<Self, Refusal> {
-        let signed = match verifier.provider.signs_body(&head) {
-            Some(scheme) => Some(Running { scheme, macs: scheme.begin(&head, &verifier.keys)? }),
+        let signed = match verifier.provider.scheme(&head) {
+            Some(scheme) => Running::begin(scheme, &head, &verifier.keys)?,
             None => None,
         };
         Ok(Self { head, now, signed, digest: Sha256::new(), size: 0 })
     }
 
     pub fn update(&mut self, piece: &[u8]) {
-        for mac in self.signed.iter_mut().flat_map(|signed| &mut signed.macs) {
-            mac.update(piece);
+        if let Some(signed) = &mut self.signed {
+            signed.update(piece);
         }
         self.digest.update(piece);
         self.size = self.size.saturating_add(piece.len() as u64);
@@ -112,33 +111,28 @@ impl fmt::Debug for OversizeRequest {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use bytes::Bytes;
 
     use super::*;
     use crate::verify::{
-        Classified, KeyRing, Layout, Part, Provider, Quarantine, Scheme, Secret, Time,
-        VerifiedRequest, Window,
+        Classified, KeyRing, Provider, Quarantine, Scheme, Secret, VerifiedRequest, Window,
     };
 
-    static SCHEME: Scheme = Scheme {
-        header: "x-signature",
-        layout: Layout::Pairs { time: "t", signature: "v1" },
-        time: Time::InSignature,
-        transcript: &[Part::Timestamp, Part::Text(".")],
-    };
-    static OTHER: Scheme = Scheme {
-        header: "x-signature",
-        layout: Layout::Pairs { time: "t", signature: "v1" },
-        time: Time::InSignature,
-        transcript: &[Part::Timestamp, Part::Text(".")],
-    };
+    const TABLE: &str = r#"
+        algorithm = "hmac-sha256"
+        signed = "{timestamp}.{body}"
+        signature = { header = "x-signature", format = "t={timestamp},v1={signature}" }
+        timestamp = { from = "signature", tolerance = "5m" }
+    "#;
+    static SCHEME: LazyLock<Arc<Scheme>> = LazyLock::new(|| Scheme::built_in(TABLE).unwrap());
+    static OTHER: LazyLock<Arc<Scheme>> = LazyLock::new(|| Scheme::built_in(TABLE).unwrap());
     const NOW: UnixSeconds = 1_700_000_000;
 
     /// A sender whose body is verified by `streams` while it arrives; `SCHEME` is always required.
     struct Sender {
-        streams: Option<&'static Scheme>,
+        streams: Option<&'static Arc<Scheme>>,
     }
 
     impl Provider for Sender {
@@ -158,7 +152,7 @@ mod tests {
             request.signed(&SCHEME)
         }
 
-        fn signs_body(&self, _: &RequestHead) -> Option<&'static Scheme> {
+        fn scheme(&self, _: &RequestHead) -> Option<&Arc<Scheme>> {
             self.streams
         }
 
@@ -172,15 +166,15 @@ mod tests {
     }
 
     fn verify(
-        streams: Option<&'static Scheme>,
+        streams: Option<&'static Arc<Scheme>>,
         at: UnixSeconds,
         pieces: &[&[u8]],
     ) -> Result<OversizeRequest, Refusal> {
         let keys =
             KeyRing::new(vec![secret("the-first-secret-0123"), secret("the-second-secret-012")]);
         let window = Window { max_age: 300, max_future: 300 };
-        let verifier =
-            Verifier { provider: Arc::new(Sender { streams }), keys: keys.unwrap(), window };
+        let provider = Arc::new(Sender { streams });
+        let verifier = Verifier { provider, keys: keys.unwrap(), published: None, window };
         let mac = secret("the-second-secret-012").sign(&[b"1700000000.", b"one two three"]);
         let mut head = RequestHead::default();
         let value = format!("t=1700000000,v1={}", hex::encode(mac));
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn macs_of_another_scheme_prove_nothing() {
-        for streams in [None, Some(&OTHER)] {
+        for streams in [None, Some(&*OTHER)] {
             assert!(matches!(verify(streams, NOW, &[b"one two three"]), Err(Refusal::Mismatch)));
         }
     }

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{
-    Chunk, Proof, Refusal, RequestHead, Scheme, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    AnswerDefinition, Chunk, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing, Prompt, Proof,
+    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 
 /// Returns the handlers that accept an event type.
@@ -25,10 +27,10 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// All headers that the provider reads, in lower case. The listener drops the others.
-    fn headers(&self) -> &'static [&'static str];
+    fn headers(&self) -> &[&'static str];
 
     /// The headers stored with the event: none that contains a secret or a signature.
-    fn kept_headers(&self) -> &'static [&'static str] {
+    fn kept_headers(&self) -> &[&'static str] {
         &[]
     }
 
@@ -53,15 +55,58 @@ pub trait Provider: Send + Sync + 'static {
     /// A [`Refusal`] if nothing proves it.
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal>;
 
-    /// The scheme by which the sender of this head signs the body, if it does. A body that is not
+    /// The scheme by which the sender of this head proves itself, if it signs. A body that is not
     /// kept is verified by it while it streams.
-    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
+    fn scheme(&self, _head: &RequestHead) -> Option<&Arc<Scheme>> {
+        None
+    }
+
+    /// The keys in the secrets of a source.
+    ///
+    /// # Errors
+    /// Why the secrets are no keys of this sender.
+    fn key_ring(&self, secrets: Vec<Secret>) -> Result<KeyRing, KeyError> {
+        Ok(KeyRing::new(secrets)?)
+    }
+
+    /// The maximum age of a signature, if this source's scheme says one.
+    fn max_age(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether the sender publishes its keys, so that the source has no secret.
+    fn fetches_keys(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs the method and the query of a request.
+    fn reads_target(&self) -> bool {
+        false
+    }
+
+    /// The methods, other than POST, of requests that only want to know whether somebody is here.
+    fn handshake_methods(&self) -> &[HandshakeMethod] {
+        &[]
+    }
+
+    /// Whether it answers some POST requests that are not verified.
+    fn has_open_handshake(&self) -> bool {
+        false
+    }
+
+    /// The answer to a request that is a challenge and not an event, if it is one.
+    fn handshake(&self, _keys: &KeyRing, _prompt: Prompt<'_>) -> Option<HandshakeAnswer> {
+        None
+    }
+
+    /// The response to a recorded event, for senders that require a certain one.
+    fn answer(&self) -> Option<&AnswerDefinition> {
         None
     }
 
     /// The proofs that this request claims, for diagnosing a rejection; the most likely one first.
     /// They prove nothing. If the list is empty, only header problems can be diagnosed.
-    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
         Vec::new()
     }
 
@@ -77,11 +122,11 @@ pub trait Provider: Send + Sync + 'static {
 
 /// A proof that a request may carry.
 #[derive(Debug)]
-pub enum ProofMethod {
+pub enum ProofMethod<'p> {
     /// A signature that covers the body.
-    Signature(&'static Scheme),
+    Signature(&'p Scheme),
     /// A signature in a form that the sender knows but the source does not accept for this request.
-    OtherForm(&'static Scheme),
+    OtherForm(&'p Scheme),
     /// A token that contains a MAC over the rest of itself.
     Token {
         /// The bytes covered by the MAC.
@@ -96,6 +141,8 @@ pub enum ProofMethod {
 #[derive(Debug)]
 pub enum Classified {
     Event(EventMeta),
+    /// Several events in one request, recorded together, each with its own part of the body.
+    Batch(Vec<(EventMeta, bytes::Bytes)>),
     /// One piece of a payload that is split over several requests.
     Chunk(Box<Chunk>),
     /// Authentic but unprocessable: stored as a dead letter with a reason.
@@ -133,6 +180,8 @@ pub enum EventKey {
     Once(Vec<u8>),
     /// The SHA-256 of the body.
     BodyDigest([u8; 32]),
+    /// None: the sender sends equal bodies for different events, so every request is one.
+    EveryRequest,
 }
 
 /// The key of a lane. It is stored in an index, so long keys are stored as their digest.

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::signature::Running;
+use super::key_cache::{KeyCache, KeyRequest};
+use super::scheme::Running;
 use super::{
-    Fingerprint, Headers, KeyRing, Proof, Provider, Refusal, Scheme, SenderInfo, Strength,
-    UnixSeconds, Window,
+    Fingerprint, HandshakeAnswer, HandshakeMethod, Headers, KeyRing, Prompt, Proof, Provider,
+    Refusal, Scheme, SenderInfo, Strength, UnixSeconds, Window,
 };
 
 /// The unverified metadata of a request: everything but the body.
@@ -22,8 +23,17 @@ pub struct RequestHead {
     /// The query parameters that the provider reads, undecoded.
     pub query: Option<String>,
     pub headers: Headers,
+    /// Method and query, if the provider's signature covers them.
+    pub target: Option<Box<Target>>,
     /// Unsigned metadata, for display only.
     pub sender_info: SenderInfo,
+}
+
+/// The method and the query of a request, as they are on the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    pub method: String,
+    pub query: Option<String>,
 }
 
 impl RequestHead {
@@ -51,6 +61,8 @@ impl RequestHead {
 pub struct Verifier {
     pub provider: Arc<dyn Provider>,
     pub keys: KeyRing,
+    /// The keys that the sender publishes, if it does.
+    pub published: Option<Arc<dyn KeyCache>>,
     pub window: Window,
 }
 
@@ -74,6 +86,32 @@ pub struct RawRequest {
 impl RawRequest {
     pub fn new(head: RequestHead, body: Bytes) -> Self {
         Self { head, body }
+    }
+
+    /// The published key that must be fetched before the request can be verified. What the request
+    /// says about it proves nothing.
+    pub fn needed_key(&self, verifier: &Verifier) -> Option<KeyRequest> {
+        let cache = verifier.published.as_deref()?;
+        let scheme = verifier.provider.scheme(&self.head)?;
+        let url = scheme.key_url(&self.head, &self.body).ok().flatten()?;
+        match cache.get(&url) {
+            None => Some(KeyRequest { url, is_outdated: false }),
+            Some(keys) if scheme.lacks_key(&self.head, &self.body, &keys) => {
+                Some(KeyRequest { url, is_outdated: true })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// The answer to a request that only wants to know whether somebody is here. It is not
+    /// verified, and not recorded.
+    pub fn handshake(
+        &self,
+        verifier: &Verifier,
+        method: HandshakeMethod,
+    ) -> Option<HandshakeAnswer> {
+        let prompt = Prompt { method, head: &self.head, body: &self.body, verified: false };
+        verifier.provider.handshake(&verifier.keys, prompt)
     }
 
     /// Verifies that the sender of this source made the request recently.
@@ -104,6 +142,7 @@ pub struct VerifyContext<'a> {
     head: &'a RequestHead,
     body: Content<'a>,
     keys: &'a KeyRing,
+    published: Option<&'a dyn KeyCache>,
     window: Window,
     now: UnixSeconds,
 }
@@ -127,6 +166,7 @@ impl<'a> VerifyContext<'a> {
             head,
             body: Content::Whole(body),
             keys: &verifier.keys,
+            published: verifier.published.as_deref(),
             window: verifier.window,
             now,
         }
@@ -139,8 +179,14 @@ impl<'a> VerifyContext<'a> {
         running: Option<&'a Running>,
         now: UnixSeconds,
     ) -> Self {
-        let body = Content::Streamed(running);
-        Self { head, body, keys: &verifier.keys, window: verifier.window, now }
+        Self {
+            head,
+            body: Content::Streamed(running),
+            keys: &verifier.keys,
+            published: verifier.published.as_deref(),
+            window: verifier.window,
+            now,
+        }
     }
 
     pub fn head(&self) -> &'a RequestHead {
@@ -159,12 +205,19 @@ impl<'a> VerifyContext<'a> {
     /// Proves that the request is fresh and signed according to `scheme`.
     pub fn signed(&self, scheme: &Scheme) -> Result<Proof, Refusal> {
         match self.body {
-            Content::Whole(body) => scheme.prove(self.head, body, self.keys, self.window, self.now),
-            Content::Streamed(Some(running)) if std::ptr::eq(running.scheme, scheme) => {
-                scheme.conclude(self.head, &running.macs, self.keys, self.window, self.now)
+            Content::Whole(body) => {
+                let keys = (self.keys, self.published);
+                scheme.prove(self.head, body, keys, self.window, self.now)
+            }
+            Content::Streamed(Some(running))
+                if std::ptr::eq(Arc::as_ptr(&running.scheme), scheme) =>
+            {
+                running.conclude(self.head, self.keys, self.window, self.now)
             }
             // MACs that were started for another scheme prove nothing.
-            Content::Streamed(_) => Err(Refusal::Mismatch),
+            Content::Streamed(_) => {
+                scheme.prove_without_body(self.head, (self.keys, self.published), self.now)
+            }
         }
     }
 
@@ -262,7 +315,29 @@ impl VerifiedRequest {
         if !self.proof.covered.contains(&name) {
             return None;
         }
-        self.head.headers.token(name).ok().flatten()
+        self.head.headers.value(name).ok().flatten()
+    }
+
+    /// A header, whether or not the proof covers it: a hint for display, never part of a key.
+    pub fn hint(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.headers.iter().filter(|(header, _)| *header == name);
+        std::str::from_utf8(lines.next()?.1).ok().map(str::trim)
+    }
+
+    /// The answer to an authentic request that is a challenge and not an event.
+    pub fn handshake(&self, verifier: &Verifier) -> Option<HandshakeAnswer> {
+        let prompt = Prompt {
+            method: HandshakeMethod::Post,
+            head: &self.head,
+            body: &self.body,
+            verified: true,
+        };
+        verifier.provider.handshake(&verifier.keys, prompt)
+    }
+
+    /// The unverified part of the request, for values that the proof covers as a whole.
+    pub(super) fn head(&self) -> &RequestHead {
+        &self.head
     }
 
     /// The data to store about its origin, with the headers listed in `kept`.

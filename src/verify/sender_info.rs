@@ -34,6 +34,15 @@ impl SenderInfo {
         self.0.extend(peer.map(|peer| (Self::PEER, peer.to_string())));
     }
 
+    /// Whether the body says that it is a form.
+    pub fn is_form(&self) -> bool {
+        let mut known = self.0.iter().filter(|(name, _)| *name == Self::CONTENT_TYPE);
+        known.any(|(_, value)| {
+            let kind = value.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
-use super::receive::RequestIds;
+use super::request_ids::RequestIds;
 use crate::admin::Caller;
 use crate::clock::SharedClock;
 use crate::provider_endpoint::ProviderEndpoint;

@@ -11,7 +11,7 @@ use super::decoy::Decoy;
 use super::problem::{Problem, ProblemResponse};
 use super::routes::Route;
 use crate::ingest::Source;
-use crate::verify::{Refusal, RequestHead, SenderInfo};
+use crate::verify::{Refusal, RequestHead, SenderInfo, Target};
 
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
@@ -46,14 +46,14 @@ pub(super) fn choose(
     request: &HttpRequest,
     route: &Route,
     now: i64,
-) -> Result<Chosen, (Refusal, Option<Chosen>)> {
+) -> Result<Chosen, (Refusal, Option<Box<Chosen>>)> {
     let mut refused = (Refusal::UnknownSource, None);
     for source in &route.sources {
         let head = head_for(request, route, source);
         match source.verifier.precheck(&head, now) {
             Ok(()) => return Ok((Arc::clone(source), head)),
             Err(Refusal::UnknownSource) => {}
-            Err(other) => refused = (other, Some((Arc::clone(source), head))),
+            Err(other) => refused = (other, Some(Box::new((Arc::clone(source), head)))),
         }
     }
     Err(refused)
@@ -65,14 +65,22 @@ fn sender_info(request: &HttpRequest) -> SenderInfo {
     SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
 }
 
-fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
+/// The parts of the request head that the provider of a source reads.
+pub(super) fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
+    let provider = &source.verifier.provider;
+    let query = request.uri().query();
+    let target = || {
+        let method = request.method().as_str().to_owned();
+        Box::new(Target { method, query: query.map(str::to_owned) })
+    };
     let mut head = RequestHead {
         action: route.action,
-        query: RequestHead::reads(&*source.verifier.provider, request.uri().query()),
+        query: RequestHead::reads(&**provider, query),
+        target: provider.reads_target().then(target),
         sender_info: sender_info(request),
         ..RequestHead::default()
     };
-    for name in source.verifier.provider.headers() {
+    for name in provider.headers() {
         for value in request.headers().get_all(*name) {
             head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
         }

@@ -20,6 +20,7 @@ mod decoy;
 mod denial;
 mod form;
 mod forwarded;
+mod handshake;
 mod head;
 mod keep_rejected;
 mod oversize;
@@ -27,6 +28,7 @@ mod peer;
 mod problem;
 mod receive;
 mod report;
+mod request_ids;
 mod routes;
 mod session;
 
@@ -48,8 +50,9 @@ pub use decoy::Decoy;
 pub use head::HeadLimits;
 pub use oversize::Oversize;
 pub use peer::Proxies;
-pub use receive::{IngestState, RequestIds};
+pub use receive::IngestState;
 pub use report::AcceptedMetrics;
+pub use request_ids::RequestIds;
 pub use routes::Routes;
 
 use connection::Head;

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::connection;
+use super::routes::Methods;
 use crate::ingest::{NotStored, Rejection};
 
 /// `Retry-After` in seconds while the database is unavailable.
@@ -18,7 +19,9 @@ pub(super) type ProblemResponse = (Problem, &'static str);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     NotFound,
-    MethodNotAllowed,
+    MethodNotAllowed {
+        allow: Methods,
+    },
     /// Any authentication failure: always the same bytes.
     Unauthorized,
     TooLarge {
@@ -60,7 +63,7 @@ impl Problem {
     fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
-            Self::MethodNotAllowed => (
+            Self::MethodNotAllowed { .. } => (
                 "method-not-allowed",
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Method not allowed: use POST",
@@ -142,8 +145,8 @@ impl Problem {
             Self::TooMany { after } | Self::Unavailable { after } => {
                 response.insert_header((header::RETRY_AFTER, after));
             }
-            Self::MethodNotAllowed => {
-                response.insert_header((header::ALLOW, "POST"));
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((header::ALLOW, allow.allow()));
             }
             Self::InProgress => {
                 response.insert_header((header::RETRY_AFTER, 1));
@@ -189,6 +192,7 @@ pub(super) fn of_broken_body(error: &PayloadError) -> (Problem, &'static str) {
 pub(super) fn of_rejection(rejection: &Rejection) -> (Problem, &'static str) {
     match rejection {
         Rejection::Refused(refusal) => (Problem::Unauthorized, refusal.reason()),
+        Rejection::KeysUnavailable(_) => (Problem::unavailable(), "keys_unavailable"),
         Rejection::KeyReused => (Problem::KeyReused, "idempotency_key_reused"),
         Rejection::InProgress => (Problem::InProgress, "idempotency_in_progress"),
         Rejection::RateLimited(wait) => {
@@ -209,7 +213,7 @@ mod tests {
     fn every() -> Vec<Problem> {
         vec![
             Problem::NotFound,
-            Problem::MethodNotAllowed,
+            Problem::MethodNotAllowed { allow: Methods::default() },
             Problem::Unauthorized,
             Problem::TooLarge { limit: 2_097_152 },
             Problem::BodyTimeout,

@@ -3,7 +3,6 @@
 //! recording, queued per client.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -14,20 +13,25 @@ use tokio_util::task::TaskTracker;
 use super::answer;
 use super::body::{Limits, Read, no_room, read_body};
 use super::decoy::Decoy;
-use super::head::{HeadLimits, check_head, choose, is_signed};
+use super::handshake;
+use super::head::{Chosen, HeadLimits, check_head, choose, is_signed};
 use super::keep_rejected::Rejected;
 use super::oversize::{self, Oversize};
 use super::peer::{Proxies, Sender};
 use super::problem::{Problem, ProblemResponse, of_rejection};
 use super::report::{AcceptedMetrics, Report};
+use super::request_ids::RequestIds;
 use super::routes::{Found, Route, Routes};
 use crate::admin::RejectedRequestWriter;
 use crate::clock::SharedClock;
 use crate::ingest::{
-    ByteBudget, IngestService, Peer, Peers, Receipt, Rejection, Reservation, SlowLane, Source,
+    Accepted, ByteBudget, IngestService, Peer, Peers, Receipt, Rejection, Reservation, SlowLane,
+    Source,
 };
 use crate::store::{Committed, Counters};
-use crate::verify::{RawRequest, Refusal, RequestHead, StreamedBody};
+use crate::verify::{
+    HandshakeAnswer, HandshakeMethod, RawRequest, Refusal, RequestHead, StreamedBody,
+};
 
 /// Larger bodies are verified on a separate thread pool, so that they do not delay small ones.
 const LARGE: usize = 256 * 1024;
@@ -53,23 +57,6 @@ pub struct IngestState {
     pub rejected_request_writer: Option<RejectedRequestWriter>,
 }
 
-#[derive(Debug)]
-pub struct RequestIds {
-    process: u32,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    /// Creates a generator with the number of this process.
-    pub fn new(process: u32) -> Self {
-        Self { process, next: AtomicU64::new(1) }
-    }
-
-    pub(super) fn next(&self) -> String {
-        format!("{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
 pub(super) async fn receive(
     request: HttpRequest,
     payload: web::Payload,
@@ -84,9 +71,13 @@ pub(super) async fn receive(
     let answered = guarded.catch_unwind().await;
     let answered = answered.unwrap_or(Err((Problem::Internal, "panic")));
     match answered {
-        Ok(receipt) => {
+        Ok(Taken::Recorded(receipt, source)) => {
             report.accepted(receipt.get());
-            answer::of_receipt(receipt, &id)
+            answer::of_receipt(receipt, source.verifier.provider.answer(), &id)
+        }
+        Ok(Taken::Answered(answered)) => {
+            report.handshake();
+            answer::of_handshake(*answered, &id)
         }
         Err((problem, reason)) => {
             report.rejected(problem, reason);
@@ -95,13 +86,19 @@ pub(super) async fn receive(
     }
 }
 
+/// A request that is answered with success: only a handshake without a commit.
+enum Taken {
+    Recorded(Committed<Receipt>, Arc<Source>),
+    Answered(Box<HandshakeAnswer>),
+}
+
 async fn answer_to(
     request: &HttpRequest,
     payload: web::Payload,
     ingest: &IngestState,
     service: &web::Data<IngestService>,
     report: &mut Report<'_>,
-) -> Result<Committed<Receipt>, ProblemResponse> {
+) -> Result<Taken, ProblemResponse> {
     let sender = ingest.proxies.sender(request);
     report.peer = sender.map(|sender| sender.address);
     let found = ingest.routes.find(request.uri().path());
@@ -109,22 +106,23 @@ async fn answer_to(
         // Probably a known sender with a wrong URL.
         metrics::counter!("sealpost_signed_to_unknown_path_total").increment(1);
     }
-    if matches!(found, Found::Nothing) {
-        report.has_wrong_path = is_signed(request, &ingest.decoy);
-        return Err((Problem::NotFound, "not_found"));
-    }
+    // A request to an unknown source is processed like one to a source that accepts nothing:
+    // neither the response nor its timing reveals whether the source exists.
+    let (route, known) = match found {
+        Found::Route(route) => (Some(route), true),
+        Found::UnknownSource(decoy) => (decoy, false),
+        Found::Nothing => {
+            report.has_wrong_path = is_signed(request, &ingest.decoy);
+            return Err((Problem::NotFound, "not_found"));
+        }
+    };
     if request.method() != actix_web::http::Method::POST {
-        return Err((Problem::MethodNotAllowed, "method"));
+        let answered = handshake::of_other_method(request, (route, known), ingest.head, report);
+        return answered.map(Taken::Answered);
     }
     check_head(request, ingest.head)?;
     let unknown = (Problem::Unauthorized, Refusal::UnknownSource.reason());
-    let (route, known) = match found {
-        Found::Route(route) => (route, true),
-        // Process it like a request to a source that accepts nothing: neither the response nor its
-        // timing reveals whether the source exists.
-        Found::UnknownSource(Some(decoy)) => (decoy, false),
-        Found::UnknownSource(None) | Found::Nothing => return Err(unknown),
-    };
+    let route = route.ok_or(unknown)?;
     report.has_wrong_path = !known && is_signed(request, &ingest.decoy);
     let incoming =
         IncomingRequest { request, ingest, route, known, sender, now: ingest.clock.now() };
@@ -133,8 +131,6 @@ async fn answer_to(
         taken => taken,
     }
 }
-
-type Recorded = Result<Committed<Receipt>, Rejection>;
 
 /// A request to a potential source.
 struct IncomingRequest<'a> {
@@ -153,24 +149,11 @@ impl IncomingRequest<'_> {
         mut payload: web::Payload,
         service: &web::Data<IngestService>,
         report: &mut Report<'_>,
-    ) -> Result<Committed<Receipt>, ProblemResponse> {
+    ) -> Result<Taken, ProblemResponse> {
         let Self { request, ingest, now, .. } = *self;
         let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
             Ok(chosen) => chosen,
-            Err((refusal, by)) => {
-                let first = self.route.sources.first();
-                if let Some(source) = first.filter(|_| self.known) {
-                    report.source(source);
-                }
-                if let Some(source) = by.as_ref().map(|(source, _)| source).or(first) {
-                    let body = self.read_rejected(&mut payload, source).await?;
-                    if let (Some((source, mut head)), Some(body)) = (by, body) {
-                        head.sender_info.set_peer(self.sender.map(|sender| sender.address));
-                        self.keep_rejected(source, head, body, &refusal);
-                    }
-                }
-                return Err((Problem::Unauthorized, refusal.reason()));
-            }
+            Err((refusal, by)) => return self.refuse(&mut payload, &refusal, by, report).await,
         };
         head.sender_info.set_peer(self.sender.map(|sender| sender.address));
         if self.known {
@@ -189,8 +172,15 @@ impl IncomingRequest<'_> {
                 report.size_bytes = self.read_larger(&mut payload, &source, begun, update).await?;
                 let recording =
                     async move { service.accept_oversize(&taken, streamed, now, lane).await };
-                let outcome = ingest.tasks.spawn(recording).await;
-                return self.settle(&source, outcome).map_err(|(problem, _)| problem);
+                return match settle(ingest.tasks.spawn(recording).await) {
+                    Ok(receipt) => Ok(Taken::Recorded(receipt, source)),
+                    Err((problem, refusal)) => {
+                        if refusal.is_some() {
+                            self.failed(&source);
+                        }
+                        Err(problem)
+                    }
+                };
             }
         };
         report.size_bytes = body.len();
@@ -200,6 +190,7 @@ impl IncomingRequest<'_> {
 
         // The connection may break at any await: verification and recording continue without it.
         let copy = source.keep_rejected.map(|_| (head.clone(), body.clone()));
+        let prompt = handshake::is_open(self.route).then(|| body.clone());
         let recording = async move {
             let accepted = service.accept(&taken, RawRequest::new(head, body), now, lane).await;
             drop((reservation, copies));
@@ -210,63 +201,84 @@ impl IncomingRequest<'_> {
         } else {
             ingest.tasks.spawn(recording)
         };
-        self.settle(&source, recording.await).map_err(|(problem, rejection)| {
-            if let (Some((head, body)), Some(Rejection::Refused(refusal))) = (copy, rejection) {
+        let (problem, refusal) = match settle(recording.await) {
+            Ok(Accepted::Recorded(receipt)) => return Ok(Taken::Recorded(receipt, source)),
+            Ok(Accepted::Answered(answer)) => return Ok(Taken::Answered(answer)),
+            Err(rejected) => rejected,
+        };
+        if let Some(refusal) = refusal {
+            if let Some(answer) = prompt.and_then(|body| self.handshake(&body, report)) {
+                return Ok(Taken::Answered(answer));
+            }
+            self.failed(&source);
+            if let Some((head, body)) = copy {
                 self.keep_rejected(source, head, body, &refusal);
             }
-            problem
-        })
+        }
+        Err(problem)
     }
 
-    /// Evaluates the result of recording; an unauthentic request counts as a failure of its client.
-    fn settle(
+    /// Processes a request rejected by its head like any other, unless it is a handshake. Neither
+    /// the response nor its timing reveals the difference.
+    async fn refuse(
         &self,
-        source: &Source,
-        outcome: Result<Recorded, tokio::task::JoinError>,
-    ) -> Result<Committed<Receipt>, (ProblemResponse, Option<Rejection>)> {
-        match outcome {
-            Ok(Ok(receipt)) => Ok(receipt),
-            Ok(Err(rejection)) => {
-                let problem = of_rejection(&rejection);
-                if problem.0 == Problem::Unauthorized {
-                    self.failed(source);
-                }
-                Err((problem, Some(rejection)))
+        payload: &mut web::Payload,
+        refusal: &Refusal,
+        by: Option<Box<Chosen>>,
+        report: &mut Report<'_>,
+    ) -> Result<Taken, ProblemResponse> {
+        let first = self.route.sources.first();
+        if let Some(source) = first.filter(|_| self.known) {
+            report.source(source);
+        }
+        if let Some(source) = by.as_deref().map(|(source, _)| source).or(first) {
+            let body = self.read_rejected(payload, source).await?;
+            if let Some(answer) = body.as_ref().and_then(|body| self.handshake(body, report)) {
+                return Ok(Taken::Answered(answer));
             }
-            Err(error) => {
-                // A panic message can contain received data.
-                let panicked = error.is_panic();
-                tracing::error!(panicked, "recording failed");
-                Err(((Problem::Internal, "panic"), None))
+            self.failed(source);
+            let body = body.filter(|_| self.ingest.decoy.is_signed(self.request));
+            if let (Some(chosen), Some(body)) = (by, body) {
+                let (source, mut head) = *chosen;
+                head.sender_info.set_peer(self.sender.map(|sender| sender.address));
+                self.keep_rejected(source, head, body, refusal);
             }
         }
+        Err((Problem::Unauthorized, refusal.reason()))
     }
 
-    /// Processes a request rejected by its head like any other; returns the body if there is a
-    /// signature that could belong to it. Neither the response nor its timing reveals the
-    /// difference.
+    /// The answer to a rejected request that is a handshake.
+    fn handshake(&self, body: &Bytes, report: &mut Report<'_>) -> Option<Box<HandshakeAnswer>> {
+        let method = HandshakeMethod::Post;
+        let (source, answer) = handshake::answer(self.request, self.route, method, body)?;
+        report.source(&source);
+        report.size_bytes = body.len();
+        Some(answer)
+    }
+
+    /// Reads the body of a request rejected by its head if there is a signature that could belong
+    /// to it, or if it may be a handshake.
     async fn read_rejected(
         &self,
         payload: &mut web::Payload,
         source: &Source,
     ) -> Result<Option<Bytes>, ProblemResponse> {
         let decoy = &self.ingest.decoy;
-        let mut read = None;
-        if decoy.is_signed(self.request) {
-            let mut reservation = self.ingest.budget.open(self.peer());
-            match self.read(payload, source, &mut reservation).await? {
-                Read::Complete(body) => {
-                    let _slot = self.lane(source).acquire().await;
-                    std::hint::black_box(decoy.secret.sign(&[&body]));
-                    read = Some(body);
-                }
-                Read::Larger(begun) => {
-                    self.read_larger(payload, source, (begun, reservation), |_| ()).await?;
-                }
+        if !decoy.is_signed(self.request) && !handshake::is_open(self.route) {
+            return Ok(None);
+        }
+        let mut reservation = self.ingest.budget.open(self.peer());
+        match self.read(payload, source, &mut reservation).await? {
+            Read::Complete(body) => {
+                let _slot = self.lane(source).acquire().await;
+                std::hint::black_box(decoy.secret.sign(&[&body]));
+                Ok(Some(body))
+            }
+            Read::Larger(begun) => {
+                self.read_larger(payload, source, (begun, reservation), |_| ()).await?;
+                Ok(None)
             }
         }
-        self.failed(source);
-        Ok(read)
     }
 
     /// Reads the body, up to the limit.
@@ -330,6 +342,26 @@ impl IncomingRequest<'_> {
         let (writer, peer) =
             (self.ingest.rejected_request_writer.as_ref(), self.sender.map(|from| from.address));
         Rejected { writer, source, head, peer, now: self.now }.keep(body, refusal);
+    }
+}
+
+/// The outcome of recording; on failure with the refusal, if the request is not authentic.
+fn settle<T>(
+    outcome: Result<Result<T, Rejection>, tokio::task::JoinError>,
+) -> Result<T, (ProblemResponse, Option<Refusal>)> {
+    match outcome {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(rejection)) => {
+            let problem = of_rejection(&rejection);
+            let Rejection::Refused(refusal) = rejection else { return Err((problem, None)) };
+            Err((problem, Some(refusal)))
+        }
+        Err(error) => {
+            // A panic message can contain received data.
+            let panicked = error.is_panic();
+            tracing::error!(panicked, "recording failed");
+            Err(((Problem::Internal, "panic"), None))
+        }
     }
 }
 

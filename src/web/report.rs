@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use metrics::{Histogram, SharedString};
 use time::OffsetDateTime;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::problem::Problem;
 use crate::ingest::{Receipt, Source};
@@ -108,6 +108,8 @@ impl<'a> Report<'a> {
             Receipt::Quarantined(event, reason) => {
                 ("quarantined", Quarantine::as_str(*reason), event)
             }
+            Receipt::Batch { first, new: 0, .. } => ("duplicate", "seen_before", first),
+            Receipt::Batch { first, .. } => (ACCEPTED, "batch", first),
             Receipt::Chunk { event, .. } => (ACCEPTED, "chunk", event),
             Receipt::Replayed { event, .. } => ("duplicate", "idempotency_key", event),
         };
@@ -131,10 +133,29 @@ impl<'a> Report<'a> {
             }
             Receipt::Quarantined(_, Quarantine::TooLarge) => tally.count_too_large(),
             Receipt::Quarantined(..) => tally.count(Counter::Quarantined),
+            Receipt::Batch { new, duplicates, .. } => {
+                tally.add(Counter::Accepted, u64::from(*new));
+                tally.add(Counter::Duplicate, u64::from(*duplicates));
+            }
             Receipt::Chunk { .. } => tally.count(Counter::Chunk),
         }
         tally.record_arrival(self.began);
         tally.count_response_time(self.started.elapsed().try_into().unwrap_or_default());
+    }
+
+    /// Reports a handshake: it is answered and not recorded.
+    pub(super) fn handshake(&self) {
+        debug!(
+            event = "ingest.handshake",
+            request.id = self.request_id,
+            source.name = self.source_name(),
+            source.kind = self.provider(),
+            peer = self.peer.map(tracing::field::display),
+            size_bytes = self.size_bytes,
+            duration_ms = self.milliseconds(),
+        );
+        metrics::counter!("sealpost_handshakes_total", "source" => self.source_label())
+            .increment(1);
     }
 
     pub(super) fn rejected(&self, problem: Problem, reason: &'static str) {
@@ -163,13 +184,14 @@ impl<'a> Report<'a> {
             self.metrics.seconds.record(took);
             return;
         }
-        // Only configured sources have a name here, so that clients cannot create new series.
-        let source = self
-            .source
-            .as_ref()
-            .map_or_else(|| SharedString::from("none"), |(name, _)| Arc::clone(name).into());
-        total(source, self.provider(), outcome, reason).increment(1);
+        total(self.source_label(), self.provider(), outcome, reason).increment(1);
         seconds(outcome).record(took);
+    }
+
+    /// Only configured sources have a name here, so that clients cannot create new series.
+    fn source_label(&self) -> SharedString {
+        let source = self.source.as_ref();
+        source.map_or_else(|| SharedString::from("none"), |(name, _)| Arc::clone(name).into())
     }
 
     fn source_name(&self) -> &str {

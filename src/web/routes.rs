@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::ingest::Source;
+use crate::verify::HandshakeMethod;
 
 /// The path prefix of all sources.
 const HOOKS: &str = "/hooks/";
@@ -27,6 +28,41 @@ pub(super) struct Route {
     /// The sources; several if they share a path and are distinguished by a header.
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) action: Option<&'static str>,
+}
+
+/// The methods of a path: POST, and those of the handshakes of its sources.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Methods([bool; 3]);
+
+impl Methods {
+    const HANDSHAKES: [HandshakeMethod; 3] =
+        [HandshakeMethod::Get, HandshakeMethod::Head, HandshakeMethod::Options];
+
+    fn handshakes(self) -> impl Iterator<Item = HandshakeMethod> {
+        let all = Self::HANDSHAKES.into_iter().zip(self.0);
+        all.filter_map(|(method, is_allowed)| is_allowed.then_some(method))
+    }
+
+    /// The handshake method with this name, if the path has it.
+    pub(super) fn find(self, name: &str) -> Option<HandshakeMethod> {
+        self.handshakes().find(|method| method.to_string() == name)
+    }
+
+    /// The value of the header `Allow`.
+    pub(super) fn allow(self) -> String {
+        let handshakes = self.handshakes().map(|method| method.to_string());
+        handshakes.chain([HandshakeMethod::Post.to_string()]).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Route {
+    pub(super) fn methods(&self) -> Methods {
+        let has = |method: HandshakeMethod| {
+            let mut sources = self.sources.iter();
+            sources.any(|source| source.verifier.provider.handshake_methods().contains(&method))
+        };
+        Methods(Methods::HANDSHAKES.map(has))
+    }
 }
 
 #[derive(Debug)]

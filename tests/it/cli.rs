@@ -499,6 +499,7 @@ async fn json_rows_match_the_api() {
         ("sources", "sources"),
         ("events", "events"),
         ("pauses", "pauses"),
+        ("providers", "providers"),
         ("api-keys", "api-keys"),
         ("users", "users"),
         ("audit", "audit"),

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::{AdminError, Caller, RecordedRequest, Scope};
 use crate::verify::diagnose::{Case, explain as explain_case};
-use crate::verify::{RequestHead, Secret, SenderInfo, Verifier};
+use crate::verify::{RequestHead, Secret, SenderInfo, Target, Verifier};
 
 #[derive(Clone, Default)]
 pub struct Verifiers {
@@ -66,6 +66,10 @@ impl SourceVerifier {
         let mut head = RequestHead {
             action: provider.actions().iter().find(|action| Some(**action) == last).copied(),
             query: RequestHead::reads(&**provider, request.query.as_deref()),
+            // Only requests with this method are verified.
+            target: provider.reads_target().then(|| {
+                Box::new(Target { method: "POST".to_owned(), query: request.query.clone() })
+            }),
             ..RequestHead::default()
         };
         for (name, value) in &request.headers {

@@ -32,7 +32,8 @@ pub(super) fn seal(
     let headers = head.headers.iter().map(|(name, value)| (name.to_owned(), value.to_vec()));
     let head = Head {
         action: head.action.map(str::to_owned),
-        query: head.query.clone(),
+        // All of it, if the signature covers it.
+        query: head.target.as_ref().map_or(&head.query, |target| &target.query).clone(),
         headers: headers.chain(sender_info).collect(),
     };
     // Strings and bytes always serialise, and writing to a vector does not fail.

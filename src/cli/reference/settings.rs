@@ -14,7 +14,7 @@ const ABOUT: &str = "Every setting of `config.toml`. [Configuration](../configur
 
 /// The JSON schema.
 pub(super) fn schema() -> Value {
-    let names: Vec<&str> = providers::CATALOGUE.iter().map(|provider| provider.name).collect();
+    let names: Vec<&str> = providers::all().map(|provider| provider.name).collect();
     config::schema(&names)
 }
 
@@ -65,6 +65,12 @@ impl<'a> Reference<'a> {
         (target.get("properties").is_some() && !self.is_shared(name)).then_some(target)
     }
 
+    /// Whether a key is a section, or a list of them.
+    fn is_section(&self, schema: &'a Value) -> bool {
+        self.nested(schema).is_some()
+            || schema.get("items").is_some_and(|item| self.nested(item).is_some())
+    }
+
     /// Describes a section and those below it.
     fn section(&self, name: &str, schema: &'a Value, page: &mut Page) {
         let (heading, target) = match schema.get("items").and_then(|item| self.target(item)) {
@@ -78,7 +84,7 @@ impl<'a> Reference<'a> {
             page.add(&format!("\n## `{heading}`\n\n{}\n{keys}", about(schema)));
         }
         for (key, schema) in in_order(target, place) {
-            if self.nested(schema).is_some() {
+            if self.is_section(schema) {
                 self.section(&format!("{name}.{key}"), schema, page);
             }
         }
@@ -92,7 +98,7 @@ impl<'a> Reference<'a> {
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
         let keys = in_order(definition, place);
-        let keys = keys.into_iter().filter(|&(_, schema)| self.nested(schema).is_none());
+        let keys = keys.into_iter().filter(|&(_, schema)| !self.is_section(schema));
         let rows: Vec<Vec<String>> = keys
             .map(|(key, schema)| {
                 let default = match schema.get("default") {
@@ -191,8 +197,10 @@ mod tests {
         let definitions = schema["definitions"].as_object().unwrap();
         for (name, definition) in definitions {
             for key in definition["properties"].as_object().into_iter().flat_map(Map::keys) {
-                let is_there =
-                    page.contains(&format!("| `{key}` |")) || page.contains(&format!(".{key}]`"));
+                let is_there = page.contains(&format!("| `{key}` |"))
+                    || [format!(".{key}]`"), format!(".{key}]]`")]
+                        .iter()
+                        .any(|end| page.contains(end));
                 assert!(is_there, "{name}.{key}");
             }
         }

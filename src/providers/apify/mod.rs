@@ -43,8 +43,8 @@ use url::Url;
 
 use super::{Built, Entry, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::verify::{
-    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantined,
-    Refusal, RequestHead, Scheme, Time, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    Classified, EventKey, EventMeta, Lane, Proof, ProofMethod, Provider, Quarantined, Refusal,
+    RequestHead, Scheme, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 pub use options::Purpose;
 use options::{Mode, Options, SharedSecret};
@@ -79,15 +79,16 @@ const REFERER: &str = "referer";
 /// The accepted clock skew of the token's issuer into the future, in seconds.
 const MAX_FUTURE: i64 = 300;
 
-static BODY_SIGNATURE: Scheme = Scheme {
-    header: SIGNATURE,
-    layout: Layout::Pairs { time: "t", signature: "v1" },
-    time: Time::InSignature,
-    transcript: &[Part::Timestamp, Part::Text(".")],
-};
+const BODY_SIGNATURE: &str = r#"
+algorithm = "hmac-sha256"
+signed = "{timestamp}.{body}"
+signature = { header = "x-apify-webhook-signature", format = "t={timestamp},v1={signature}" }
+timestamp = { from = "signature", tolerance = "5m" }
+"#;
 
 struct Apify {
     options: Options,
+    body_signature: Arc<Scheme>,
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
@@ -120,6 +121,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     });
     let collector = Collector { purpose, datasets, max_items };
     let starter = Starter::of(&spec.name, &options);
+    let body_signature = Scheme::built_in(BODY_SIGNATURE).map_err(OptionsError)?;
     Ok(Built {
         handlers: vec![Arc::new(handler::Runs { purpose, registration_grace, collector })],
         registry: Some(Arc::new(handler::ExpectedRuns { source: spec.name.clone(), dispatch_ttl })),
@@ -127,7 +129,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         maintenance: None,
         memory,
         warnings,
-        provider: Arc::new(Apify { options }),
+        provider: Arc::new(Apify { options, body_signature }),
     })
 }
 
@@ -157,8 +159,11 @@ impl Apify {
     /// Requires a token or a body signature; if both are present, both must be valid.
     fn enforce(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
-        let signed =
-            head.headers.has(SIGNATURE).then(|| request.signed(&BODY_SIGNATURE)).transpose()?;
+        let signed = head
+            .headers
+            .has(SIGNATURE)
+            .then(|| request.signed(&self.body_signature))
+            .transpose()?;
         // The body is parsed last: an invalid token in the head costs no parsing.
         let in_head = token_in_head(head)?;
         let mut verified_token =
@@ -281,7 +286,7 @@ impl Provider for Apify {
             return Self::presented_secret(shared, head).map(drop);
         }
         if head.headers.has(SIGNATURE) {
-            BODY_SIGNATURE.precheck(head, window, now)?;
+            self.body_signature.precheck(head, window, now)?;
         }
         match token_in_head(head)? {
             Some(token) if token::Token::split(&token).is_none() => Err(Refusal::Malformed(TOKEN)),
@@ -301,11 +306,11 @@ impl Provider for Apify {
         }
     }
 
-    fn signs_body(&self, head: &RequestHead) -> Option<&'static Scheme> {
-        head.headers.has(SIGNATURE).then_some(&BODY_SIGNATURE)
+    fn scheme(&self, head: &RequestHead) -> Option<&Arc<Scheme>> {
+        head.headers.has(SIGNATURE).then_some(&self.body_signature)
     }
 
-    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
+    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
         if let Mode::Token(shared) = &self.options.mode {
             let presented_secret = Self::presented_secret(shared, request.head()).ok();
             return presented_secret
@@ -321,7 +326,7 @@ impl Provider for Apify {
             mac: token.mac,
         });
         let signature = request.head().headers.has(SIGNATURE);
-        let signature = signature.then_some(ProofMethod::Signature(&BODY_SIGNATURE));
+        let signature = signature.then(|| ProofMethod::Signature(&self.body_signature));
         signature.into_iter().chain(token).collect()
     }
 

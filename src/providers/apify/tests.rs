@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::providers::Draft;
+use crate::providers::{Draft, SourceScheme};
 use crate::verify::{KeyRing, RawRequest, Secret, Strength, TransferLimits, Verifier};
 
 const NOW: UnixSeconds = 1_700_000_000;
@@ -35,6 +35,7 @@ fn spec(options: &str) -> SourceSpec {
     SourceSpec {
         name: "apify-runs".into(),
         tenant: "default".into(),
+        scheme: SourceScheme::default(),
         options: options.parse().unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
@@ -80,6 +81,7 @@ fn send_at(case: Case, now: UnixSeconds) -> Result<VerifiedRequest, Refusal> {
     let verifier = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
+        published: None,
         window,
     };
     let before = verifier.precheck(&head, now);

@@ -32,9 +32,8 @@ use time::OffsetDateTime;
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::store::ExpectedTokens;
 use crate::verify::{
-    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
-    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, Units, UnixSeconds, VerifiedRequest,
-    VerifyContext, Window,
+    Classified, EventKey, EventMeta, Lane, Proof, ProofMethod, Provider, Quarantine, Quarantined,
+    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 
 pub const ENTRY: Entry = Entry {
@@ -60,34 +59,22 @@ const TOKEN: &str = "x-callback-token";
 const AUTHORIZATION: &str = "authorization";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-const NONCE_PART: Part = Part::Header { name: NONCE, optional: false, shape: is_nonce };
-const GUILD_PART: Part = Part::Header { name: GUILD, optional: true, shape: is_guild };
-const SERVICE_PART: Part = Part::Header { name: SERVICE, optional: false, shape: is_service };
-const COLON: Part = Part::Text(":");
+const COMPAT: &str = r#"
+algorithm = "hmac-sha256"
+signed = "{timestamp}:{header:x-nonce}:{header:x-guild-id?}:{body}"
+signature = { header = "x-signature", prefix = "sha256=", prefix_optional = true }
+timestamp = { from = "header:x-timestamp", unit = "seconds-or-milliseconds", tolerance = "5m" }
+"#;
 
-static COMPAT: Scheme = Scheme {
-    header: SIGNATURE,
-    layout: Layout::MaybePrefixed("sha256="),
-    time: Time::Header(TIMESTAMP, Units::SecondsOrMillis),
-    transcript: &[Part::Timestamp, COLON, NONCE_PART, COLON, GUILD_PART, COLON],
-};
+const NATIVE: &str = r#"
+algorithm = "hmac-sha256"
+signed = "v2:{header:x-service-name}:{timestamp}:{header:x-nonce}:{header:x-guild-id?}:{body}"
+signature = { header = "x-signature", prefix = "v2=" }
+timestamp = { from = "header:x-timestamp", unit = "seconds-or-milliseconds", tolerance = "5m" }
+"#;
 
-static NATIVE: Scheme = Scheme {
-    header: SIGNATURE,
-    layout: Layout::Prefixed("v2="),
-    time: Time::Header(TIMESTAMP, Units::SecondsOrMillis),
-    transcript: &[
-        Part::Text("v2:"),
-        SERVICE_PART,
-        COLON,
-        Part::Timestamp,
-        COLON,
-        NONCE_PART,
-        COLON,
-        GUILD_PART,
-        COLON,
-    ],
-};
+/// Accepts every time.
+const ANY_TIME: Window = Window { max_age: i64::MAX, max_future: i64::MAX };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +101,8 @@ struct Bot {
     allowed_services: Vec<String>,
     form: Form,
     token: Option<Secret>,
+    compat: Arc<Scheme>,
+    native: Arc<Scheme>,
 }
 
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
@@ -130,8 +119,11 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         let timeout = time::Duration::seconds(timeout.get().into());
         Arc::new(handler::HeartbeatMonitor { source: spec.name.clone(), timeout })
     });
+    let scheme = |text| Scheme::built_in(text).map_err(OptionsError);
+    let (compat, native) = (scheme(COMPAT)?, scheme(NATIVE)?);
+    let token = spec.token.clone();
     Ok(Built {
-        provider: Arc::new(Bot { allowed_services, form, token: spec.token.clone() }),
+        provider: Arc::new(Bot { allowed_services, form, token, compat, native }),
         handlers: vec![Arc::new(handler::Callbacks)],
         registry: heartbeat_monitor,
         api: None,
@@ -145,13 +137,29 @@ impl Bot {
     const NAME: &str = "bot";
 
     /// The scheme that applies to a request.
-    fn scheme(&self, head: &RequestHead) -> Result<&'static Scheme, Refusal> {
+    fn expected(&self, head: &RequestHead) -> Result<&Arc<Scheme>, Refusal> {
         let signature = head.headers.required_token(SIGNATURE)?;
         Ok(match self.form {
-            Form::Native => &NATIVE,
-            Form::Any if signature.starts_with("v2=") => &NATIVE,
-            Form::Any | Form::Compat => &COMPAT,
+            Form::Native => &self.native,
+            Form::Any if signature.starts_with("v2=") => &self.native,
+            Form::Any | Form::Compat => &self.compat,
         })
+    }
+
+    /// The scheme that applies, if the values that it signs are unambiguous.
+    fn checked(&self, head: &RequestHead, now: UnixSeconds) -> Result<&Arc<Scheme>, Refusal> {
+        let scheme = self.expected(head)?;
+        // A malformed signature or time is reported first, the age of the time last.
+        scheme.precheck(head, ANY_TIME, now)?;
+        if Arc::ptr_eq(scheme, &self.native) {
+            check_shape(head, SERVICE, is_service)?;
+        }
+        check_shape(head, NONCE, is_nonce)?;
+        // An absent guild counts as empty.
+        if head.headers.has(GUILD) {
+            check_shape(head, GUILD, is_guild)?;
+        }
+        Ok(scheme)
     }
 
     /// Checks the parts of the head that are not part of the signature: token, service and
@@ -211,6 +219,18 @@ fn check_token(head: &RequestHead, token: &Secret) -> Result<(), Refusal> {
     }
 }
 
+/// Checks a value that is signed together with others: their separator is not escaped.
+fn check_shape(
+    head: &RequestHead,
+    name: &'static str,
+    is_valid: fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    // The scheme signs a header as it is written: two spellings of it could be read as either.
+    head.headers.single(name)?;
+    let value = head.headers.required_token(name)?;
+    if is_valid(value) { Ok(()) } else { Err(Refusal::Ambiguous(name)) }
+}
+
 impl Provider for Bot {
     fn name(&self) -> &'static str {
         Self::NAME
@@ -231,26 +251,27 @@ impl Provider for Bot {
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
         self.check(head)?;
-        self.scheme(head)?.precheck(head, window, now)
+        self.checked(head, now)?.precheck(head, window, now)
     }
 
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         let head = request.head();
         let Caller { service, idempotency_key } = self.check(head)?;
-        let proof = request.signed(self.scheme(head)?)?;
+        let proof = request.signed(self.checked(head, request.now())?)?;
         Ok(match idempotency_key {
             Some(key) => proof.with_request_key(self.request_key(service, key)),
             None => proof,
         })
     }
 
-    fn signs_body(&self, head: &RequestHead) -> Option<&'static Scheme> {
-        self.scheme(head).ok()
+    fn scheme(&self, head: &RequestHead) -> Option<&Arc<Scheme>> {
+        self.expected(head).ok()
     }
 
-    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod> {
-        let expected = self.scheme(request.head()).unwrap_or(&COMPAT);
-        let other = if std::ptr::eq(expected, &raw const NATIVE) { &COMPAT } else { &NATIVE };
+    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
+        let expected = self.expected(request.head()).unwrap_or(&self.compat);
+        let is_native = Arc::ptr_eq(expected, &self.native);
+        let other = if is_native { &self.compat } else { &self.native };
         vec![ProofMethod::Signature(expected), ProofMethod::OtherForm(other)]
     }
 

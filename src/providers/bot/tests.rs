@@ -6,7 +6,7 @@ use bytes::Bytes;
 use time::macros::datetime;
 
 use super::*;
-use crate::providers::Draft;
+use crate::providers::{Draft, SourceScheme};
 use crate::verify::{KeyRing, RawRequest, TransferLimits, Verifier};
 
 const NOW: UnixSeconds = 1_700_000_000;
@@ -25,6 +25,7 @@ fn spec(options: &str, token: Option<Secret>) -> SourceSpec {
     SourceSpec {
         name: "bot".into(),
         tenant: "default".into(),
+        scheme: SourceScheme::default(),
         options: options.parse().unwrap(),
         token,
         transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
@@ -57,7 +58,7 @@ fn send_with(
     }
     let window = Window { max_age: 300, max_future: 300 };
     let keys = KeyRing::new(vec![secret()]).unwrap();
-    let verifier = Verifier { provider: Arc::clone(&provider), keys, window };
+    let verifier = Verifier { provider: Arc::clone(&provider), keys, published: None, window };
     let before = verifier.precheck(&head, NOW).err().map(|refusal| refusal.reason());
     let verified =
         RawRequest::new(head, Bytes::from_static(BODY.as_bytes())).verify(&verifier, NOW);

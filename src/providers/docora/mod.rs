@@ -31,9 +31,9 @@ use self::registry::{ApiUrl, Registration};
 use self::store_image::ImageStore;
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::verify::{
-    Chunk, Classified, EventKey, EventMeta, Lane, Layout, Manifest, Part, Proof, ProofMethod,
-    Provider, Quarantine, Quarantined, Refusal, RequestHead, Scheme, Time, TransferLimits, Units,
-    UnixSeconds, VerifiedRequest, VerifyContext, Window, parse,
+    Chunk, Classified, EventKey, EventMeta, Lane, Manifest, Proof, ProofMethod, Provider,
+    Quarantine, Quarantined, Refusal, RequestHead, Scheme, TransferLimits, UnixSeconds,
+    VerifiedRequest, VerifyContext, Window, parse,
 };
 
 mod card;
@@ -94,12 +94,12 @@ const APP_ID: &str = "x-docora-app-id";
 const SIGNATURE: &str = "x-docora-signature";
 const TIMESTAMP: &str = "x-docora-timestamp";
 
-static SCHEME: Scheme = Scheme {
-    header: SIGNATURE,
-    layout: Layout::Prefixed("sha256="),
-    time: Time::Header(TIMESTAMP, Units::Seconds),
-    transcript: &[Part::Timestamp, Part::Text(".")],
-};
+const SCHEME: &str = r#"
+algorithm = "hmac-sha256"
+signed = "{timestamp}.{body}"
+signature = { header = "x-docora-signature", prefix = "sha256=" }
+timestamp = { from = "header:x-docora-timestamp", tolerance = "5m" }
+"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,8 +156,9 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let warning = "without `api_url` no repository can be registered, and none is accepted";
     warnings.extend(unreachable.then(|| warning.to_owned()));
     let objects = &spec.services.objects;
+    let scheme = Scheme::built_in(SCHEME).map_err(OptionsError)?;
     Ok(Built {
-        provider: Arc::new(Docora { app_id, transfer_limits: spec.transfer_limits }),
+        provider: Arc::new(Docora { app_id, scheme, transfer_limits: spec.transfer_limits }),
         handlers: vec![Arc::new(DocoraHandler {
             registration,
             image_store: ImageStore { objects: objects.clone(), rendition_width },
@@ -199,6 +200,7 @@ fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
 /// Docora, for one of its applications.
 struct Docora {
     app_id: AppId,
+    scheme: Arc<Scheme>,
     transfer_limits: TransferLimits,
 }
 
@@ -226,20 +228,20 @@ impl Provider for Docora {
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
         self.check_app_id(head)?;
-        SCHEME.precheck(head, window, now)
+        self.scheme.precheck(head, window, now)
     }
 
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
         self.check_app_id(request.head())?;
-        request.signed(&SCHEME)
+        request.signed(&self.scheme)
     }
 
-    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
-        Some(&SCHEME)
+    fn scheme(&self, _head: &RequestHead) -> Option<&Arc<Scheme>> {
+        Some(&self.scheme)
     }
 
-    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
-        vec![ProofMethod::Signature(&SCHEME)]
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
+        vec![ProofMethod::Signature(&self.scheme)]
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::providers::SourceScheme;
 use crate::store::{EventId, StoredEvent};
 use crate::verify::{KeyRing, RawRequest, Secret, Strength, Verifier};
 
@@ -16,6 +17,7 @@ fn spec(options: &str) -> SourceSpec {
     SourceSpec {
         name: "cards".into(),
         tenant: "default".into(),
+        scheme: SourceScheme::default(),
         options: toml::from_str(options).unwrap(),
         token: None,
         transfer_limits: TransferLimits { chunks: 64, bytes: 25 << 20 },
@@ -48,6 +50,7 @@ fn classify(action: &'static str, body: &[u8]) -> Classified {
     let verifier = Verifier {
         provider: Arc::clone(&provider),
         keys: KeyRing::new(vec![secret()]).unwrap(),
+        published: None,
         window: Window { max_age: 300, max_future: 300 },
     };
     verifier.precheck(&head, NOW).unwrap();
@@ -71,7 +74,7 @@ fn reason(action: &'static str, body: &Value) -> Option<Quarantine> {
             assert!(!quarantined.detail.is_empty());
             Some(quarantined.reason)
         }
-        Classified::Event(_) | Classified::Chunk(_) => None,
+        Classified::Event(_) | Classified::Batch(_) | Classified::Chunk(_) => None,
     }
 }
 

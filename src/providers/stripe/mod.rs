@@ -38,9 +38,9 @@ use self::thin::{DEFAULT_BASE, DEFAULT_VERSION, StripeClient};
 use super::{Built, Draft, Entry, OptionsError, Pace, SourceSpec};
 use crate::outbound::OutboundError;
 use crate::verify::{
-    Classified, EventKey, EventMeta, Lane, Layout, Part, Proof, ProofMethod, Provider, Quarantine,
-    Quarantined, Refusal, RequestHead, Scheme, Secret, Time, UnixSeconds, VerifiedRequest,
-    VerifyContext, Window, parse,
+    Classified, EventKey, EventMeta, Lane, Proof, ProofMethod, Provider, Quarantine, Quarantined,
+    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    parse,
 };
 
 /// The header with the timestamp and the signatures.
@@ -48,12 +48,12 @@ const HEADER: &str = "stripe-signature";
 
 /// `t=<seconds>,v1=<hex>[,v1=<hex>…]` over `{t}.{body}`. While a secret is rolled there is one `v1`
 /// per active secret. `v0` is a placeholder for test mode and proves nothing.
-static SCHEME: Scheme = Scheme {
-    header: HEADER,
-    layout: Layout::Pairs { time: "t", signature: "v1" },
-    time: Time::InSignature,
-    transcript: &[Part::Timestamp, Part::Text(".")],
-};
+const SCHEME: &str = r#"
+algorithm = "hmac-sha256"
+signed = "{timestamp}.{body}"
+signature = { header = "stripe-signature", format = "t={timestamp},v1={signature}" }
+timestamp = { from = "signature", tolerance = "5m" }
+"#;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "stripe",
@@ -105,8 +105,9 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     }
     let api = api(spec, &options)?;
     let Options { livemode, account, .. } = options;
+    let scheme = Scheme::built_in(SCHEME).map_err(OptionsError)?;
     Ok(Built {
-        provider: Arc::new(Stripe),
+        provider: Arc::new(Stripe { scheme }),
         handlers: vec![Arc::new(StripeHandler { livemode, account, api })],
         registry: None,
         api: None,
@@ -172,7 +173,9 @@ fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
     headers
 }
 
-struct Stripe;
+struct Stripe {
+    scheme: Arc<Scheme>,
+}
 
 impl Provider for Stripe {
     fn name(&self) -> &'static str {
@@ -189,19 +192,19 @@ impl Provider for Stripe {
         window: Window,
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
-        SCHEME.precheck(head, window, now)
+        self.scheme.precheck(head, window, now)
     }
 
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
-        request.signed(&SCHEME)
+        request.signed(&self.scheme)
     }
 
-    fn signs_body(&self, _head: &RequestHead) -> Option<&'static Scheme> {
-        Some(&SCHEME)
+    fn scheme(&self, _head: &RequestHead) -> Option<&Arc<Scheme>> {
+        Some(&self.scheme)
     }
 
-    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod> {
-        vec![ProofMethod::Signature(&SCHEME)]
+    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
+        vec![ProofMethod::Signature(&self.scheme)]
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {

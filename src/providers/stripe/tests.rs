@@ -3,6 +3,7 @@
 use time::macros::datetime;
 
 use super::*;
+use crate::providers::SourceScheme;
 
 const DIGEST: [u8; 32] = [7; 32];
 
@@ -97,6 +98,7 @@ fn built(options: &str, key: Option<&str>) -> Result<Built, OptionsError> {
     build(&SourceSpec {
         name: "billing".into(),
         tenant: "default".into(),
+        scheme: SourceScheme::default(),
         options: options.parse().unwrap(),
         token: key.map(|key| Secret::new(key).unwrap()),
         transfer_limits: crate::verify::TransferLimits { chunks: 1, bytes: 1 },

@@ -130,8 +130,13 @@ impl Counter {
 
 impl SourceCounters {
     pub fn count(&self, what: Counter) {
+        self.add(what, 1);
+    }
+
+    /// Counts several at once.
+    pub fn add(&self, what: Counter, number: u64) {
         if let Some(count) = self.counts.get(what as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(number, Ordering::Relaxed);
         }
     }
 

@@ -101,6 +101,9 @@ impl Explanation {
                 "compare the header with the sender's documentation"
             }
             Finding::HeaderFormat(_, format) => format.hint(),
+            Finding::Timestamp(TimeFault::Unit) => {
+                "write the timestamp as in the sender's documentation"
+            }
             Finding::Timestamp(_) => "send the timestamp as whole Unix seconds, digits only",
             // A stale request that no secret signed would be rejected even when fresh.
             Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NO_MATCH_HINT,
@@ -155,6 +158,9 @@ impl Deviation {
             Self::Secret(SecretForm::Base64Decoded | SecretForm::HexDecoded) => {
                 "use the secret's text as the HMAC key: do not decode it"
             }
+            Self::Secret(SecretForm::Undecoded) => {
+                "decode the secret into the key, as the sender's documentation says"
+            }
             Self::Secret(SecretForm::WithoutPrefix | SecretForm::WithPrefix) => {
                 "use the whole text of the secret as the key, including its prefix"
             }
@@ -164,6 +170,9 @@ impl Deviation {
             Self::Text(TextForm::BodyAlone) => {
                 "sign the timestamp too, as the sender's documentation says: without it a captured \
                  request could be replayed forever"
+            }
+            Self::Text(TextForm::BodyOnly) => {
+                "make the sender sign the whole text, as the source expects it"
             }
             Self::Text(TextForm::Other) => {
                 "change the source's `form`, or make the sender use the source's signature form"
@@ -190,6 +199,8 @@ impl HeaderFormat {
         match self {
             Self::Base64 => "is base64, expected hexadecimal".to_owned(),
             Self::Base64Url => "is URL-safe base64, expected hexadecimal".to_owned(),
+            Self::Hex => "is hexadecimal, expected base64".to_owned(),
+            Self::OtherBase64 => "is base64 with another alphabet or padding".to_owned(),
             Self::NoPrefix(prefix) => format!("lacks the prefix `{prefix}`"),
             Self::Prefix { expected: Some(expected), found } => {
                 format!("begins with `{found}`, expected `{expected}`")
@@ -207,18 +218,24 @@ impl HeaderFormat {
                     _ => "",
                 }
             ),
-            Self::NoElement(name) => format!("has no `{name}=`"),
-            Self::Twice(name) => format!("has `{name}=` twice"),
+            Self::Length { found, expected } => format!("has {found} bytes, expected {expected}"),
+            Self::NoElement("") => "lacks a part".to_owned(),
+            Self::NoElement(literal) => format!("has no `{literal}`"),
+            Self::Twice(literal) => format!("has `{literal}` twice"),
             Self::TooLong => "is longer than any signature".to_owned(),
-            Self::Unreadable => "is not 64 hexadecimal digits".to_owned(),
+            Self::Unreadable => {
+                "is neither hexadecimal nor base64 of the expected length".to_owned()
+            }
         }
     }
 
     fn hint(&self) -> &'static str {
         match self {
             Self::Base64 | Self::Base64Url => "make the sender encode the MAC as hexadecimal",
+            Self::Hex => "make the sender encode the MAC as base64",
             Self::NoPrefix(_) | Self::Prefix { .. } => "use the expected prefix",
             Self::Digits(_) => "sign with HMAC-SHA256 and send the full digest",
+            Self::Length { .. } => "sign with the expected algorithm and send the full digest",
             _ => "format the header as in the sender's documentation",
         }
     }
@@ -234,6 +251,7 @@ impl SecretForm {
             Self::WithPrefix => "with an extra prefix `whsec_`",
             Self::Base64Decoded => "decoded as base64",
             Self::HexDecoded => "decoded as hexadecimal",
+            Self::Undecoded => "as it is written, without decoding it",
         }
     }
 }
@@ -244,6 +262,7 @@ impl TextForm {
             Self::Millis => "over the timestamp in milliseconds, but the header has seconds",
             Self::Seconds => "over the timestamp in seconds, but the header has milliseconds",
             Self::BodyAlone => "over the body alone, without the timestamp",
+            Self::BodyOnly => "over the body alone, although more is expected",
             Self::Other => "in a signature form that the source does not accept for this request",
         }
     }
@@ -257,6 +276,7 @@ impl TimeFault {
             Self::Date => "invalid timestamp: a date, expected Unix seconds",
             Self::Fraction => "invalid timestamp: fractional, expected whole seconds",
             Self::Number => "invalid timestamp: not a decimal number of seconds",
+            Self::Unit => "invalid timestamp: not in the expected format",
         }
     }
 }

@@ -16,6 +16,8 @@ mod json;
 mod messages;
 mod read;
 mod recoded;
+#[cfg(test)]
+mod scheme_tests;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub use finding_kind::FindingKind;
 pub use json::{Escapes, Spacing, Style};
 
 use self::search::{Found, Search};
+use super::scheme::TimeUnit;
 use super::{
     Fingerprint, ProofMethod, Refusal, RefusalReason, RequestHead, Secret, UnixSeconds, Verifier,
     VerifyContext,
@@ -124,6 +127,10 @@ pub enum HeaderFormat {
     Base64,
     /// URL-safe base64 instead of hexadecimal.
     Base64Url,
+    /// Hexadecimal instead of base64.
+    Hex,
+    /// Base64 with another alphabet or padding.
+    OtherBase64,
     /// The expected prefix is missing.
     NoPrefix(&'static str),
     /// Another prefix, or an unexpected one.
@@ -132,7 +139,9 @@ pub enum HeaderFormat {
     Blanks,
     /// This many hexadecimal digits instead of 64.
     Digits(usize),
-    /// A list without this element.
+    /// Another length, in bytes.
+    Length { found: usize, expected: usize },
+    /// A list without this element, such as `v1=`; empty if elements have no names.
     NoElement(&'static str),
     /// A list with this element twice.
     Twice(&'static str),
@@ -154,6 +163,8 @@ pub enum TimeFault {
     Fraction,
     /// Not a plain decimal number.
     Number,
+    /// Not in the expected unit, where that is not seconds.
+    Unit,
 }
 
 /// The secret that made a signature, and how.
@@ -202,6 +213,8 @@ pub enum SecretForm {
     WithPrefix,
     Base64Decoded,
     HexDecoded,
+    /// Without decoding it.
+    Undecoded,
 }
 
 /// The text that was signed before the body.
@@ -211,8 +224,10 @@ pub enum TextForm {
     Millis,
     /// The timestamp in seconds, although the header has milliseconds.
     Seconds,
-    /// Nothing: only the body was signed.
+    /// Nothing: only the body was signed, without the timestamp.
     BodyAlone,
+    /// Nothing: only the body was signed, although more is expected.
+    BodyOnly,
     /// The text of another signature form of the sender.
     Other,
 }
@@ -272,7 +287,7 @@ pub fn explain(verifier: &Verifier, case: &Case<'_>) -> Explanation {
 fn search_proofs(
     verifier: &Verifier,
     case: &Case<'_>,
-    proofs: &[ProofMethod],
+    proofs: &[ProofMethod<'_>],
 ) -> (Option<SignedBy>, Option<(&'static str, HeaderFormat)>, bool) {
     let configured = verifier.keys.secrets().map(|secret| (Origin::Configured, secret));
     let retired = case.retired.iter().map(|secret| (Origin::Retired, secret));
@@ -291,7 +306,7 @@ fn search_proofs(
                 if let (Some(header_format), ProofMethod::Signature(scheme), None) =
                     (header_format, proof, &format)
                 {
-                    format = Some((scheme.header, header_format));
+                    format = Some((scheme.field_name(), header_format));
                 }
                 unmatched |= !matches!(proof, ProofMethod::OtherForm(_));
             }
@@ -321,7 +336,11 @@ fn finding_of(
     match refusal {
         Refusal::UnknownSource => Finding::AnotherSource,
         Refusal::Missing(header) | Refusal::Malformed(header) => {
-            if let Some(fault) = read::fault(case.head, header) {
+            // A malformed signature may be elsewhere, such as in the body.
+            let is_header = verifier.provider.headers().contains(header);
+            if (is_header || matches!(refusal, Refusal::Missing(_)))
+                && let Some(fault) = read::fault(case.head, header)
+            {
                 return Finding::Header(header, fault);
             }
             match (made, format) {
@@ -357,7 +376,11 @@ fn time_fault(verifier: &Verifier, case: &Case<'_>) -> TimeFault {
         ProofMethod::Signature(scheme) => Some(*scheme),
         _ => None,
     });
-    let Some(time) = schemes.find_map(|scheme| read::read(scheme, case.head).timestamp) else {
+    let Some(scheme) = schemes.next() else { return TimeFault::Number };
+    if !matches!(scheme.time_unit(), Some(TimeUnit::Seconds | TimeUnit::SecondsOrMilliseconds)) {
+        return TimeFault::Unit;
+    }
+    let Some(time) = read::timestamp(scheme, case.head, case.body) else {
         return TimeFault::Number;
     };
     let digits = time.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,21 +1,29 @@
-//! Reads a signature header leniently, as its sender may have meant it.
+//! Reads a signature field leniently, as its sender may have meant it.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 
-use super::super::signature::{MAX_CANDIDATES, MAX_HEADER};
 use super::{HeaderFault, HeaderFormat};
-use crate::verify::{Layout, RequestHead, Scheme, Time};
+use crate::verify::scheme::Encoding;
+use crate::verify::scheme::diagnosis::{Candidate, Element, Holds, List, MAX_CANDIDATES, Written};
+use crate::verify::{RequestHead, Scheme, intern};
 
 /// The maximum length of a prefix.
 const MAX_PREFIX: usize = 16;
+/// The maximum number of lists that are read: a rotation needs two.
+const MAX_LISTS: usize = 4;
 
-/// The content of a header, read leniently.
+/// What a signature field claims, read leniently: the signatures for one time.
 #[derive(Debug, Default)]
-pub(super) struct Reading<'h> {
+pub(super) struct Claim<'s> {
     /// The timestamp, as written.
-    pub(super) timestamp: Option<&'h str>,
-    pub(super) macs: Vec<[u8; 32]>,
+    pub(super) timestamp: Option<String>,
+    pub(super) macs: Vec<Candidate>,
+    /// The other values in the field.
+    pub(super) elements: Vec<Element<'s>>,
     /// How the format differs from the expected one.
     pub(super) format: Option<HeaderFormat>,
 }
@@ -33,34 +41,44 @@ pub(super) fn fault(head: &RequestHead, name: &str) -> Option<HeaderFault> {
     value.is_empty().then_some(HeaderFault::Empty)
 }
 
-pub(super) fn read<'h>(scheme: &Scheme, head: &'h RequestHead) -> Reading<'h> {
-    if head.headers.length(scheme.header) > MAX_HEADER {
-        return Reading { format: Some(HeaderFormat::TooLong), ..Reading::default() };
+/// The claims of a scheme that makes a MAC or a hash; none for other schemes, and none if the field
+/// cannot be read.
+pub(super) fn read<'s>(scheme: &'s Scheme, head: &RequestHead, body: &Bytes) -> Vec<Claim<'s>> {
+    let Some(written) = scheme.written() else { return Vec::new() };
+    if scheme.is_too_long(head) {
+        return vec![Claim { format: Some(HeaderFormat::TooLong), ..Claim::default() }];
     }
-    let mut reading = match &scheme.layout {
-        Layout::Pairs { time, signature } => match head.headers.elements(scheme.header) {
-            Ok(Some(elements)) => read_pairs(&elements, time, signature),
-            _ => return Reading::default(),
-        },
-        Layout::Prefixed(prefix) | Layout::MaybePrefixed(prefix) => {
-            let required = matches!(scheme.layout, Layout::Prefixed(_));
-            match head.headers.token(scheme.header) {
-                Ok(Some(value)) => read_single(value, prefix, required),
-                _ => return Reading::default(),
+    let mut claims = Vec::new();
+    for text in scheme.field_texts(head, body) {
+        match written.list {
+            Some(list) => {
+                let lists = list.parts(&text).into_iter().take(MAX_LISTS);
+                claims.extend(lists.map(|text| read_list(text, list, &written)));
             }
+            None => claims.push(read_single(&text, &written)),
         }
-    };
-    if let Time::Header(name, _) = scheme.time {
-        reading.timestamp = head.headers.token(name).ok().flatten();
     }
-    reading
+    if let Some(time) = scheme.written_time(head, body) {
+        for claim in &mut claims {
+            claim.timestamp = Some(time.clone());
+        }
+    }
+    claims
 }
 
-/// A header with one signature.
-fn read_single(value: &str, prefix: &'static str, required: bool) -> Reading<'static> {
-    let stripped = value.strip_prefix(prefix);
-    let (mac, mut format) = decode_leniently(stripped.unwrap_or(value));
-    if stripped.is_none() && required {
+/// The timestamp of a request, as written.
+pub(super) fn timestamp(scheme: &Scheme, head: &RequestHead, body: &Bytes) -> Option<String> {
+    scheme
+        .written_time(head, body)
+        .or_else(|| read(scheme, head, body).into_iter().find_map(|claim| claim.timestamp))
+}
+
+/// A field with one signature.
+fn read_single<'s>(value: &str, written: &Written<'s>) -> Claim<'s> {
+    let stripped = value.strip_prefix(written.prefix);
+    let (mac, mut format) = decode_leniently(stripped.unwrap_or(value), written);
+    if stripped.is_none() && !written.prefix_optional {
+        let prefix = written.prefix;
         format = match format {
             None => Some(HeaderFormat::NoPrefix(prefix)),
             Some(HeaderFormat::Prefix { found, .. }) => {
@@ -69,58 +87,102 @@ fn read_single(value: &str, prefix: &'static str, required: bool) -> Reading<'st
             other => other,
         };
     }
-    Reading { timestamp: None, macs: mac.into_iter().collect(), format }
+    Claim { macs: mac.into_iter().collect(), format, ..Claim::default() }
 }
 
-/// A header with a list.
-fn read_pairs<'h>(
-    elements: &[&'h str],
-    time: &'static str,
-    signature: &'static str,
-) -> Reading<'h> {
-    let mut reading = Reading::default();
-    let mut times = 0;
-    let mut seen = 0;
-    for pair in elements.iter().take(4 * MAX_CANDIDATES) {
-        let Some((key, text)) = pair.split_once('=') else {
-            reading.format = Some(HeaderFormat::NoElement(signature));
+/// A field with a list.
+fn read_list<'s>(text: &str, list: &'s List, written: &Written<'s>) -> Claim<'s> {
+    let literal = |holds: &Holds| {
+        let element = list.elements.iter().find(|element| element.holds == *holds);
+        element.map(|element| intern(&element.literal))
+    };
+    let signature = literal(&Holds::Signature).unwrap_or_default();
+    let time = literal(&Holds::Timestamp);
+    let mut claim = Claim::default();
+    let (mut times, mut seen, mut position) = (0, 0, 0);
+    for item in list.items(text).take(4 * MAX_CANDIDATES) {
+        let Some((holds, value)) = find(list, item, &mut position) else {
+            if list.is_of_pairs && !item.contains('=') {
+                claim.format = Some(HeaderFormat::NoElement(signature));
+            } else if has_blanks(item) {
+                claim.format = Some(HeaderFormat::Blanks);
+            }
             continue;
         };
-        if key != key.trim() {
-            reading.format = Some(HeaderFormat::Blanks);
+        if has_blanks(item) {
+            claim.format = Some(HeaderFormat::Blanks);
         }
-        if key.trim() == time {
-            times += u32::from(reading.timestamp != Some(text));
-            reading.timestamp = Some(text);
-        } else if key.trim() == signature && seen < MAX_CANDIDATES {
-            seen += 1;
-            let (mac, format) = decode_leniently(text);
-            reading.macs.extend(mac);
-            reading.format = reading.format.or(format);
+        match holds {
+            Holds::Timestamp => {
+                let value = value.trim_matches('"');
+                times += u32::from(claim.timestamp.as_deref() != Some(value));
+                claim.timestamp = Some(value.to_owned());
+            }
+            Holds::Signature if seen < MAX_CANDIDATES => {
+                seen += 1;
+                let value = value.strip_prefix(written.prefix).unwrap_or(value);
+                let (mac, format) = decode_leniently(value, written);
+                claim.macs.extend(mac);
+                claim.format = claim.format.or(format);
+            }
+            Holds::Pair(name) => {
+                let value = Cow::Owned(value.trim_matches('"').to_owned());
+                claim.elements.push(Element { name, value });
+            }
+            Holds::Signature | Holds::Nothing => {}
         }
     }
-    let wrong = match (times, seen) {
-        (_, 0) => Some(HeaderFormat::NoElement(signature)),
-        (0, _) => Some(HeaderFormat::NoElement(time)),
-        (2.., _) => Some(HeaderFormat::Twice(time)),
+    let wrong = match (times, seen, time) {
+        (_, 0, _) => Some(HeaderFormat::NoElement(signature)),
+        (0, _, Some(time)) => Some(HeaderFormat::NoElement(time)),
+        (2.., _, Some(time)) => Some(HeaderFormat::Twice(time)),
         _ => None,
     };
     if wrong.is_some() {
-        reading.format = wrong;
+        claim.format = wrong;
     }
-    reading
+    claim
 }
 
-/// Decodes a MAC in any format; also returns how that differs from plain hexadecimal.
-fn decode_leniently(text: &str) -> (Option<[u8; 32]>, Option<HeaderFormat>) {
-    let mut mac = [0; 32];
-    if hex::decode_to_slice(text, &mut mac).is_ok() {
+/// The element that an item is meant to be, also with blanks around its name.
+fn find<'s, 't>(
+    list: &'s List,
+    item: &'t str,
+    position: &mut usize,
+) -> Option<(&'s Holds, &'t str)> {
+    let meant = list.elements.iter().find_map(|element| {
+        // The name and the mark after it, such as `v1` and `=`.
+        let mark = element.literal.chars().next_back().filter(|mark| !mark.is_alphanumeric())?;
+        let name = element.literal.strip_suffix(mark)?;
+        let (key, value) = item.split_once(mark)?;
+        (key.trim() == name).then_some((&element.holds, value))
+    });
+    meant.or_else(|| list.find(item, position))
+}
+
+/// Whether there is a blank between a name and its `=`.
+fn has_blanks(item: &str) -> bool {
+    item.split_once('=').is_some_and(|(name, _)| name != name.trim())
+}
+
+/// Decodes a MAC in any format; also returns how that differs from the expected one.
+fn decode_leniently(
+    text: &str,
+    written: &Written<'_>,
+) -> (Option<Candidate>, Option<HeaderFormat>) {
+    let Written { encoding, length, .. } = *written;
+    if let Some(mac) = Candidate::decode(text, encoding, Some(length)) {
         return (Some(mac), None);
     }
     let trimmed = text.trim_matches([' ', '"', '\'']);
     if trimmed.len() < text.len() {
-        return (decode_leniently(trimmed).0, Some(HeaderFormat::Blanks));
+        return (decode_leniently(trimmed, written).0, Some(HeaderFormat::Blanks));
     }
+    // Before base64: hexadecimal digits are base64, too.
+    if let Some(mac) = Candidate::decode(text, Encoding::Hex, Some(length)) {
+        return (Some(mac), Some(HeaderFormat::Hex));
+    }
+    let (mut other_length, is_hex) = (None, encoding == Encoding::Hex);
     let encodings = [
         (&STANDARD, HeaderFormat::Base64),
         (&STANDARD_NO_PAD, HeaderFormat::Base64),
@@ -128,25 +190,34 @@ fn decode_leniently(text: &str) -> (Option<[u8; 32]>, Option<HeaderFormat>) {
         (&URL_SAFE_NO_PAD, HeaderFormat::Base64Url),
     ];
     for (engine, format) in encodings {
-        if let Ok(bytes) = engine.decode(text)
-            && let Ok(mac) = bytes.try_into()
-        {
-            return (Some(mac), Some(format));
+        let Ok(bytes) = engine.decode(text) else { continue };
+        if bytes.len() == length {
+            let format = if is_hex { format } else { HeaderFormat::OtherBase64 };
+            return (Some(Candidate::Long(bytes)), Some(format));
         }
+        other_length = Some(bytes.len());
     }
     if let Some((prefix, rest)) = text.split_once('=')
         && is_prefix(prefix)
+        && !rest.trim_matches('=').is_empty()
     {
         let found = format!("{prefix}=");
-        return match decode_leniently(rest) {
+        return match decode_leniently(rest, written) {
             (Some(mac), None) => (Some(mac), Some(HeaderFormat::Prefix { expected: None, found })),
             (mac, format) => (mac, format),
         };
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return (None, Some(HeaderFormat::Digits(text.len())));
-    }
-    (None, Some(HeaderFormat::Unreadable))
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let format = match (is_digits, other_length) {
+        (true, _) if is_hex && length == 32 => HeaderFormat::Digits(text.len()),
+        (true, _) => HeaderFormat::Length { found: text.len() / 2, expected: length },
+        // The lengths of other digests; anything shorter is hardly meant as one.
+        (false, Some(found @ (20 | 32 | 48 | 64))) if !is_hex => {
+            HeaderFormat::Length { found, expected: length }
+        }
+        _ => HeaderFormat::Unreadable,
+    };
+    (None, Some(format))
 }
 
 fn is_prefix(text: &str) -> bool {

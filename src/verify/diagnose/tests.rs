@@ -5,7 +5,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::*;
-use crate::providers::{CATALOGUE, Draft, Entry, Services, SourceSpec, find as provider};
+use crate::providers::{
+    CATALOGUE, Draft, Entry, Services, SourceScheme, SourceSpec, find as provider,
+};
 use crate::verify::{KeyRing, Provider, TransferLimits};
 
 const NOW: i64 = 1_763_640_000;
@@ -45,6 +47,7 @@ impl Scene {
         let spec = SourceSpec {
             name: "here".into(),
             tenant: "default".into(),
+            scheme: SourceScheme::default(),
             options: options(name),
             token: None,
             transfer_limits: TransferLimits { chunks: 8, bytes: 1 << 20 },
@@ -61,7 +64,7 @@ impl Scene {
             headers: &[],
             body: body.as_bytes(),
         });
-        let verifier = Verifier { provider, keys, window };
+        let verifier = Verifier { provider, keys, published: None, window };
         Self { entry, verifier, headers, body: body.as_bytes().to_vec() }
     }
 

@@ -34,6 +34,7 @@ mod middleware;
 mod overview;
 mod pauses;
 mod provider_endpoints;
+mod providers;
 mod query;
 mod rejected_requests;
 mod routes;
@@ -83,6 +84,7 @@ fn routes() -> Routes {
         jobs::mount,
         overview::mount,
         users::mount,
+        providers::mount,
         sources::mount,
         transfers::mount,
         provider_endpoints::mount,

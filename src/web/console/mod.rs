@@ -34,6 +34,7 @@ mod overview;
 mod page_context;
 mod parts;
 mod pauses;
+mod providers;
 mod rejected_requests;
 mod settings;
 mod sources;
@@ -69,6 +70,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     oidc::routes(app);
     overview::routes(app);
     sources::routes(app);
+    providers::routes(app);
     settings::routes(app);
     pauses::routes(app);
     destinations::routes(app);

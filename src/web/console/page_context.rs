@@ -29,7 +29,14 @@ pub(super) const SECTIONS: &[&[Section]] = &[
         Section::RejectedRequests,
         Section::Explain,
     ],
-    &[Section::Sources, Section::Pauses, Section::Destinations, Section::Alerts, Section::Settings],
+    &[
+        Section::Sources,
+        Section::Providers,
+        Section::Pauses,
+        Section::Destinations,
+        Section::Alerts,
+        Section::Settings,
+    ],
     ACCESS,
 ];
 /// The sections about access.

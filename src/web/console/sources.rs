@@ -61,7 +61,7 @@ pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
         .map(|source| {
             vec![
                 html! { a href={ "/sources/" (link_path(&source.name)) } { (visible(&source.name)) } },
-                html! { (visible(&source.provider)) },
+                provider(cx, source),
                 html! { (visible(&source.tenant)) },
                 state(source),
                 html! { @match source.last_event_at {
@@ -82,6 +82,11 @@ pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
             }
         },
     )
+}
+
+fn provider(cx: &PageContext, source: &Source) -> Markup {
+    let href = format!("/providers/{}", link_path(&source.provider));
+    cx.link(Section::Providers, &href, &source.provider)
 }
 
 fn state(source: &Source) -> Markup {
@@ -138,7 +143,7 @@ pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
             div .stack {
                 (panel("Source", &html! {}, &terms(&[
                     ("State", state(source)),
-                    ("Provider", html! { (visible(&source.provider)) }),
+                    ("Provider", provider(cx, source)),
                     ("Tenant", html! { (visible(&source.tenant)) }),
                     ("Signature", html! { (visible(&scheme(source))) }),
                     ("Handlers", html! { (visible(&source.handlers.join(", "))) }),

@@ -63,6 +63,8 @@ const SECRET: [&str; 3] = ["createApiKey", "inviteUser", "resetUser"];
 const TABLE: &[Line] = &[
     line("showDocument", None, "/api/v1/openapi.json", None, Sees::All),
     line("showCaller", None, "/api/v1/me", None, Sees::All),
+    line("listProviders", None, "/api/v1/providers", None, Sees::All),
+    line("showProvider", None, "/api/v1/providers/stripe", None, Sees::All),
     read("showMetrics", "/metrics", Sees::Refused),
     read("watchChanges", "/api/v1/stream", Sees::Stream),
     read("showOverview", "/api/v1/overview", Sees::NoSources),

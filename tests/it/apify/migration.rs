@@ -106,6 +106,7 @@ fn documented_configuration_is_valid() {
         let built = (entry.build)(&sealpost::providers::SourceSpec {
             name: source.name.clone(),
             tenant: "default".into(),
+            scheme: sealpost::providers::SourceScheme::default(),
             options: source.options.clone(),
             token: None,
             transfer_limits: sealpost::verify::TransferLimits { chunks: 1, bytes: 1 },

@@ -151,6 +151,8 @@ async fn lists_and_items_are_the_same_over_the_api() {
         &["destinations", "list"],
         &["destinations", "show", "app"],
         &["pauses", "list"],
+        &["providers", "list", "--search", "webhooks"],
+        &["providers", "show", "stripe"],
         &["alerts", "list", "--all"],
         &["rejected", "list"],
         &["rejected", "show", &rejected],
@@ -167,6 +169,8 @@ async fn lists_and_items_are_the_same_over_the_api() {
         &["events", "body", &event][..],
         &["audit", "verify"],
         &["overview"],
+        &["providers", "new", "stripe"],
+        &["providers", "new"],
         // Nothing matches.
         &["users", "sessions", "bo"],
         &["dead-letters", "list", "--source", "nobody"],
@@ -175,6 +179,8 @@ async fn lists_and_items_are_the_same_over_the_api() {
         &["jobs", "plan", "discard", "--source", "nobody", "--reason", "a test"],
         &["sources", "show", "nobody"],
         &["destinations", "show", "nobody"],
+        &["providers", "list", "--search", "nobody"],
+        &["providers", "show", "nobody"],
     ] {
         both.same(command);
     }

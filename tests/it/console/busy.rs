@@ -286,6 +286,8 @@ pub(super) async fn pages(busy: &Busy) -> Vec<(&'static str, String)> {
         ("sources", "/sources".to_owned()),
         ("source", "/sources/billing".to_owned()),
         ("source-set-up", "/sources/bot/set-up".to_owned()),
+        ("providers", "/providers?q=webhooks".to_owned()),
+        ("provider", "/providers/stripe".to_owned()),
         ("pauses", "/pauses".to_owned()),
         ("destinations", "/destinations".to_owned()),
         ("alerts", "/alerts?which=all".to_owned()),

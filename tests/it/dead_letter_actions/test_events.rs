@@ -26,7 +26,8 @@ async fn test_event_of_every_provider_is_recorded_without_deliveries() {
         let facts = topology.sources.iter().find(|facts| &facts.name == name).unwrap();
         let action = facts.actions.first().map(String::as_str);
         let now = gateway.clock().now();
-        let answer = send_test(source, action, &sender, now).await.unwrap();
+        let scheme = sealpost::app::source_scheme(gateway.config(), source);
+        let answer = send_test(source, &scheme, action, &sender, now).await.unwrap();
         assert_eq!((answer.status, answer.word()), (202, "accepted"), "{name}: {:?}", answer.body);
         sources += 1;
     }

@@ -28,6 +28,7 @@ use sealpost::verify::Secret;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
+use url::Url;
 
 /// Time at which the clock of every test starts.
 pub(crate) const START: OffsetDateTime = datetime!(2026-11-20 12:00:00 UTC);
@@ -65,6 +66,7 @@ pub(crate) struct Builder {
     running: bool,
     variables: Vec<(String, String)>,
     database_clock: Option<Arc<ManualClock>>,
+    published_keys: Vec<(Url, String)>,
 }
 
 /// A gateway under test.
@@ -123,6 +125,12 @@ impl Builder {
 
     pub(crate) fn on(mut self, target: Target) -> Self {
         self.target = Some(target);
+        self
+    }
+
+    /// A key that a sender publishes, which is not fetched.
+    pub(crate) fn published_key(mut self, url: Url, text: &str) -> Self {
+        self.published_keys.push((url, text.to_owned()));
         self
     }
 
@@ -192,6 +200,7 @@ impl Builder {
                 Some(handler) => vec![Arc::clone(handler)],
                 None => own,
             }),
+            published_keys: self.published_keys,
         };
         let app = App::build(&config, target.clone(), &parts).expect("a gateway");
         let (ingest, operator) = app.addresses();
@@ -251,6 +260,7 @@ impl Gateway {
             running: false,
             variables: Vec::new(),
             database_clock: None,
+            published_keys: Vec::new(),
         }
     }
 

@@ -16,6 +16,16 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating/allyship
 const REPOSITORY: &str = "repo_0123456789abcdef01234567";
 const SOURCE: &str = "repositories";
 
+/// The variables with the secrets of other platforms, whose webhooks are tested elsewhere.
+const PLATFORMS: [&str; 6] = [
+    "SLACK_SIGNING_SECRET",
+    "SUPABASE_WEBHOOK_TOKEN",
+    "VERCEL_WEBHOOK_SECRET",
+    "NETLIFY_JWS_SECRET",
+    "EVENTBRIDGE_AUTHORIZATION",
+    "GITHUB_WEBHOOK_SECRET",
+];
+
 /// The roles and grants of every Supabase project, and the table of integrations.
 const BEFORE: &str = r#"
     DO $$ BEGIN
@@ -112,7 +122,10 @@ async fn gateway(allyship: &AllyShip) -> Gateway {
         .replace("ALLYSHIP_WEBHOOK_SECRET", "APP_SECRET")
         .replace("DOCORA_AUTH_KEY", "CARDS_SECRET");
     // The library uses the system clock.
-    let builder = Gateway::builder().start_at(SystemClock.now());
+    let mut builder = Gateway::builder().start_at(SystemClock.now());
+    for name in PLATFORMS {
+        builder = builder.variable(name, &format!("secret-of-{name}"));
+    }
     builder.more_config(&format!("{page}{LOOPBACK}")).start().await
 }
 

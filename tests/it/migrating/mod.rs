@@ -19,9 +19,10 @@ use crate::harness::{Answer, Gateway};
 
 const HELIX: &str = include_str!("../../../docs/migrating/helix.md");
 const ALLYSHIP: &str = include_str!("../../../docs/migrating/allyship.md");
-const PAGES: [&str; 4] = [
+const PAGES: [&str; 5] = [
     HELIX,
     ALLYSHIP,
+    include_str!("../../../docs/migrating/integration-api.md"),
     include_str!("../../../docs/migrating/tracking-bot.md"),
     include_str!("../../../docs/migrating/webkit.md"),
 ];
@@ -31,8 +32,18 @@ const LOOPBACK: &str = "\n[outbound]\nallow = [\"127.0.0.0/8\"]\n";
 /// A valid secret.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+/// Public keys, for senders that have no shared secret.
+pub(crate) const PUBLIC_KEYS: [(&str, &str); 2] = [
+    ("DISCORD_PUBLIC_KEY", "8b70908f48c533fd49e7f0c40c1a526c89ff44f46e95ff768dcd81ab92d80ab4"),
+    (
+        "SENDGRID_PUBLIC_KEY",
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe6\
+         2gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==",
+    ),
+];
+
 /// The code blocks of a page in a language.
-fn blocks(page: &'static str, language: &str) -> Vec<&'static str> {
+pub(crate) fn blocks(page: &'static str, language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     page.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
@@ -84,7 +95,9 @@ fn configuration_on_every_page_passes_check() {
         let shares = distinct.len() < names.len();
         for (name, letter) in distinct.iter().zip('A'..) {
             // Distinct values, as `check` advises.
-            program.set(name, &SECRET.replacen("_M", &format!("_{letter}"), 1));
+            let secret = SECRET.replacen("_M", &format!("_{letter}"), 1);
+            let public = PUBLIC_KEYS.iter().find(|(variable, _)| variable == name);
+            program.set(name, public.map_or(&*secret, |(_, key)| *key));
         }
         let run = program.run(&["check"]);
         assert_eq!(run.code, 0, "{text}\n{}", run.all());
@@ -109,18 +122,23 @@ fn configuration_on_every_page_passes_check() {
 #[test]
 fn every_command_on_every_page_exists() {
     for page in PAGES {
-        let lines = blocks(page, "sh").into_iter().flat_map(str::lines);
-        let typed = lines.filter(|line| line.starts_with("sealpost ")).map(|line| (line, true));
-        let named =
-            page.split('`').filter(|text| text.starts_with("sealpost ") && !text.contains('\n'));
-        let commands: Vec<(&str, bool)> = typed.chain(named.map(|text| (text, false))).collect();
-        assert!(!commands.is_empty());
-        for (command, whole) in commands {
-            let words = command.split('#').next().unwrap().split_whitespace();
-            let Err(error) = sealpost::cli::Cli::try_parse_from(words) else { continue };
-            // A sentence may name a command without its required arguments.
-            let named = !whole && error.kind() == ErrorKind::MissingRequiredArgument;
-            assert!(named, "{command}: {error}");
-        }
+        assert_commands_exist(page);
+    }
+}
+
+/// Asserts that every command on a page exists, with its arguments.
+pub(crate) fn assert_commands_exist(page: &'static str) {
+    let lines = blocks(page, "sh").into_iter().flat_map(str::lines);
+    let typed = lines.filter(|line| line.starts_with("sealpost ")).map(|line| (line, true));
+    let named =
+        page.split('`').filter(|text| text.starts_with("sealpost ") && !text.contains('\n'));
+    let commands: Vec<(&str, bool)> = typed.chain(named.map(|text| (text, false))).collect();
+    assert!(!commands.is_empty());
+    for (command, whole) in commands {
+        let words = command.split('#').next().unwrap().split_whitespace();
+        let Err(error) = sealpost::cli::Cli::try_parse_from(words) else { continue };
+        // A sentence may name a command without its required arguments.
+        let named = !whole && error.kind() == ErrorKind::MissingRequiredArgument;
+        assert!(named, "{command}: {error}");
     }
 }

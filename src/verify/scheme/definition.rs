@@ -1,0 +1,365 @@
+//! A signature scheme as data: the `scheme` table of a provider's file and of a source with
+//! `provider = "custom"`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::event_definition::{
+    AnswerDefinition, BatchDefinition, EventDefinition, HandshakeDefinition,
+};
+use super::jwt_definition::JwtDefinition;
+
+/// How a sender signs, and what its events look like.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SchemeDefinition {
+    /// The algorithm of the proof.
+    pub algorithm: Algorithm,
+    /// The signed text, as a template; with several, any of them may match. Not for `jwt`, `token`
+    /// and `basic`.
+    #[serde(default)]
+    pub signed: OneOrMany,
+    /// Where the signature is, and how it is written.
+    pub signature: SignatureDefinition,
+    /// Where the signed time is.
+    pub timestamp: Option<TimestampDefinition>,
+    /// How a secret becomes the key.
+    #[serde(default)]
+    pub key: KeyDefinition,
+    /// The requirements on a JSON Web Token; for `jwt` only.
+    pub jwt: Option<JwtDefinition>,
+    /// Whether the signed text has all that means something in the body, although it is not the
+    /// body itself.
+    #[serde(default)]
+    pub covers_content: bool,
+    /// A digest of the body that the signature covers.
+    pub body_hash: Option<HashDefinition>,
+    /// What a verified request must contain, for senders that use one key for all their customers:
+    /// `json:/pointer` and so on, and its value.
+    #[serde(default)]
+    pub require: BTreeMap<String, String>,
+    /// Further headers that the signed text may name.
+    #[serde(default)]
+    pub headers: Vec<String>,
+    /// The type, the id and the lane of an event.
+    #[serde(default)]
+    pub event: EventDefinition,
+    /// Requests that are answered and not recorded, such as challenges.
+    #[serde(default)]
+    pub handshake: Vec<HandshakeDefinition>,
+    /// A request that contains several events.
+    pub batch: Option<BatchDefinition>,
+    /// The response to a recorded event, for senders that require a certain one.
+    pub answer: Option<AnswerDefinition>,
+}
+
+/// The algorithm of a proof.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+    strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Algorithm {
+    #[serde(rename = "hmac-sha1")]
+    #[strum(serialize = "hmac-sha1")]
+    HmacSha1,
+    #[serde(rename = "hmac-sha256")]
+    #[strum(serialize = "hmac-sha256")]
+    HmacSha256,
+    #[serde(rename = "hmac-sha384")]
+    #[strum(serialize = "hmac-sha384")]
+    HmacSha384,
+    #[serde(rename = "hmac-sha512")]
+    #[strum(serialize = "hmac-sha512")]
+    HmacSha512,
+    /// SHA-1 of a text that contains the secret.
+    #[serde(rename = "sha1")]
+    #[strum(serialize = "sha1")]
+    Sha1,
+    /// SHA-256 of a text that contains the secret.
+    #[serde(rename = "sha256")]
+    #[strum(serialize = "sha256")]
+    Sha256,
+    #[serde(rename = "ed25519")]
+    #[strum(serialize = "ed25519")]
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, as DER.
+    #[serde(rename = "ecdsa-p256-sha256")]
+    #[strum(serialize = "ecdsa-p256-sha256")]
+    EcdsaP256Sha256,
+    /// RSA (PKCS #1 v1.5) with SHA-1.
+    #[serde(rename = "rsa-sha1")]
+    #[strum(serialize = "rsa-sha1")]
+    RsaSha1,
+    /// RSA (PKCS #1 v1.5) with SHA-256.
+    #[serde(rename = "rsa-sha256")]
+    #[strum(serialize = "rsa-sha256")]
+    RsaSha256,
+    /// A JSON Web Token.
+    Jwt,
+    /// The secret itself, repeated by the sender.
+    Token,
+    /// HTTP basic authentication; the secret is `user:password`.
+    Basic,
+}
+
+impl Algorithm {
+    /// The length of a signature in bytes, if it is fixed.
+    pub fn length(self) -> Option<usize> {
+        match self {
+            Self::HmacSha1 | Self::Sha1 => Some(20),
+            Self::HmacSha256 | Self::Sha256 => Some(32),
+            Self::HmacSha384 => Some(48),
+            Self::HmacSha512 | Self::Ed25519 => Some(64),
+            _ => None,
+        }
+    }
+
+    /// Whether the source has the sender's public key instead of a shared secret.
+    pub fn is_public_key(self) -> bool {
+        matches!(self, Self::Ed25519 | Self::EcdsaP256Sha256 | Self::RsaSha1 | Self::RsaSha256)
+    }
+
+    /// Whether it signs a text, so that a scheme needs `signed`.
+    pub fn signs_text(self) -> bool {
+        !matches!(self, Self::Jwt | Self::Token | Self::Basic)
+    }
+}
+
+/// One text or a list of them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    #[default]
+    #[schemars(skip)]
+    Nothing,
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The texts.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let texts = match self {
+            Self::Nothing => &[][..],
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        };
+        texts.iter().map(String::as_str)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+/// Where the signature is, and how it is written. Exactly one place.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureDefinition {
+    /// A header, or several of which each may contain a signature.
+    #[serde(default)]
+    pub header: OneOrMany,
+    /// A query parameter.
+    pub query: Option<String>,
+    /// A JSON pointer into the body.
+    pub json: Option<String>,
+    /// A field of a form.
+    pub form: Option<String>,
+    /// The whole body is the token.
+    #[serde(default)]
+    pub body: bool,
+    /// The text before the signature.
+    #[serde(default)]
+    pub prefix: String,
+    /// Whether the sender may leave the prefix out.
+    #[serde(default)]
+    pub prefix_optional: bool,
+    /// How the signature is written as text.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// The elements of a list, such as `t={timestamp},v1={signature}`.
+    pub format: Option<String>,
+    /// What separates the elements of a list.
+    #[serde(default = "comma")]
+    pub separator: String,
+    /// What separates several lists in one header, each with a timestamp of its own.
+    pub groups: Option<String>,
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+/// How bytes are written as text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    #[default]
+    Hex,
+    Base64,
+    Base64Url,
+}
+
+/// Where the signed time is.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimestampDefinition {
+    /// `header:NAME`, `signature` (in its `format`), `json:/pointer` or `form:FIELD`.
+    pub from: String,
+    /// How the time is written.
+    #[serde(default)]
+    pub unit: TimeUnit,
+    /// The maximum age and distance into the future.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub tolerance: Duration,
+    /// Whether the sender may leave it out.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeUnit {
+    #[default]
+    Seconds,
+    Milliseconds,
+    /// Ten digits are seconds, thirteen are milliseconds.
+    SecondsOrMilliseconds,
+    /// RFC 3339; UTC if there is no zone.
+    Rfc3339,
+    /// As in the `Date` header.
+    HttpDate,
+}
+
+/// How a secret becomes the key.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDefinition {
+    /// How the secret contains the key.
+    #[serde(default)]
+    pub encoding: KeyEncoding,
+    /// Prefixes; the first that the secret has is removed.
+    #[serde(default)]
+    pub strip: Vec<String>,
+    /// A prefix as a pattern in which `*` stands for letters, digits and `_`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strip_pattern: Option<String>,
+    /// A text after the secret.
+    #[serde(default)]
+    pub suffix: String,
+    /// The key is this digest of the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The Unicode normalization form of the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalization>,
+    /// Where the sender publishes its keys, instead of a secret of the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<FetchDefinition>,
+    /// A certificate chain in the token, which must lead to a root that is compiled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x5c: Option<X5cDefinition>,
+}
+
+/// How the secret contains the key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyEncoding {
+    /// The bytes of the text.
+    #[default]
+    Text,
+    Base64,
+    Hex,
+    /// A public key in PEM form.
+    Pem,
+    /// A public key in base64 of its DER form.
+    SpkiBase64,
+    /// The 32 bytes of an Ed25519 key in hexadecimal.
+    RawHex,
+    /// The 32 bytes of an Ed25519 key in base64.
+    RawBase64,
+    /// A JSON Web Key.
+    Jwk,
+    /// An X.509 certificate in PEM form.
+    Certificate,
+}
+
+/// The digest of a secret or of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Digest {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+/// A Unicode normalization form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalization {
+    Nfkd,
+}
+
+/// Where the sender publishes its keys.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FetchDefinition {
+    /// The URL, or a template such as `{json:/SigningCertURL}`.
+    pub url: String,
+    /// The hosts that a URL from the request may have; `*` stands for one label or a part of it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// What is at the URL.
+    #[serde(default)]
+    pub format: FetchFormat,
+}
+
+/// What is at the URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FetchFormat {
+    /// A JSON Web Key Set.
+    #[default]
+    Jwks,
+    /// An X.509 certificate in PEM form.
+    Certificate,
+}
+
+/// A certificate chain in a token.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct X5cDefinition {
+    /// The SHA-256 fingerprint of the root, in hexadecimal.
+    pub root_sha256: String,
+    /// The extensions that the certificates must have, from the leaf up.
+    #[serde(default)]
+    pub oids: Vec<String>,
+}
+
+/// A signed value that contains the digest of the body.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HashDefinition {
+    /// `query:NAME` or `header:NAME`; covered by the signed text.
+    pub from: String,
+    /// The kind of digest.
+    pub hash: Digest,
+    /// How the signature is written as text.
+    #[serde(default)]
+    pub encoding: Encoding,
+}

@@ -1,0 +1,185 @@
+//! What a diagnosis needs to know about a scheme: how its signatures are written, which text they
+//! cover, and what another key, time or body would give.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+pub(in crate::verify) use super::signature_field::{
+    Candidate, Element, Holds, List, MAX_CANDIDATES,
+};
+use super::{
+    Algorithm, Encoding, KeyDefinition, KeyEncoding, Material, Piece, Scheme, TimePlace, TimeUnit,
+    intern,
+};
+use crate::verify::RequestHead;
+
+/// How the signatures of a scheme are written, if they are MACs or hashes.
+pub(in crate::verify) struct Written<'s> {
+    /// The text before a signature.
+    pub(in crate::verify) prefix: &'static str,
+    pub(in crate::verify) prefix_optional: bool,
+    pub(in crate::verify) list: Option<&'s List>,
+    pub(in crate::verify) encoding: Encoding,
+    /// In bytes.
+    pub(in crate::verify) length: usize,
+}
+
+/// How a signature is made: the algorithm, and how a secret becomes its key.
+pub(in crate::verify) struct Recipe {
+    algorithm: Algorithm,
+    key: KeyDefinition,
+    /// Without decoding the secret.
+    undecoded: KeyDefinition,
+    /// Without decoding it, and with its prefix.
+    whole: KeyDefinition,
+}
+
+impl Recipe {
+    /// HMAC-SHA256 with the text of a secret as the key.
+    pub(in crate::verify) fn plain() -> Self {
+        Self::new(Algorithm::HmacSha256, &KeyDefinition::default())
+    }
+
+    fn new(algorithm: Algorithm, key: &KeyDefinition) -> Self {
+        let undecoded = KeyDefinition { encoding: KeyEncoding::Text, ..key.clone() };
+        let whole = KeyDefinition { strip: Vec::new(), strip_pattern: None, ..undecoded.clone() };
+        Self { algorithm, key: key.clone(), undecoded, whole }
+    }
+
+    /// The key in a secret, if the secret has the expected form.
+    pub(in crate::verify) fn key(&self, secret: &[u8]) -> Option<Material> {
+        Material::of(secret, self.algorithm, &self.key).ok()
+    }
+
+    /// Whether the key is something else than the text of the secret.
+    pub(in crate::verify) fn decodes(&self) -> bool {
+        self.key.encoding != KeyEncoding::Text
+            || !self.key.strip.is_empty()
+            || self.key.strip_pattern.is_some()
+    }
+
+    /// The keys of a sender that takes the text of the secret as it is.
+    pub(in crate::verify) fn undecoded(&self, secret: &[u8]) -> Vec<Material> {
+        let definitions = [&self.undecoded, &self.whole].into_iter();
+        definitions.filter_map(|key| Material::of(secret, self.algorithm, key).ok()).collect()
+    }
+
+    /// The key of a sender that takes these bytes for the secret.
+    pub(in crate::verify) fn key_as_is(&self, bytes: &[u8]) -> Option<Material> {
+        Material::of(bytes, self.algorithm, &self.whole).ok()
+    }
+
+    /// Whether a text must contain the secret, so that the body alone proves nothing.
+    pub(in crate::verify) fn is_hash(&self) -> bool {
+        matches!(self.algorithm, Algorithm::Sha1 | Algorithm::Sha256)
+    }
+
+    /// Whether this key made one of the candidates over the text.
+    pub(in crate::verify) fn verifies(
+        &self,
+        key: &Material,
+        text: &[Piece<'_>],
+        candidates: &[Candidate],
+    ) -> bool {
+        key.verifies(self.algorithm, text, candidates)
+    }
+}
+
+impl Scheme {
+    pub(in crate::verify) fn recipe(&self) -> Recipe {
+        Recipe::new(self.algorithm, &self.key)
+    }
+
+    /// The name of the field with the signature.
+    pub(in crate::verify) fn field_name(&self) -> &'static str {
+        self.field.name()
+    }
+
+    /// How its signatures are written; `None` for anything but a MAC or a hash of a text.
+    pub(in crate::verify) fn written(&self) -> Option<Written<'_>> {
+        let is_mac = matches!(
+            self.algorithm,
+            Algorithm::HmacSha1
+                | Algorithm::HmacSha256
+                | Algorithm::HmacSha384
+                | Algorithm::HmacSha512
+                | Algorithm::Sha1
+                | Algorithm::Sha256
+        );
+        Some(Written {
+            prefix: intern(&self.field.prefix),
+            prefix_optional: self.field.prefix_optional,
+            list: self.field.list.as_ref(),
+            encoding: self.field.encoding,
+            length: self.field.length.filter(|_| is_mac)?,
+        })
+    }
+
+    /// Whether the header with the signature is longer than any signature.
+    pub(in crate::verify) fn is_too_long(&self, head: &RequestHead) -> bool {
+        self.field.too_long(&head.headers).is_some()
+    }
+
+    /// The texts in the field with the signature; none if they cannot be read.
+    pub(in crate::verify) fn field_texts<'a>(
+        &'a self,
+        head: &'a RequestHead,
+        body: &'a Bytes,
+    ) -> Vec<Cow<'a, str>> {
+        self.field.texts(&self.values(head, Some(body))).unwrap_or_default()
+    }
+
+    /// The token that the sender repeats, if that is its proof.
+    pub(in crate::verify) fn repeated_token(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+    ) -> Option<Vec<u8>> {
+        if self.algorithm != Algorithm::Token {
+            return None;
+        }
+        let texts = self.field_texts(head, body);
+        Some(self.field.token(texts.first()?).ok()?.as_bytes().to_vec())
+    }
+
+    pub(in crate::verify) fn time_unit(&self) -> Option<TimeUnit> {
+        self.time.as_ref().map(|time| time.unit)
+    }
+
+    /// The timestamp as the sender wrote it, if it does not stand beside the signature.
+    pub(in crate::verify) fn written_time(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+    ) -> Option<String> {
+        let time = self.time.as_ref()?;
+        match &time.place {
+            TimePlace::Header(name) => {
+                let value = match time.unit {
+                    TimeUnit::HttpDate => head.headers.single(name),
+                    _ => head.headers.token(name),
+                };
+                value.ok().flatten().map(str::to_owned)
+            }
+            TimePlace::Signature => None,
+            TimePlace::Json(pointer) => self.values(head, Some(body)).json(pointer),
+            TimePlace::Form(field) => self.values(head, Some(body)).form(field),
+        }
+    }
+
+    /// The texts that the signature may cover, with this time and this body; none whose values are
+    /// missing.
+    pub(in crate::verify) fn texts_over<'a>(
+        &'a self,
+        head: &'a RequestHead,
+        body: &'a Bytes,
+        time: Option<&'a str>,
+        elements: &'a [Element<'a>],
+    ) -> Vec<Vec<Piece<'a>>> {
+        let mut values = self.values(head, Some(body));
+        values.elements = elements;
+        values.timestamp = time.map(Cow::Borrowed);
+        self.texts.iter().filter_map(|text| text.evaluate(&values).ok()).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! The keys that senders publish: where they are, and which hosts may have them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use url::Url;
+
+use super::public_key::PublicKey;
+use super::template::Template;
+use super::{FetchDefinition, FetchFormat, KeyEncoding, Material, Scheme, Values};
+use crate::verify::{KeyCache, Refusal, RequestHead};
+
+/// Where the sender publishes its keys.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) url: Template,
+    hosts: Vec<String>,
+    format: FetchFormat,
+}
+
+impl Scheme {
+    /// The URL of the key that this request needs, if the sender publishes its keys.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the request names a URL that the sender does not have.
+    pub(in crate::verify) fn key_url(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+    ) -> Result<Option<Url>, Refusal> {
+        match &self.fetch {
+            Some(fetch) => fetch.url(&self.values(head, Some(body))).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The published keys of a sender that signs a text, and where they are.
+    pub(super) fn published_keys(
+        &self,
+        values: &Values<'_>,
+        cache: Option<&dyn KeyCache>,
+    ) -> Result<Option<(Vec<Material>, String)>, Refusal> {
+        let Some(fetch) = &self.fetch else { return Ok(None) };
+        let url = fetch.url(values)?;
+        let text = cache.and_then(|cache| cache.get(&url)).ok_or(Refusal::Mismatch)?;
+        let keys = match fetch.format {
+            FetchFormat::Certificate => {
+                PublicKey::parse(&text, self.algorithm, KeyEncoding::Certificate)
+                    .into_iter()
+                    .collect()
+            }
+            FetchFormat::Jwks => PublicKey::of_set(&text, self.algorithm),
+        };
+        let keys = keys.into_iter().map(Material::Public).collect();
+        Ok(Some((keys, url.to_string())))
+    }
+}
+
+impl Fetch {
+    pub(super) fn compile(
+        definition: &FetchDefinition,
+        options: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let url = Template::parse(&definition.url, options)
+            .map_err(|error| format!("key.fetch.url: {error}"))?;
+        if url.placeholders().is_empty() != definition.hosts.is_empty() {
+            return Err(
+                "key.fetch.hosts: needed exactly if the URL comes from the request".to_owned()
+            );
+        }
+        Ok(Self { url, hosts: definition.hosts.clone(), format: definition.format })
+    }
+
+    /// The URL for a request; an `https` URL of an allowed host.
+    pub(super) fn url(&self, values: &Values<'_>) -> Result<Url, Refusal> {
+        let text = self.url.render(values)?;
+        let malformed = || Refusal::NotAllowed("the URL of the key");
+        let text = String::from_utf8(text).map_err(|_| malformed())?;
+        let url = Url::parse(&text).map_err(|_| malformed())?;
+        if self.hosts.is_empty() || is_allowed(&url, &self.hosts) {
+            return Ok(url);
+        }
+        Err(malformed())
+    }
+}
+
+/// Whether a URL from a request is an `https` URL of one of these hosts.
+pub(super) fn is_allowed(url: &Url, hosts: &[String]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "https"
+        && url.port().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && hosts.iter().any(|pattern| matches_host(host, pattern))
+}
+
+/// Compares a host with a pattern in which `*` stands for letters, digits and `-`.
+fn matches_host(host: &str, pattern: &str) -> bool {
+    let mut rest = host;
+    let mut literals = pattern.split('*');
+    let first = literals.next().unwrap_or_default();
+    let Some(after) = rest.strip_prefix(first) else { return false };
+    rest = after;
+    for literal in literals {
+        let length =
+            rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'-').count();
+        let Some(after) = rest.get(length..) else { return false };
+        if length == 0 {
+            return false;
+        }
+        let Some(after) = after.strip_prefix(literal) else { return false };
+        rest = after;
+    }
+    rest.is_empty()
+}

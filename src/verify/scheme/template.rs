@@ -1,0 +1,290 @@
+//! A text with placeholders, such as `v0:{timestamp}:{body}`, and its values in a request.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::Filter;
+use super::value::Value;
+use super::values::{Missing, Values};
+
+/// The maximum number of parts of a template.
+const MAX_PARTS: usize = 64;
+
+/// A parsed template.
+#[derive(Debug, Clone)]
+pub(super) struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(Vec<u8>),
+    Value(Placeholder),
+    /// Left out when one of its values is missing.
+    Optional(Vec<Part>),
+}
+
+/// A placeholder with its filters.
+#[derive(Debug, Clone)]
+pub(super) struct Placeholder {
+    pub(super) source: Value,
+    /// Whether it is empty when it is missing.
+    pub(super) may_be_missing: bool,
+    filters: Vec<Filter>,
+    /// The text that follows. A header that contains it would make the signed text ambiguous.
+    separator: Vec<u8>,
+}
+
+/// A piece of an evaluated text.
+#[derive(Debug, Clone)]
+pub(in crate::verify) enum Piece<'a> {
+    Bytes(Cow<'a, [u8]>),
+    /// The secret; it differs from key to key.
+    Secret,
+    /// The body that is not kept; its bytes have been seen already.
+    StreamedBody,
+}
+
+/// An evaluated text.
+pub(super) type Text<'a> = Vec<Piece<'a>>;
+
+/// Why a text has no value in this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoText {
+    Missing(Missing),
+    /// A header contains the separator that follows it.
+    Ambiguous(&'static str),
+}
+
+impl From<Missing> for NoText {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl Template {
+    /// Parses a template. `options` are the values of `{option:NAME}`.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub(super) fn parse(text: &str, options: &BTreeMap<String, String>) -> Result<Self, String> {
+        let mut rest = text;
+        let mut parts = parse_parts(&mut rest, options, false)?;
+        if parts.len() > MAX_PARTS {
+            return Err(format!("more than {MAX_PARTS} parts"));
+        }
+        guard(&mut parts);
+        Ok(Self { parts })
+    }
+
+    /// All placeholders, also those in optional parts.
+    pub(super) fn placeholders(&self) -> Vec<&Placeholder> {
+        fn collect<'t>(parts: &'t [Part], all: &mut Vec<&'t Placeholder>) {
+            for part in parts {
+                match part {
+                    Part::Text(_) => {}
+                    Part::Value(value) => all.push(value),
+                    Part::Optional(parts) => collect(parts, all),
+                }
+            }
+        }
+        let mut all = Vec::new();
+        collect(&self.parts, &mut all);
+        all
+    }
+
+    pub(super) fn contains(&self, value: &Value) -> bool {
+        self.any(|known| known == value)
+    }
+
+    pub(super) fn any(&self, is: impl Fn(&Value) -> bool) -> bool {
+        self.placeholders().iter().any(|placeholder| is(&placeholder.source))
+    }
+
+    /// Whether the text contains the body itself, or a digest that depends on all of it.
+    pub(super) fn covers_body(&self) -> bool {
+        self.contains(&Value::Body)
+    }
+
+    /// Whether the text can be fed to a MAC while the body streams by: the body stands in it once
+    /// and as it is, and everything else is known from the head.
+    pub(super) fn streams(&self) -> bool {
+        let known = |placeholder: &&Placeholder| {
+            !matches!(
+                placeholder.source,
+                Value::Params
+                    | Value::Form(_)
+                    | Value::Json(_)
+                    | Value::Lines(_)
+                    | Value::Claim(_)
+                    | Value::Secret
+            )
+        };
+        let bodies: Vec<_> = (self.placeholders().into_iter())
+            .filter(|placeholder| placeholder.source == Value::Body)
+            .collect();
+        bodies.len() == 1
+            && bodies.iter().all(|body| body.filters.is_empty())
+            && self.placeholders().iter().all(known)
+            && self
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Value(value) if value.source == Value::Body))
+    }
+
+    /// The text in a request.
+    pub(super) fn evaluate<'a>(&'a self, values: &Values<'a>) -> Result<Text<'a>, NoText> {
+        let mut text = Vec::with_capacity(self.parts.len());
+        evaluate(&self.parts, values, &mut text)?;
+        Ok(text)
+    }
+
+    /// The text as one string of bytes, for a template without `{secret}` and of a body that is
+    /// kept.
+    pub(super) fn render(&self, values: &Values<'_>) -> Result<Vec<u8>, NoText> {
+        let mut rendered = Vec::new();
+        for piece in self.evaluate(values)? {
+            if let Piece::Bytes(bytes) = piece {
+                rendered.extend_from_slice(&bytes);
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+fn evaluate<'a>(parts: &'a [Part], values: &Values<'a>, text: &mut Text<'a>) -> Result<(), NoText> {
+    for part in parts {
+        match part {
+            Part::Text(bytes) => text.push(Piece::Bytes(Cow::Borrowed(bytes))),
+            Part::Value(placeholder) => text.push(placeholder.evaluate(values)?),
+            Part::Optional(parts) => {
+                let before = text.len();
+                match evaluate(parts, values, text) {
+                    Ok(()) => {}
+                    Err(NoText::Missing(missing)) if !missing.is_fault() => {
+                        text.truncate(before);
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Placeholder {
+    fn evaluate<'a>(&'a self, values: &Values<'a>) -> Result<Piece<'a>, NoText> {
+        match self.source {
+            Value::Secret => return Ok(Piece::Secret),
+            Value::Body if self.filters.is_empty() => {
+                return Ok(values
+                    .body()
+                    .map_or(Piece::StreamedBody, |body| Piece::Bytes(Cow::Borrowed(body))));
+            }
+            _ => {}
+        }
+        let value = match values.get(&self.source) {
+            Err(missing) if self.may_be_missing && !missing.is_fault() => Cow::Borrowed(&b""[..]),
+            other => other?,
+        };
+        if let Value::Header(name) = self.source
+            && !self.separator.is_empty()
+            && contains(&value, &self.separator)
+        {
+            return Err(NoText::Ambiguous(name));
+        }
+        let mut value = value;
+        for filter in &self.filters {
+            value = Cow::Owned(filter.apply(&value, values)?);
+        }
+        Ok(Piece::Bytes(value))
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Notes what follows each header.
+fn guard(parts: &mut [Part]) {
+    let following: Vec<Vec<u8>> = (1..=parts.len())
+        .map(|next| match parts.get(next) {
+            Some(Part::Text(text)) => text.clone(),
+            _ => Vec::new(),
+        })
+        .collect();
+    for (part, separator) in parts.iter_mut().zip(following) {
+        match part {
+            Part::Value(placeholder) => placeholder.separator = separator,
+            Part::Optional(parts) => guard(parts),
+            Part::Text(_) => {}
+        }
+    }
+}
+
+fn parse_parts(
+    rest: &mut &str,
+    options: &BTreeMap<String, String>,
+    inside: bool,
+) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let flush = |literal: &mut String, parts: &mut Vec<Part>| {
+        if !literal.is_empty() {
+            parts.push(Part::Text(std::mem::take(literal).into_bytes()));
+        }
+    };
+    while let Some(next) = rest.chars().next() {
+        let doubled = rest.get(..2);
+        if let Some(doubled @ ("{{" | "}}")) = doubled {
+            literal.extend(doubled.chars().next());
+            *rest = rest.get(2..).unwrap_or_default();
+            continue;
+        }
+        *rest = rest.get(next.len_utf8()..).unwrap_or_default();
+        match next {
+            '{' => {
+                let Some((inner, after)) = rest.split_once('}') else {
+                    return Err(format!("`{{{rest}`: the closing brace is missing"));
+                };
+                *rest = after;
+                if let Some(name) = inner.strip_prefix("option:") {
+                    let value = options.get(name).ok_or_else(|| {
+                        format!("`{{{inner}}}`: the source has no option `{name}`")
+                    })?;
+                    literal.push_str(value);
+                    continue;
+                }
+                flush(&mut literal, &mut parts);
+                parts.push(Part::Value(parse_placeholder(inner)?));
+            }
+            '}' => return Err("`}` without `{`; write `}}` for a brace".to_owned()),
+            '[' if !inside => {
+                flush(&mut literal, &mut parts);
+                parts.push(Part::Optional(parse_parts(rest, options, true)?));
+            }
+            ']' if inside => {
+                flush(&mut literal, &mut parts);
+                return Ok(parts);
+            }
+            other => literal.push(other),
+        }
+    }
+    if inside {
+        return Err("`[` without `]`".to_owned());
+    }
+    flush(&mut literal, &mut parts);
+    Ok(parts)
+}
+
+fn parse_placeholder(inner: &str) -> Result<Placeholder, String> {
+    let mut words = inner.split('|');
+    let name = words.next().unwrap_or_default();
+    let (name, may_be_missing) = match name.strip_suffix('?') {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let filters = words.map(Filter::parse).collect::<Result<_, _>>()?;
+    let source = Value::parse(name)?;
+    Ok(Placeholder { source, may_be_missing, filters, separator: Vec::new() })
+}

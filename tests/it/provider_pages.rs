@@ -1,0 +1,112 @@
+//! The pages in `docs/providers`: their configuration passes `check`, their commands exist, and the
+//! sources of `custom.md` accept what is signed as they say. `adding.md` has a test of its own.
+
+use sealpost::config::File;
+use sealpost::providers::{self, Draft, SourceScheme};
+use sealpost::verify::Secret;
+use url::Url;
+
+use crate::cli::Program;
+use crate::harness::Gateway;
+use crate::migrating::{PUBLIC_KEYS, assert_commands_exist, blocks};
+
+const README: &str = include_str!("../../docs/providers/README.md");
+const CUSTOM: &str = include_str!("../../docs/providers/custom.md");
+const ADDING: &str = include_str!("../../docs/providers/adding.md");
+const PAGES: [&str; 6] = [
+    README,
+    CUSTOM,
+    include_str!("../../docs/providers/apify.md"),
+    include_str!("../../docs/providers/bot.md"),
+    include_str!("../../docs/providers/docora.md"),
+    include_str!("../../docs/providers/stripe.md"),
+];
+/// An event of every sender in `custom.md`.
+const BODY: &[u8] =
+    br#"{"type":"a.b","id":"1","event_id":"1","depot":"d","parcel":"p","door":"e"}"#;
+
+/// The variables that a text names, with values: base64, which is a text too, or a public key.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let mut names: Vec<&str> =
+        text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let value = |number: usize, name: &str| {
+        let public = PUBLIC_KEYS.iter().find(|(variable, _)| *variable == name);
+        let shared = format!("MDEyMzQ1Njc4OWFiY2RlZjAx{number:04}");
+        public.map_or(shared, |(_, key)| (*key).to_owned())
+    };
+    let numbered = names.iter().enumerate();
+    numbered.map(|(number, name)| ((*name).to_owned(), value(number, name))).collect()
+}
+
+#[test]
+fn configuration_on_every_page_passes_check() {
+    for page in PAGES {
+        let text = blocks(page, "toml").concat();
+        let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(!file.source.is_empty(), "{page}");
+        let mut program = Program::new(&text);
+        for (name, value) in variables(&text) {
+            program.set(&name, &value);
+        }
+        let run = program.run(&["check"]);
+        assert_eq!(run.code, 0, "{text}\n{}", run.all());
+    }
+}
+
+#[test]
+fn every_command_on_every_page_exists() {
+    for page in [README, CUSTOM, ADDING] {
+        assert_commands_exist(page);
+    }
+}
+
+#[tokio::test]
+async fn custom_source_accepts_what_is_signed_as_it_says() {
+    let text = blocks(CUSTOM, "toml").concat();
+    let variables = variables(&text);
+    let keys = Url::parse("https://keys.example.com/jwks.json").unwrap();
+    assert!(text.contains(keys.as_str()));
+    let mut builder =
+        Gateway::builder().more_config(&format!("\n{text}")).published_key(keys, "{\"keys\":[]}");
+    for (name, value) in &variables {
+        builder = builder.variable(name, value);
+    }
+    let gateway = builder.start().await;
+
+    let file: File = toml::from_str(&text).unwrap();
+    let mut signed = Vec::new();
+    for source in &file.source {
+        // Only the sender can sign where keys are published.
+        let Some(reference) = source.secrets.first() else { continue };
+        let mut known = variables.iter();
+        let (_, value) = known.find(|(name, _)| Some(name) == reference.env.as_ref()).unwrap();
+        let scheme = SourceScheme {
+            provider: source.provider.clone(),
+            definition: source.scheme.clone(),
+            public_url: None,
+        };
+        let draft = Draft {
+            options: &source.options,
+            secret: &Secret::new(value.as_str()).unwrap(),
+            token: None,
+            at: gateway.clock_seconds(),
+            headers: &[],
+            body: BODY,
+        };
+        let entry = providers::find(&source.provider).unwrap();
+        let request = entry.sign_request(&draft, &scheme).unwrap();
+        let path = request.path(&format!("/hooks/{}", source.name));
+        let answer = gateway.post(&path, &request.headers, &request.body).await;
+        assert!(matches!(answer.status, 200 | 202), "{}: {}", source.name, answer.text);
+        let changed = [&request.body[..], b" "].concat();
+        let changed = gateway.post(&path, &request.headers, &changed).await;
+        let is_token = source.name == "doors";
+        assert_eq!(changed.status == 401, !is_token, "{}: {}", source.name, changed.text);
+        signed.push(source.name.as_str());
+    }
+    assert_eq!(signed, ["parcels", "doors", "forms", "readings"]);
+    let strengths = "SELECT count(*) FROM events WHERE strength = 'signed' AND source <> 'doors'";
+    assert_eq!(gateway.count(strengths).await, 3);
+}
