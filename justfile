@@ -44,9 +44,9 @@ schemathesis:
     cargo build --release
     .ci/schemathesis target/release/sealpost
 
-# The load benchmark
-bench:
-    cargo bench --bench load
+# The load benchmark, or another one: `load`, `admin` or `verify`
+bench name="load":
+    cargo bench --bench {{name}}
 
 # Regenerate the generated parts of the documentation
 docs:

@@ -43,7 +43,7 @@ pub(super) fn run(environment: &Environment, args: &Args) -> anyhow::Result<Exit
         TaskTracker::new().spawn(outlive_hangups()?);
         let target = scratch.target("sealpost")?;
         let application = Application::start(&TaskTracker::new())?;
-        let configuration = Configuration::generate_for(&application)?;
+        let configuration = Configuration::generate_for(&fixtures, &application)?;
         let config = &configuration.config;
         let playing = interruptible(async {
             target.create_if_missing().await?;
@@ -80,7 +80,7 @@ fn write_setup(folder: &Path, configuration: &Configuration) -> anyhow::Result<(
     for (name, secret) in &configuration.secrets {
         write_secret(&secrets.join(name), secret.as_bytes())?;
     }
-    fs::write(folder.join("config.toml"), Configuration::text(&secrets))?;
+    fs::write(folder.join("config.toml"), configuration.text(&secrets))?;
     let stored = folder.join("fixtures");
     fs::create_dir(&stored)?;
     EMBEDDED.extract(&stored)?;

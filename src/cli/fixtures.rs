@@ -99,7 +99,7 @@ fn send(config: Config, args: &SendArgs) -> anyhow::Result<Exit> {
         again: args.again,
     };
     // Resolve the source of every fixture before sending anything.
-    for fixture in &fixtures {
+    for fixture in fixtures.iter().filter(|fixture| !fixture.is_sender_only()) {
         player.source_of(fixture)?;
     }
     let results = block_on(interruptible(async {

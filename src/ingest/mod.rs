@@ -102,7 +102,7 @@ impl IngestService {
             return Ok(Accepted::Answered(Box::new(answer)));
         }
         Self::limit_rate(source).await?;
-        if verified.is_test() {
+        if verified.is_test(&source.verifier) {
             return Box::pin(self.test(source, &verified, now)).await.map(Accepted::Recorded);
         }
         let recorded = match source.verifier.provider.classify(&verified) {

@@ -15,7 +15,7 @@ use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
 use crate::sender_client::SenderClient;
 use crate::store::{ExpectedTokens, ResponseLog};
-use crate::verify::{Provider, Secret, TransferLimits, UnixSeconds};
+use crate::verify::{Provider, Secret, TransferLimits, UnixSeconds, test_body};
 
 pub mod apify;
 pub mod bot;
@@ -222,6 +222,8 @@ impl Signed {
 pub enum SignError {
     #[error(transparent)]
     Options(#[from] OptionsError),
+    #[error("only the sender can sign: it keeps the private key")]
+    SenderOnly,
     #[error("{0}")]
     Impossible(String),
 }
@@ -241,6 +243,33 @@ impl Entry {
         }
         let headers = (self.sign)(draft);
         Ok(Signed { query: None, headers, body: Bytes::copy_from_slice(draft.body) })
+    }
+
+    /// The body of a test event with a unique `id`, before it is signed. `options` are the
+    /// source's.
+    ///
+    /// # Errors
+    /// [`SignError`], such as for senders with a private key.
+    pub fn test_body(
+        &self,
+        id: &str,
+        options: &toml::Table,
+        scheme: &SourceScheme,
+    ) -> Result<Vec<u8>, SignError> {
+        if data::find(self.name).is_some() {
+            return data::test_body(self.name, options, scheme, id);
+        }
+        Ok(test_body(id))
+    }
+
+    /// Whether only the sender can sign, since it keeps the key to itself.
+    pub fn is_sender_only(&self, scheme: &SourceScheme) -> bool {
+        data::find(self.name).is_some() && data::is_sender_only(self.name, scheme)
+    }
+
+    /// Whether the sender requires a response of its own, so that ours does not say what happened.
+    pub fn has_own_answer(&self, scheme: &SourceScheme) -> bool {
+        data::find(self.name).is_some() && data::has_own_answer(self.name, scheme)
     }
 }
 

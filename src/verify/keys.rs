@@ -22,13 +22,24 @@ pub struct Proof {
     pub(super) covered: Vec<&'static str>,
     pub(super) claims: Option<Bytes>,
     pub(super) request_key: Option<[u8; 32]>,
+    /// The digest of what was signed, if it is not the body itself.
+    pub(super) signed_digest: Option<[u8; 32]>,
     /// By how many seconds the token has expired, if it has.
     pub(super) late: Option<i64>,
 }
 
 impl Proof {
     fn new(strength: Strength, secret: Fingerprint, covered: Vec<&'static str>) -> Self {
-        Self { strength, secret, skew: None, covered, claims: None, request_key: None, late: None }
+        Self {
+            strength,
+            secret,
+            skew: None,
+            covered,
+            claims: None,
+            request_key: None,
+            signed_digest: None,
+            late: None,
+        }
     }
 
     /// Adds the decoded claims of a verified token.

@@ -44,7 +44,7 @@
 //! fn forge(secret: Fingerprint) -> Proof {
 //!     Proof {
 //!         strength: Strength::Signed, secret, skew: None, covered: Vec::new(),
-//!         claims: None, request_key: None, late: None,
+//!         claims: None, request_key: None, signed_digest: None, late: None,
 //!     }
 //! }
 //! ```
@@ -82,6 +82,7 @@ mod json;
 mod key_cache;
 mod keys;
 mod oversize;
+mod provenance;
 mod provider;
 mod refusal;
 mod request;
@@ -99,19 +100,19 @@ pub use json::{parse, parse_at, quarantine_reason};
 pub use key_cache::{KeyCache, KeyRequest};
 pub use keys::{KeyError, KeyRing, Proof};
 pub use oversize::{OversizeRequest, StreamedBody};
+pub use provenance::Provenance;
 pub use provider::{
     Classified, EventKey, EventMeta, HandlersFor, Lane, ProofMethod, Provider, Quarantine,
     Quarantined,
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use request::{
-    ExpiredToken, Provenance, RawRequest, RequestHead, Target, VerifiedRequest, Verifier,
-    VerifyContext,
+    ExpiredToken, RawRequest, RequestHead, Target, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use scheme::{
-    Algorithm, AnswerDefinition, BatchDefinition, EventDefinition, Handshake, HandshakeAnswer,
-    HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding, OneOrMany, Prompt, Scheme,
-    SchemeDefinition, SchemeOptions, SignedRequest, ToSign, intern,
+    Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, EventDefinition, Handshake,
+    HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding, OneOrMany,
+    Prompt, Scheme, SchemeDefinition, SchemeOptions, SignedRequest, ToSign, intern,
 };
 pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;

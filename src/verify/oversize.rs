@@ -11,7 +11,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::request::Provenance;
+use super::provenance::Provenance;
 use super::scheme::Running;
 use super::{Proof, Refusal, RequestHead, UnixSeconds, Verifier, VerifyContext};
 

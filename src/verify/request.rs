@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use super::key_cache::{KeyCache, KeyRequest};
+use super::provenance::Provenance;
 use super::scheme::Running;
 use super::{
     Fingerprint, HandshakeAnswer, HandshakeMethod, Headers, KeyRing, Prompt, Proof, Provider,
@@ -247,41 +248,6 @@ impl<'a> VerifyContext<'a> {
     }
 }
 
-/// The origin of a verified request, stored with its body.
-#[derive(Debug, Clone)]
-pub struct Provenance {
-    pub action: Option<&'static str>,
-    pub strength: Strength,
-    pub secret: Fingerprint,
-    /// `now − signed_at` in seconds, if the sender signs a time.
-    pub skew: Option<i64>,
-    /// Whether it was accepted although its token had expired.
-    pub late: bool,
-    /// The decoded claims of its verified token.
-    pub claims: Option<Bytes>,
-    /// The headers to store, as text.
-    pub headers: Vec<(&'static str, String)>,
-}
-
-impl Provenance {
-    pub(super) fn of(head: &RequestHead, proof: &Proof, kept: &[&'static str]) -> Self {
-        let headers = head.headers.iter().filter(|(name, _)| kept.contains(name));
-        let text = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
-        Self {
-            action: head.action,
-            strength: proof.strength,
-            secret: proof.secret,
-            skew: proof.skew,
-            late: proof.late.is_some(),
-            claims: proof.claims.clone(),
-            headers: headers
-                .map(|(name, value)| (name, text(value)))
-                .chain(head.sender_info.iter().map(|(name, value)| (name, value.to_owned())))
-                .collect(),
-        }
-    }
-}
-
 /// A request whose sender is verified.
 #[derive(Clone)]
 pub struct VerifiedRequest {
@@ -301,8 +267,12 @@ impl VerifiedRequest {
     }
 
     /// Whether it is a test event, which is recorded but delivered to no handler.
-    pub fn is_test(&self) -> bool {
-        super::test_event::is_test(&self.body)
+    pub fn is_test(&self, verifier: &Verifier) -> bool {
+        let by_scheme = || {
+            let scheme = verifier.provider.scheme(&self.head);
+            scheme.is_some_and(|scheme| scheme.is_test(&self.head, &self.body))
+        };
+        super::test_event::is_test(&self.body) || by_scheme()
     }
 
     /// The action in the path. It is unsigned: a hint to compare with the shape of the body.
@@ -366,6 +336,11 @@ impl VerifiedRequest {
     /// The digest of the idempotency key, if the sender sent one.
     pub fn request_key(&self) -> Option<[u8; 32]> {
         self.proof.request_key
+    }
+
+    /// The digest of what was signed: of the body, or of a text made of its content.
+    pub fn signed_digest(&self) -> [u8; 32] {
+        self.proof.signed_digest.unwrap_or_else(|| self.body_digest())
     }
 
     /// Whether it was accepted although its token had expired.

@@ -34,12 +34,39 @@ impl SenderInfo {
         self.0.extend(peer.map(|peer| (Self::PEER, peer.to_string())));
     }
 
+    /// The boundary of the body, if it says that it is a multipart form.
+    pub fn boundary(&self) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(name, _)| *name == Self::CONTENT_TYPE)?;
+        let (kind, parameters) = value.split_once(';')?;
+        if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+            return None;
+        }
+        let mut parameters = parameters.split(';').map(str::trim);
+        let boundary = parameters.find_map(|parameter| parameter.strip_prefix("boundary="))?;
+        let boundary = boundary.trim_matches('"');
+        (1..=70).contains(&boundary.len()).then_some(boundary)
+    }
+
+    /// What the request says that its body is.
+    pub fn content_type(&self) -> Option<&str> {
+        let mut known = self.0.iter().filter(|(name, _)| *name == Self::CONTENT_TYPE);
+        known.next().map(|(_, value)| value.as_str())
+    }
+
     /// Whether the body says that it is a form.
     pub fn is_form(&self) -> bool {
-        let mut known = self.0.iter().filter(|(name, _)| *name == Self::CONTENT_TYPE);
-        known.any(|(_, value)| {
+        self.is_of_type("application/x-www-form-urlencoded")
+    }
+
+    /// Whether the body says that it is JSON.
+    pub fn is_json(&self) -> bool {
+        self.is_of_type("application/json")
+    }
+
+    fn is_of_type(&self, wanted: &str) -> bool {
+        self.content_type().is_some_and(|value| {
             let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            kind.eq_ignore_ascii_case(wanted)
         })
     }
 

@@ -1,11 +1,18 @@
 //! A test event, sent by the holder of a source's secret to check the connection. It is recognised
 //! by its body, which is signed like any other; a header could be added to a replayed request. It
 //! is recorded for every provider and delivered to no handler.
+//!
+//! The body is `{"sealpost_test":"ID"}` and nothing else. Only where a sender signs members of the
+//! body or writes its signature into it, the scheme decides: such a body has these members in
+//! addition, and the signed ones are the id of the test event. A sender's own request has another
+//! id there, so it is none, and cannot be turned into one.
 
 use serde::{Deserialize, Serialize};
 
 /// The event type.
 pub const TEST_EVENT_TYPE: &str = "sealpost.test";
+/// The member with the id.
+pub(super) const MEMBER: &str = "sealpost_test";
 /// Longer bodies are not test events.
 const MAX_BYTES: usize = 256;
 

@@ -1,10 +1,17 @@
 //! The command `sealpost explain`: verifies a recorded request against a source.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use sealpost::providers::{self, Draft, Signed, SourceScheme};
 use sealpost::verify::Secret;
+use sealpost::verify::diagnose::FindingKind;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::cli::Program;
-use crate::harness::RETIRED_SECRET;
+use crate::harness::{Gateway, RETIRED_SECRET};
+use crate::rejected_requests::wait_for_rejected;
 
 const CONFIG: &str = "
 [[source]]
@@ -117,4 +124,184 @@ fn invalid_input_has_other_exit_codes() {
     assert_eq!(run.code, 2, "{}", run.all());
     let run = program.run(&["explain", "absent", "--source", "billing"]);
     assert_eq!(run.code, 1, "{}", run.all());
+}
+
+const OF_DATA: &str = r#"
+[[source]]
+name = "code"
+provider = "github"
+secrets = [{ env = "BILLING_SECRET" }]
+retired = [{ env = "RETIRED_SECRET" }]
+
+[[source]]
+name = "chat"
+provider = "slack"
+secrets = [{ env = "BILLING_SECRET" }]
+
+[[source]]
+name = "sms"
+provider = "twilio"
+secrets = [{ env = "BILLING_SECRET" }]
+options = { url = "https://hooks.example.com/sms" }
+
+[[source]]
+name = "deploys"
+provider = "netlify"
+secrets = [{ env = "BILLING_SECRET" }]
+retired = [{ env = "RETIRED_SECRET" }]
+
+[[source]]
+name = "rows"
+provider = "supabase-db"
+secrets = [{ env = "BILLING_SECRET" }]
+
+[[source]]
+name = "bots"
+provider = "discord"
+secrets = [{ env = "DISCORD_KEY" }]
+"#;
+
+/// A request as the sender signs it, for a source with this URL.
+fn signed(provider: &str, url: &str, secret: &str, headers: &[(&str, &str)], body: &str) -> Signed {
+    let scheme = SourceScheme {
+        provider: provider.to_owned(),
+        definition: None,
+        public_url: Some(Url::parse(url).unwrap()),
+    };
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let draft = Draft {
+        options: &toml::Table::new(),
+        secret: &Secret::new(secret).unwrap(),
+        token: None,
+        at: AT,
+        headers: &headers,
+        body: body.as_bytes(),
+    };
+    providers::find(provider).unwrap().sign_request(&draft, &scheme).unwrap()
+}
+
+/// Explains a request of a provider that is data, with another body.
+fn explain_data(source: &str, request: &Signed, body: &[u8], at: i64) -> (i32, Value) {
+    let mut program = Program::new(OF_DATA);
+    program.set("DISCORD_KEY", &hex::encode(private_key().verifying_key().to_bytes()));
+    let mut recording = format!("POST {} HTTP/1.1\r\n", request.path(&format!("/hooks/{source}")));
+    for (name, value) in &request.headers {
+        recording.push_str(&format!("{name}: {value}\r\n"));
+    }
+    recording.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    program.file("request", &(recording + std::str::from_utf8(body).unwrap()));
+    let at = at.to_string();
+    let run =
+        program.run(&["explain", "request", "--source", source, "--at", &at, "--format", "json"]);
+    (run.code, serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.all())))
+}
+
+fn private_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+#[test]
+fn request_of_a_sender_that_is_data_is_explained() {
+    let url = "https://hooks.example.com/sms";
+    let body = r#"{"ref":"refs/heads/main","forced":false}"#;
+    let stranger = "a-stranger-secret-0123456789abcd";
+    let push = |secret: &str| signed("github", url, secret, &[("x-github-event", "push")], body);
+    let (code, explained) = explain_data("code", &push(SECRET), body.as_bytes(), AT);
+    assert_eq!((code, &explained["finding"]), (0, &json!("verifies")), "{explained}");
+
+    let mut unsigned = push(SECRET);
+    unsigned.headers.retain(|(name, _)| name != "x-hub-signature-256");
+    let mut base64 = push(SECRET);
+    for (name, value) in &mut base64.headers {
+        if name == "x-hub-signature-256" {
+            let digits = value.strip_prefix("sha256=").unwrap();
+            *value = format!("sha256={}", STANDARD.encode(hex::decode(digits).unwrap()));
+        }
+    }
+    let pretty = "{\n  \"ref\": \"refs/heads/main\",\n  \"forced\": false\n}";
+    for (request, body, finding) in [
+        (push(stranger), body, "no_secret"),
+        (push(RETIRED_SECRET), body, "retired_secret"),
+        (unsigned, body, "header_missing"),
+        (base64, body, "signature_spelling"),
+        (push(SECRET), pretty, "body_changed"),
+    ] {
+        let (code, explained) = explain_data("code", &request, body.as_bytes(), AT);
+        assert_eq!((code, &explained["finding"]), (1, &json!(finding)), "{explained}");
+        assert!(explained["hint"].is_string(), "{explained}");
+    }
+
+    let message = signed("slack", url, SECRET, &[], BODY);
+    let (_, explained) = explain_data("chat", &message, BODY.as_bytes(), AT + 1000);
+    assert_eq!(explained["finding"], "stale", "{explained}");
+    assert!(explained["text"].as_str().unwrap().contains("otherwise valid"), "{explained}");
+}
+
+#[test]
+fn form_is_explained_with_its_content_type_and_url() {
+    let (url, form) = ("https://hooks.example.com/sms", "Body=hello+you&From=%2B1");
+    let request = signed("twilio", url, SECRET, &[], form);
+    assert!(request.headers.iter().any(|(_, value)| value.ends_with("x-www-form-urlencoded")));
+    let (code, explained) = explain_data("sms", &request, form.as_bytes(), AT);
+    assert_eq!((code, &explained["finding"]), (0, &json!("verifies")), "{explained}");
+    let elsewhere = signed("twilio", "https://other.example.com/", SECRET, &[], form);
+    let (_, explained) = explain_data("sms", &elsewhere, form.as_bytes(), AT);
+    assert_eq!(explained["finding"], "no_secret", "{explained}");
+    assert!(explained["text"].as_str().unwrap().contains("another URL"), "{explained}");
+}
+
+#[test]
+fn token_and_public_key_are_explained() {
+    let url = "https://hooks.example.com/deploys";
+    let deploy = |secret: &str| signed("netlify", url, secret, &[], BODY);
+    let longer = format!("{BODY}\n");
+    for (request, body, at, finding) in [
+        (deploy(SECRET), BODY, AT, "verifies"),
+        (deploy(SECRET), &*longer, AT, "body_changed"),
+        (deploy(RETIRED_SECRET), BODY, AT, "retired_secret"),
+        (deploy("a-stranger-secret-0123456789abcd"), BODY, AT, "no_secret"),
+        (deploy(SECRET), BODY, AT + 1000, "stale"),
+    ] {
+        let (_, explained) = explain_data("deploys", &request, body.as_bytes(), at);
+        assert_eq!(explained["finding"], finding, "{explained}");
+    }
+
+    let row = signed("supabase-db", url, RETIRED_SECRET, &[], BODY);
+    let (_, explained) = explain_data("rows", &row, BODY.as_bytes(), AT);
+    assert_eq!(explained["text"], "no configured secret is the one in the request");
+
+    let signature = private_key().sign(format!("{AT}{BODY}").as_bytes());
+    let headers = vec![
+        ("x-signature-ed25519".to_owned(), hex::encode(signature.to_bytes())),
+        ("x-signature-timestamp".to_owned(), AT.to_string()),
+    ];
+    let event = Signed { query: None, headers, body: BODY.into() };
+    let (code, _) = explain_data("bots", &event, BODY.as_bytes(), AT);
+    assert_eq!(code, 0);
+    let (_, explained) = explain_data("bots", &event, longer.as_bytes(), AT);
+    assert_eq!(explained["finding"], "body_changed", "{explained}");
+    assert!(explained["text"].as_str().unwrap().contains("public key"), "{explained}");
+}
+
+#[tokio::test]
+async fn kept_request_of_a_sender_that_is_data_is_explained() {
+    let sms = "name = \"sms\"\nprovider = \"twilio\"\n";
+    let kept = OF_DATA.replace(sms, &format!("{sms}keep_rejected = \"1h\"\n"));
+    let gateway = Gateway::builder()
+        .more_config(&kept)
+        .variable("DISCORD_KEY", &hex::encode(private_key().verifying_key().to_bytes()))
+        .start()
+        .await;
+    let (url, form) = ("https://hooks.example.com/sms", "Body=hello&From=%2B1");
+    let request = signed("twilio", url, SECRET, &[], form);
+    let changed = form.replace("hello", "hello%0A");
+    let answer = gateway.post("/hooks/sms", &request.headers, changed.as_bytes()).await;
+    assert_eq!(answer.status, 401);
+    let [one] = &wait_for_rejected(&gateway, 1).await[..] else { panic!("one") };
+    let caller = sealpost::admin::Caller::local("grace");
+    let shown = gateway.rejected_requests().show(&caller, one.id).await.unwrap();
+    let explanation = shown.explanation.unwrap();
+    assert_eq!(explanation.finding, FindingKind::NoSecret, "{}", explanation.text);
+    assert!(explanation.text.contains("another URL"), "{}", explanation.text);
 }

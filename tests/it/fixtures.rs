@@ -8,7 +8,7 @@ use std::time::Duration;
 use sealpost::fixtures::{self, Application, Played, Shows, Vector, Verdict};
 use sealpost::providers::{self, CATALOGUE, Entry};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use crate::harness::{self, database};
@@ -60,6 +60,55 @@ async fn docora_fixtures_pass() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stripe_fixtures_pass() {
     passes("stripe").await;
+}
+
+/// The folders of providers that are data.
+fn folders_of_data() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let has_handlers = |path: &PathBuf| CATALOGUE.iter().any(|entry| path.ends_with(entry.name));
+    let mut folders: Vec<PathBuf> =
+        entries.filter(|path| path.is_dir() && !has_handlers(path)).collect();
+    folders.sort();
+    folders
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fixtures_of_providers_that_are_data_pass() {
+    let folders = folders_of_data();
+    let fixtures = fixtures::load(&folders).expect("fixtures");
+    let gateway = database::fresh().await;
+    let played = fixtures::run(gateway, &fixtures, |_| {}).await.expect("a gateway");
+    assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
+    assert!(played.iter().all(|one| one.skipped.is_none() && one.source == one.provider));
+    let outcomes: BTreeSet<&str> = played.iter().map(Played::outcome).collect();
+    assert_eq!(outcomes, BTreeSet::from(["accepted", "duplicate", "refused"]));
+    for folder in folders {
+        let mut own = played.iter().filter(|one| folder.ends_with(one.provider));
+        let is_accepted = |one: &Played| matches!(one.outcome(), "accepted" | "duplicate");
+        assert!(own.any(is_accepted), "no fixture of {} is accepted", folder.display());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fixture_that_nobody_else_can_sign_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    for (provider, name) in [("discord", "a"), ("aws-sns", "b"), ("custom", "c")] {
+        let fixture = json!({
+            "name": name, "about": "A.", "provider": provider, "body": { "a": 1 },
+            "expect": [{ "status": 202 }],
+        });
+        let path = folder.path().join(format!("{name}.json"));
+        std::fs::write(path, fixture.to_string()).unwrap();
+    }
+    let played = run_fixtures(folder.path()).await;
+    let skipped: Vec<(&str, &str)> = played
+        .iter()
+        .map(|one| (one.provider, one.skipped.as_deref().unwrap_or("played")))
+        .collect();
+    let sender_only = "only the sender can sign: it keeps the private key";
+    let unknown = "its scheme is in the configuration of its source: use `fixtures send`";
+    assert_eq!(skipped, [("aws-sns", sender_only), ("custom", unknown), ("discord", sender_only)]);
+    assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
 }
 
 #[test]

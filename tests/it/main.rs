@@ -44,6 +44,7 @@ mod cli;
 mod config;
 mod connections;
 mod console;
+mod data_sources;
 mod dead_letter_actions;
 mod dead_letters;
 mod destinations;

@@ -106,7 +106,7 @@ fn example_configuration_fits_the_schema() {
         "ingest": { "lisen": "x" }, "log": { "format": "xml" }, "source": [{ "name": "a" }],
     });
     differences(&wrong, &root, &root, "", &mut found);
-    for part in [".ingest.lisen is not", ".log.format is", ".source.secrets is required"] {
+    for part in [".ingest.lisen is not", ".log.format is", ".source.provider is required"] {
         assert!(found.iter().any(|one| one.contains(part)), "{part}: {found:#?}");
     }
 }

@@ -2,20 +2,21 @@
 //! data. The fixture of a dead letter is a test that fails the same way until the cause is fixed.
 
 mod model;
+mod payload;
 mod scrub;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 pub use model::{CapturedFixture, Scrubbed};
 
+use self::payload::Payload;
 use super::payload_reads::{self, Read};
 use super::{AdminError, Caller, Scope, Verifiers};
 use crate::store::{
     DeathReason, DeliveryOutcome, EventId, HandlerName, Origin, Store, StoredEvent,
 };
-use crate::verify::{Quarantine, SenderInfo};
+use crate::verify::{Provider, Quarantine, RequestHead, SenderInfo};
 
 /// Headers that are created whenever a fixture is signed, by a part of their name.
 const RECREATED: [&str; 4] = ["timestamp", "app-id", "signature", "service"];
@@ -45,33 +46,43 @@ pub async fn capture(
             whole.ok_or_else(|| invalid("the payload cannot be reassembled"))?
         }
     };
-    let captured = fixture((&event, origin), &body, &store.delivery_outcomes(id).await?, keep)?;
+    // The source may be gone.
+    let source = verifiers.of(caller, &event.source).ok();
+    let provider = source.map(|source| &*source.verifier.provider);
+    let provider = provider.filter(|provider| provider.name() == event.provider);
+    let outcomes = store.delivery_outcomes(id).await?;
+    let captured = fixture((&event, origin), &body, provider, &outcomes, keep)?;
     payload_reads::record(store, caller, Read::Captured, &format!("event {id}"), now).await?;
     Ok(captured)
 }
 
-/// The fixture of an event with this body and these outcomes.
+/// The fixture of an event with this body and these outcomes. `provider` is that of its source, if
+/// the source still exists.
 fn fixture(
     (event, origin): (&StoredEvent, Origin),
     body: &[u8],
+    provider: Option<&dyn Provider>,
     delivery_outcomes: &[DeliveryOutcome],
     keep: &[String],
 ) -> Result<CapturedFixture, AdminError> {
+    // An event that only destinations get has none.
     let delivery = delivery_outcomes
         .iter()
         .rev()
         .find(|delivery| !HandlerName::parse(&delivery.handler).is_destination());
-    let delivery = delivery.ok_or_else(|| invalid("the event has no deliveries to handlers"))?;
-    if !delivery.is_final() {
+    if delivery.is_some_and(|delivery| !delivery.is_final()) {
         return Err(invalid("the delivery is not finished yet"));
     }
-    let mut value: Value = serde_json::from_slice(body)
-        .map_err(|_| invalid("the body is not JSON and cannot be scrubbed"))?;
-    if delivery.death_reason == Some(DeathReason::Quarantined(Quarantine::DuplicateKey)) {
+    let duplicate_key = DeathReason::Quarantined(Quarantine::DuplicateKey);
+    if delivery.is_some_and(|delivery| delivery.death_reason == Some(duplicate_key)) {
         return Err(invalid("the body has a duplicate field, which scrubbing would lose"));
     }
-    let mut scrubbed = scrub::scrub(&mut value, keep);
-    scrubbed.extend(file(&mut value));
+    let sender_info = SenderInfo::restore(
+        event.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
+    );
+    let head = RequestHead::default();
+    let scheme = provider.and_then(|provider| provider.scheme(&head)).map(|scheme| &**scheme);
+    let payload = Payload::of(body, sender_info.is_form(), scheme, keep)?;
 
     let mut headers = Map::new();
     for (name, value) in &event.headers {
@@ -79,31 +90,39 @@ fn fixture(
             headers.insert(name.clone(), value.as_str().into());
         }
     }
-    let name = format!("captured-{}", event.id.0.simple());
-    let status =
-        if delivery.handler == crate::store::QUARANTINE { "quarantined" } else { "accepted" };
-    let mut then = Map::new();
-    then.insert("state".into(), delivery.state.as_str().into());
-    let death_reason = delivery.death_reason.map(DeathReason::as_str);
-    for (key, value) in [("outcome", delivery.outcome.as_deref()), ("death_reason", death_reason)] {
-        if let Some(value) = value {
-            then.insert(key.into(), value.into());
-        }
+    // Whoever signs it again assumes JSON.
+    let is_assumed = payload.is_document() && sender_info.is_json();
+    if let Some(content_type) = sender_info.content_type().filter(|_| !is_assumed) {
+        headers.insert("content-type".into(), content_type.into());
     }
+    let name = format!("captured-{}", event.id.0.simple());
+    let (event_type, is_quarantined) = (
+        &event.event_type,
+        delivery.is_some_and(|delivery| delivery.handler == crate::store::QUARANTINE),
+    );
+    let expect = if let Some(own) = provider.and_then(Provider::answer) {
+        json!({ "status": own.status })
+    } else {
+        let status = if is_quarantined { "quarantined" } else { "accepted" };
+        json!({ "status": 202, "body": { "status": status } })
+    };
+    let state =
+        delivery.map_or_else(String::new, |delivery| format!(", final state {}", delivery.state));
     let edited = origin.edited_from.map_or(String::new(), |original| {
         format!(" The body was edited by an operator, from event {original}.")
     });
-    let (event_type, state) = (&event.event_type, &delivery.state);
     let mut document = json!({
         "name": name,
-        "about": format!("Captured: an event of type {event_type}, final state {state}.{edited}"),
+        "about": format!("Captured: an event of type {event_type}{state}.{edited}"),
         "provider": event.provider,
         "source": event.source,
-        "body": value,
-        "expect": [{ "status": 202, "body": { "status": status } }],
-        "then": then,
+        payload.key: payload.value,
+        "expect": [expect],
     });
     if let Some(object) = document.as_object_mut() {
+        if let Some(delivery) = delivery {
+            object.insert("then".into(), then(delivery));
+        }
         if let Some(action) = &event.action {
             object.insert("action".into(), action.as_str().into());
         }
@@ -116,32 +135,21 @@ fn fixture(
         }
         object.insert("headers".into(), headers.into());
     }
-    Ok(CapturedFixture { provider: event.provider.clone(), name, document, scrubbed })
+    let (provider, scrubbed) = (event.provider.clone(), payload.scrubbed);
+    Ok(CapturedFixture { provider, name, document, scrubbed })
 }
 
-/// Masks the text of a file in the payload, and corrects its size and digest.
-fn file(value: &mut Value) -> Option<Scrubbed> {
-    let file = value.get_mut("file")?.as_object_mut()?;
-    if file.contains_key("content_encoding") {
-        return None;
+/// What a fixture expects of the delivery.
+fn then(delivery: &DeliveryOutcome) -> Value {
+    let mut then = Map::new();
+    then.insert("state".into(), delivery.state.as_str().into());
+    let death_reason = delivery.death_reason.map(DeathReason::as_str);
+    for (key, value) in [("outcome", delivery.outcome.as_deref()), ("death_reason", death_reason)] {
+        if let Some(value) = value {
+            then.insert(key.into(), value.into());
+        }
     }
-    let content = file.get("content")?.as_str()?;
-    let mut front_matter = false;
-    let lines = content.split_inclusive('\n').enumerate().map(|(number, line)| {
-        if line.trim_end() == "---" {
-            front_matter = number == 0;
-            return line.to_owned();
-        }
-        match line.split_once(':') {
-            Some((key, text)) if front_matter => format!("{key}:{}", scrub::masked(text)),
-            _ => scrub::masked(line),
-        }
-    });
-    let content: String = lines.collect();
-    file.insert("sha".into(), hex::encode(Sha256::digest(&content)).into());
-    file.insert("size".into(), content.len().into());
-    file.insert("content".into(), content.into());
-    Some(Scrubbed { place: "/file/content".to_owned(), rule: "free text".to_owned() })
+    then.into()
 }
 
 /// The run a token belongs to.

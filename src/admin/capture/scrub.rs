@@ -42,7 +42,12 @@ const NAMES: &[&str] = &[
     "login",
     "ip",
     "dob",
+    "text",
+    "body",
+    "subject",
 ];
+/// The numbers of digits of a telephone number.
+const PHONE: std::ops::RangeInclusive<usize> = 7..=15;
 
 /// Scrubs `value`, except for the fields in `keep`.
 pub(super) fn scrub(value: &mut Value, keep: &[String]) -> Vec<Scrubbed> {
@@ -81,7 +86,7 @@ fn walk(value: &mut Value, field: &str, place: &str, keep: &[String], done: &mut
 }
 
 /// The replacement of a text, if the field requires one.
-fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
+pub(super) fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
     let field = field.to_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| field.contains(part));
     if text.is_empty() {
@@ -92,6 +97,9 @@ fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
     }
     if text.contains('@') && !text.contains(' ') && !text.contains("://") {
         return Some(("e-mail", format!("{}@example.com", digits(text, 8))));
+    }
+    if is_phone(text) {
+        return Some(("phone", shaped(text)));
     }
     if text.contains("://") {
         return Some(("url", format!("https://example.com/{}", digits(text, 8))));
@@ -107,6 +115,14 @@ fn replaced(field: &str, text: &str) -> Option<(&'static str, String)> {
         return Some(("id", format!("{prefix}_{}", digits(text, id.len()))));
     }
     (text.chars().count() > FREE_TEXT && text.contains(' ')).then(|| ("free text", masked(text)))
+}
+
+/// Whether it is a telephone number in international form.
+fn is_phone(text: &str) -> bool {
+    let Some(number) = text.strip_prefix('+') else { return false };
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let fits = |character: char| character.is_ascii_digit() || " -().".contains(character);
+    PHONE.contains(&digits) && number.chars().all(fits)
 }
 
 /// Hexadecimal digits derived from a text.

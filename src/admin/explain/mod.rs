@@ -78,9 +78,7 @@ impl SourceVerifier {
                 head.headers.push(known, Bytes::copy_from_slice(value));
             }
         }
-        // Kept with the event if the rejected request is accepted later.
-        let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        head.sender_info = SenderInfo::restore(all);
+        head.sender_info = sender_info(request);
         head
     }
 
@@ -96,6 +94,21 @@ impl SourceVerifier {
         let case = Case { retired, offered, head, body, at: at_seconds };
         Explanation::new(source, &explain_case(&self.verifier, &case), at)
     }
+}
+
+/// What a request says about itself. A stored one has it under names of its own; it is kept with the
+/// event if the request is accepted later. A recorded one has the headers, of which the type of the
+/// body decides what is signed.
+fn sender_info(request: &RecordedRequest) -> SenderInfo {
+    let all = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    if all.clone().any(|(name, _)| SenderInfo::is_name(name)) {
+        return SenderInfo::restore(all);
+    }
+    let value = |wanted: &str| {
+        let mut lines = all.clone();
+        lines.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+    };
+    SenderInfo::new(value("content-type"), value("user-agent"))
 }
 
 /// Explains how a source judges a request that arrived at `at`, unless the request has a time of

@@ -1,6 +1,11 @@
 //! Providers that are data: a file of the catalogue, or the `scheme` of a source.
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+#[cfg(test)]
+mod properties;
+mod sign;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +19,12 @@ pub use self::file::{
     PackageUse, ProofBy, ProofLevel, ProofOfScheme, ProviderFile, SenderHabits, file_names, parse,
     text,
 };
-use super::{
-    Built, Draft, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SignError, Signed, SourceScheme,
-    SourceSpec,
-};
+pub(super) use self::sign::{has_own_answer, is_sender_only, sign, test_body};
+use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, SourceSpec};
 use crate::verify::{
     AnswerDefinition, Classified, Handshake, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
     Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme, SchemeDefinition,
-    SchemeOptions, Secret, ToSign, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
+    SchemeOptions, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -184,40 +187,6 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
         memory: Duration::ZERO,
         warnings: Vec::new(),
     })
-}
-
-/// Signs as the sender of this provider does.
-pub(super) fn sign(
-    provider: &str,
-    draft: &Draft<'_>,
-    scheme: &SourceScheme,
-) -> Result<Signed, SignError> {
-    let (definition, described) = definition(provider, scheme)?;
-    let is_custom = provider == CUSTOM;
-    let options = options(draft.options, &described, is_custom, scheme.public_url.as_ref())?;
-    let scheme = Scheme::compile(&definition, &options.scheme).map_err(OptionsError)?;
-    let mut headers = draft.headers.to_vec();
-    if !headers.iter().any(|(name, _)| name == "content-type") {
-        headers.push(("content-type".to_owned(), content_type(draft.body).to_owned()));
-    }
-    let signed = scheme
-        .sign(&ToSign {
-            method: "POST",
-            query: None,
-            headers: &headers,
-            body: draft.body,
-            secret: draft.secret,
-            at: draft.at,
-        })
-        .map_err(SignError::Impossible)?;
-    Ok(Signed { query: signed.query, headers: signed.headers, body: signed.body.into() })
-}
-
-fn content_type(body: &[u8]) -> &'static str {
-    match body.first() {
-        Some(b'{' | b'[') | None => "application/json",
-        Some(_) => "application/x-www-form-urlencoded",
-    }
 }
 
 /// A provider that is data, for one source.

@@ -54,6 +54,7 @@ impl BodyForm {
             }
             Self::Normalised => "but the body was Unicode-normalised afterwards".to_owned(),
             Self::Unsigned => "over an empty body".to_owned(),
+            Self::Unknown => "but the body was changed afterwards".to_owned(),
             Self::Rewritten(style) => {
                 format!(
                     "but the body was parsed and re-serialised as JSON; the signed body was {}",

@@ -86,7 +86,9 @@ impl Explanation {
             Finding::Verifies { .. } => FindingKind::Verifies,
             Finding::TokenExpired => FindingKind::PastItsTime,
             Finding::AnotherSource => FindingKind::AnotherSource,
-            Finding::Header(_, HeaderFault::Missing) => FindingKind::HeaderMissing,
+            Finding::Header(_, HeaderFault::Missing) | Finding::Lacks(_) => {
+                FindingKind::HeaderMissing
+            }
             Finding::Header(_, HeaderFault::Repeated) => FindingKind::HeaderDoubled,
             Finding::Header(..) | Finding::Shape(_) => FindingKind::HeaderMalformed,
             Finding::HeaderFormat(..) => FindingKind::SignatureSpelling,
@@ -94,7 +96,7 @@ impl Explanation {
             Finding::Stale { .. } => FindingKind::Stale,
             Finding::Future { .. } => FindingKind::Future,
             Finding::Character(_) => FindingKind::Character,
-            Finding::NotAllowed(_) => FindingKind::NotAllowed,
+            Finding::NotAllowed(_) | Finding::Differs(_) => FindingKind::NotAllowed,
             Finding::InvalidSignature => {
                 self.made.as_ref().map_or(FindingKind::Departs, SignedBy::kind)
             }

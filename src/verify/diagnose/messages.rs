@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::means::{Means, lacks, place};
 use super::{
     BodyForm, Deviation, Explanation, Finding, HeaderFault, HeaderFormat, Origin, SecretForm,
     SignedBy, TextForm, TimeFault,
 };
-
-/// The hint if no secret made the signature.
-const NO_MATCH_HINT: &str = "compare the fingerprints in `sealpost check` with the sender's \
-    secret; look for a proxy or framework that parses the body before it is signed or sent";
 
 impl Explanation {
     pub fn verifies(&self) -> bool {
@@ -18,6 +15,7 @@ impl Explanation {
 
     /// The finding in one or two sentences.
     pub fn text(&self) -> String {
+        let means = self.means;
         let mut text = match &self.finding {
             Finding::Verifies { skew } => verifies(*skew),
             Finding::TokenExpired => {
@@ -27,11 +25,20 @@ impl Explanation {
                 "wrong source: the id in the headers belongs to another source".to_owned()
             }
             Finding::Header(header, fault) => header_fault(header, *fault),
+            Finding::HeaderFormat(header @ ("body" | "query"), format) => {
+                format!("{} {}", place(header), format.text())
+            }
             Finding::HeaderFormat(header, format) => {
                 format!("the signature in `{header}` {}", format.text())
             }
-            Finding::Shape(header) => format!("`{header}` is malformed"),
+            Finding::Shape(header) => format!("{} is malformed", place(header)),
             Finding::Timestamp(fault) => fault.text().to_owned(),
+            Finding::Stale { beyond, .. } if means.is_token => {
+                format!("too old: the token was valid until {beyond} s before arrival")
+            }
+            Finding::Future { beyond, .. } if means.is_token => {
+                format!("in the future: the token is valid only from {beyond} s after arrival")
+            }
             Finding::Stale { beyond, age } => format!(
                 "too old: signed {age} s before arrival, {beyond} s over the source's limit"
             ),
@@ -42,30 +49,26 @@ impl Explanation {
                 format!("`{header}` is empty, too long, or contains a forbidden character")
             }
             Finding::NotAllowed(what) => format!("{what} is not in the source's allow list"),
-            Finding::InvalidSignature => "invalid signature".to_owned(),
+            Finding::Lacks(what) => lacks(what),
+            Finding::Differs(requirement) => requirement.text().to_owned(),
+            Finding::InvalidSignature => means.invalid().to_owned(),
             Finding::OtherCredential => {
                 "valid signature, but another required credential, such as a token, is wrong"
                     .to_owned()
             }
-            Finding::Body(fault) => {
-                format!("no configured secret matches the signature, and the body {}", fault.text())
-            }
-            Finding::NoMatch => {
-                "no configured secret matches the signature: wrong secret, or the body was changed \
-                 irreversibly"
-                    .to_owned()
-            }
+            Finding::Body(fault) => format!("{}, and the body {}", means.no_match(), fault.text()),
+            Finding::NoMatch => means.no_match_because(),
         };
         let valid = matches!(self.finding, Finding::Verifies { .. } | Finding::OtherCredential);
         // Writing to a string cannot fail.
         match &self.made {
-            Some(made) if valid => write!(text, " ({})", made.secret_label()),
+            Some(made) if valid => write!(text, " ({})", made.secret_label(means)),
             Some(made) if made.is_conforming() => {
-                write!(text, "; otherwise valid ({})", made.secret_label())
+                write!(text, "; otherwise valid ({})", made.secret_label(means))
             }
-            Some(made) => write!(text, ": {}", made.text()),
+            Some(made) => write!(text, ": {}", made.text(means)),
             None if matches!(self.finding, Finding::Stale { .. } | Finding::Future { .. }) => {
-                write!(text, "; also, no configured secret matches the signature")
+                write!(text, "; also, {}", means.no_match())
             }
             None => Ok(()),
         }
@@ -106,7 +109,12 @@ impl Explanation {
             }
             Finding::Timestamp(_) => "send the timestamp as whole Unix seconds, digits only",
             // A stale request that no secret signed would be rejected even when fresh.
-            Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => NO_MATCH_HINT,
+            Finding::Stale { .. } | Finding::Future { .. } if self.made.is_none() => {
+                self.means.no_match_hint()
+            }
+            Finding::Stale { .. } if self.means.is_token => {
+                "compare both clocks; the sender has to make a new token for every attempt"
+            }
             Finding::Stale { .. } => {
                 "compare both clocks; if the sender retries old requests without signing them \
                  again, raise the source's `max_age`"
@@ -117,24 +125,32 @@ impl Explanation {
             Finding::NotAllowed(_) => "add it to the source's allow list if it is legitimate",
             Finding::OtherCredential => "compare the source's `token` with the sender's",
             Finding::Body(fault) => fault.hint(),
-            Finding::NoMatch => NO_MATCH_HINT,
+            Finding::NoMatch => self.means.no_match_hint(),
+            Finding::Lacks("the public URL") => {
+                "set `ingest.public_url`, or the source's `url` as it is entered at the sender"
+            }
+            Finding::Lacks(_) => {
+                "compare the request with the sender's documentation, and record it as it arrives"
+            }
+            Finding::Differs(requirement) => requirement.hint(),
         };
         Some(fixed.to_owned())
     }
 }
 
 impl SignedBy {
-    fn secret_label(&self) -> String {
+    fn secret_label(&self, means: Means) -> String {
         let origin = match self.origin {
-            Origin::Configured => "secret",
-            Origin::Retired => "retired secret",
-            Origin::Offered => "offered secret",
+            Origin::Configured => "",
+            Origin::Retired => "retired ",
+            Origin::Offered => "offered ",
+            Origin::Published => return format!("published key {}", self.secret),
         };
-        format!("{origin} {}", self.secret)
+        format!("{origin}{} {}", means.key(), self.secret)
     }
 
-    fn text(&self) -> String {
-        let mut text = format!("signed with {}", self.secret_label());
+    fn text(&self, means: Means) -> String {
+        let mut text = format!("{} {}", means.made(), self.secret_label(means));
         for deviation in &self.deviations {
             text.push_str(", ");
             match deviation {

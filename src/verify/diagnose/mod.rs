@@ -13,6 +13,8 @@ mod body_messages;
 mod candidates;
 mod finding_kind;
 mod json;
+mod judge;
+mod means;
 mod messages;
 mod read;
 mod recoded;
@@ -27,11 +29,12 @@ use bytes::Bytes;
 pub use body_messages::BodyFault;
 pub use finding_kind::FindingKind;
 pub use json::{Escapes, Spacing, Style};
+pub use means::{Keys, Means, Requirement};
 
+use self::judge::finding_of;
 use self::search::{Found, Search};
-use super::scheme::TimeUnit;
 use super::{
-    Fingerprint, ProofMethod, Refusal, RefusalReason, RequestHead, Secret, UnixSeconds, Verifier,
+    Fingerprint, ProofMethod, RefusalReason, RequestHead, Secret, UnixSeconds, Verifier,
     VerifyContext,
 };
 
@@ -61,6 +64,8 @@ pub struct Explanation {
     pub made: Option<SignedBy>,
     /// Whether candidates were skipped because the body is large.
     pub cut: bool,
+    /// What should have proved the request.
+    pub means: Means,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +105,10 @@ pub enum Finding {
     Character(&'static str),
     /// The named value is not in the source's allow list.
     NotAllowed(&'static str),
+    /// The request lacks something, other than a header, that the sender signs.
+    Lacks(&'static str),
+    /// It is signed, but differs from what the source expects.
+    Differs(Requirement),
     /// The signature was made in another way than verification expects: see [`SignedBy`].
     InvalidSignature,
     /// The signature is valid, but another required credential is not.
@@ -185,6 +194,8 @@ pub enum Origin {
     Retired,
     /// Given for the diagnosis.
     Offered,
+    /// Published by the sender.
+    Published,
 }
 
 /// How a signature deviates from what verification expects.
@@ -259,27 +270,33 @@ pub enum BodyForm {
     Normalised,
     /// It is not part of the signed text, or was empty then.
     Unsigned,
+    /// It was changed in an unknown way: only its digest is signed.
+    Unknown,
 }
 
 /// Explains the result of verifying a request.
 pub fn explain(verifier: &Verifier, case: &Case<'_>) -> Explanation {
     let request = VerifyContext::new(verifier, case.head, case.body, case.at);
+    let proofs = verifier.provider.claimed_proofs(&request);
+    let means = Means::of(verifier, case, &proofs);
     let refusal = match verifier.provider.verify(&request) {
         Ok(proof) => {
             let (finding, reason) = match proof.late {
                 Some(_) => (Finding::TokenExpired, Some(RefusalReason::TsStale)),
                 None => (Finding::Verifies { skew: proof.skew }, None),
             };
-            let (origin, secret) = (Origin::Configured, proof.secret);
-            let made = Some(SignedBy { origin, secret, deviations: Vec::new() });
-            return Explanation { reason, finding, made, cut: false };
+            let origin = match means.keys {
+                Keys::Published | Keys::Unknown => Origin::Published,
+                Keys::Secret | Keys::Repeated | Keys::Public => Origin::Configured,
+            };
+            let made = Some(SignedBy { origin, secret: proof.secret, deviations: Vec::new() });
+            return Explanation { reason, finding, made, cut: false, means };
         }
         Err(refusal) => refusal,
     };
-    let (made, format, cut) =
-        search_proofs(verifier, case, &verifier.provider.claimed_proofs(&request));
-    let finding = finding_of(verifier, case, &refusal, made.as_ref(), format);
-    Explanation { reason: Some(refusal.kind()), finding, made, cut }
+    let (made, format, cut) = search_proofs(verifier, case, &proofs);
+    let finding = finding_of(verifier, case, &refusal, (made.as_ref(), format, means));
+    Explanation { reason: Some(refusal.kind()), finding, made, cut, means }
 }
 
 /// Searches for the secret behind each claimed proof. If one of several proofs is invalid, that one
@@ -293,7 +310,7 @@ fn search_proofs(
     let retired = case.retired.iter().map(|secret| (Origin::Retired, secret));
     let offered = case.offered.iter().map(|secret| (Origin::Offered, secret));
     let secrets = configured.chain(retired).chain(offered).take(MAX_SECRETS).collect();
-    let mut search = Search::new(case.head, case.body, secrets);
+    let mut search = Search::new(case, secrets, verifier.published.as_deref());
     let (mut best, mut format, mut unmatched) = (None::<SignedBy>, None, false);
     for proof in proofs {
         match search.find(proof) {
@@ -320,77 +337,6 @@ fn search_proofs(
 impl SignedBy {
     /// Whether it would be accepted if it were fresh.
     pub fn is_conforming(&self) -> bool {
-        self.origin == Origin::Configured && self.deviations.is_empty()
-    }
-}
-
-/// The finding for a refusal, given the secret that made the signature.
-fn finding_of(
-    verifier: &Verifier,
-    case: &Case<'_>,
-    refusal: &Refusal,
-    made: Option<&SignedBy>,
-    format: Option<(&'static str, HeaderFormat)>,
-) -> Finding {
-    let window = verifier.window;
-    match refusal {
-        Refusal::UnknownSource => Finding::AnotherSource,
-        Refusal::Missing(header) | Refusal::Malformed(header) => {
-            // A malformed signature may be elsewhere, such as in the body.
-            let is_header = verifier.provider.headers().contains(header);
-            if (is_header || matches!(refusal, Refusal::Missing(_)))
-                && let Some(fault) = read::fault(case.head, header)
-            {
-                return Finding::Header(header, fault);
-            }
-            match (made, format) {
-                (Some(made), _) if !made.is_conforming() => Finding::InvalidSignature,
-                (_, Some((of, format))) if of == *header => Finding::HeaderFormat(header, format),
-                _ => Finding::Shape(header),
-            }
-        }
-        Refusal::TimestampMalformed => Finding::Timestamp(time_fault(verifier, case)),
-        Refusal::Stale { seconds } => {
-            Finding::Stale { beyond: *seconds, age: window.max_age.saturating_add(*seconds) }
-        }
-        Refusal::Future { seconds } => {
-            Finding::Future { beyond: *seconds, ahead: window.max_future.saturating_add(*seconds) }
-        }
-        Refusal::Ambiguous(header) => Finding::Character(header),
-        Refusal::NotAllowed(what) => Finding::NotAllowed(what),
-        Refusal::Late(_) => Finding::TokenExpired,
-        Refusal::Mismatch => match made {
-            Some(made) if made.is_conforming() => Finding::OtherCredential,
-            Some(_) => Finding::InvalidSignature,
-            None => BodyFault::of(case.body).map_or(Finding::NoMatch, Finding::Body),
-        },
-    }
-}
-
-/// What is wrong with the timestamp of the scheme that the request claims.
-fn time_fault(verifier: &Verifier, case: &Case<'_>) -> TimeFault {
-    let proofs = verifier
-        .provider
-        .claimed_proofs(&VerifyContext::new(verifier, case.head, case.body, case.at));
-    let mut schemes = proofs.iter().filter_map(|proof| match proof {
-        ProofMethod::Signature(scheme) => Some(*scheme),
-        _ => None,
-    });
-    let Some(scheme) = schemes.next() else { return TimeFault::Number };
-    if !matches!(scheme.time_unit(), Some(TimeUnit::Seconds | TimeUnit::SecondsOrMilliseconds)) {
-        return TimeFault::Unit;
-    }
-    let Some(time) = read::timestamp(scheme, case.head, case.body) else {
-        return TimeFault::Number;
-    };
-    let digits = time.bytes().all(|byte| byte.is_ascii_digit());
-    match (digits, time.len()) {
-        (true, 13) => TimeFault::Millis,
-        (true, 14..) => TimeFault::Finer,
-        _ if time.contains('T') || time.contains(':') || time.matches('-').count() == 2 => {
-            TimeFault::Date
-        }
-        _ if time.contains('.') => TimeFault::Fraction,
-        _ => TimeFault::Number,
+        matches!(self.origin, Origin::Configured | Origin::Published) && self.deviations.is_empty()
     }
 }

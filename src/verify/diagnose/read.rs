@@ -41,8 +41,8 @@ pub(super) fn fault(head: &RequestHead, name: &str) -> Option<HeaderFault> {
     value.is_empty().then_some(HeaderFault::Empty)
 }
 
-/// The claims of a scheme that makes a MAC or a hash; none for other schemes, and none if the field
-/// cannot be read.
+/// The claims of a scheme that signs a text; none for other schemes, and none if the field cannot be
+/// read.
 pub(super) fn read<'s>(scheme: &'s Scheme, head: &RequestHead, body: &Bytes) -> Vec<Claim<'s>> {
     let Some(written) = scheme.written() else { return Vec::new() };
     if scheme.is_too_long(head) {
@@ -171,6 +171,7 @@ fn decode_leniently(
     written: &Written<'_>,
 ) -> (Option<Candidate>, Option<HeaderFormat>) {
     let Written { encoding, length, .. } = *written;
+    let Some(length) = length else { return decode_of_any_length(text, encoding) };
     if let Some(mac) = Candidate::decode(text, encoding, Some(length)) {
         return (Some(mac), None);
     }
@@ -218,6 +219,34 @@ fn decode_leniently(
         _ => HeaderFormat::Unreadable,
     };
     (None, Some(format))
+}
+
+/// Decodes a signature whose length is not fixed. Hexadecimal digits would be base64, too.
+fn decode_of_any_length(
+    text: &str,
+    encoding: Encoding,
+) -> (Option<Candidate>, Option<HeaderFormat>) {
+    let trimmed = text.trim_matches([' ', '"', '\'']);
+    let blanks = (trimmed.len() < text.len()).then_some(HeaderFormat::Blanks);
+    let decode = |encoding| Candidate::decode(trimmed, encoding, None);
+    if encoding != Encoding::Hex
+        && let Some(mac) = decode(Encoding::Hex)
+    {
+        return (Some(mac), Some(HeaderFormat::Hex));
+    }
+    if let Some(mac) = decode(encoding) {
+        return (Some(mac), blanks);
+    }
+    let is_hex = encoding == Encoding::Hex;
+    let others =
+        [(Encoding::Base64, HeaderFormat::Base64), (Encoding::Base64Url, HeaderFormat::Base64Url)];
+    let read = others.into_iter().find_map(|(other, format)| Some((decode(other)?, format)));
+    match read {
+        Some((mac, format)) => {
+            (Some(mac), Some(if is_hex { format } else { HeaderFormat::OtherBase64 }))
+        }
+        None => (None, Some(HeaderFormat::Unreadable)),
+    }
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ed25519_dalek::{Signer as _, SigningKey};
+use url::Url;
 
 use super::*;
 use crate::verify::{
-    Classified, KeyRing, Proof, Provider, Quarantine, Scheme, SignedRequest, ToSign,
-    VerifiedRequest, Window,
+    Classified, KeyCache, KeyRing, Proof, Provider, Quarantine, Refusal, Scheme, SignedRequest,
+    ToSign, VerifiedRequest, Window,
 };
 
 const NOW: UnixSeconds = 1_763_640_000;
@@ -47,7 +49,47 @@ algorithm = "token"
 signature = { header = "x-token" }
 "#;
 
+const PREFIXED: &str = r#"
+algorithm = "token"
+signature = { header = "authorization", prefix = "Bearer " }
+"#;
+const BASIC: &str = r#"
+algorithm = "basic"
+signature = { header = "authorization" }
+"#;
+const CLAIMS: &str = r#"
+algorithm = "jwt"
+signature = { header = "x-token" }
+jwt = { algorithms = ["HS256"], claims = { iss = "acme" }, body_hash = { claim = "sha256", hash = "sha256" } }
+"#;
+const PUBLIC: &str = r#"
+algorithm = "ed25519"
+signed = "{timestamp}{body}"
+signature = { header = "x-signature" }
+timestamp = { from = "header:x-timestamp", tolerance = "5m" }
+key = { encoding = "raw-hex" }
+"#;
+const PUBLISHED: &str = r#"
+algorithm = "ed25519"
+signed = "{body}"
+signature = { header = "x-signature" }
+key = { fetch = { url = "https://acme.example.com/keys.json" } }
+"#;
+const FORM: &str = r#"
+algorithm = "hmac-sha1"
+signed = "{params?}"
+signature = { header = "x-signature" }
+"#;
+
 struct Sender(Arc<Scheme>);
+
+struct Known(Option<String>);
+
+impl KeyCache for Known {
+    fn get(&self, _: &Url) -> Option<Arc<str>> {
+        self.0.as_deref().map(Arc::from)
+    }
+}
 
 impl Provider for Sender {
     fn name(&self) -> &'static str {
@@ -92,20 +134,52 @@ fn between(
         ToSign { method: "POST", query: None, headers: &[], body: BODY, secret: &secret, at: NOW };
     let mut request = Scheme::built_in(signs).unwrap().sign(&draft).unwrap();
     change(&mut request);
-    let scheme = Scheme::built_in(verifies).unwrap();
+    judged(verifies, request, SECRET, None, NOW)
+}
+
+/// Explains how a scheme judges a request that arrives at this time. `known` is what is known of the
+/// keys that the sender publishes.
+fn judged(
+    table: &str,
+    request: SignedRequest,
+    configured: &str,
+    known: Option<Known>,
+    at: UnixSeconds,
+) -> Explanation {
+    let scheme = Scheme::built_in(table).unwrap();
     let mut head = RequestHead::default();
     for name in scheme.headers() {
         for (_, value) in request.headers.iter().filter(|(header, _)| header == name) {
             head.headers.push(name, Bytes::from(value.clone()));
         }
     }
-    let configured = vec![Secret::new(SECRET).unwrap()];
-    let keys = KeyRing::of_scheme(configured, scheme.algorithm(), scheme.key()).unwrap();
+    let configured = vec![Secret::new(configured).unwrap()];
+    let keys = match &known {
+        Some(_) => KeyRing::without_secrets(),
+        None => KeyRing::of_scheme(configured, scheme.algorithm(), scheme.key()).unwrap(),
+    };
+    let published = known.map(|known| -> Arc<dyn KeyCache> { Arc::new(known) });
     let window = Window { max_age: 300, max_future: 300 };
-    let verifier = Verifier { provider: Arc::new(Sender(scheme)), keys, published: None, window };
+    let verifier = Verifier { provider: Arc::new(Sender(scheme)), keys, published, window };
     let (body, retired) = (Bytes::from(request.body), [Secret::new(OLD).unwrap()]);
-    let case = Case { retired: &retired, offered: &[], head: &head, body: &body, at: NOW };
+    let case = Case { retired: &retired, offered: &[], head: &head, body: &body, at };
     explain(&verifier, &case)
+}
+
+/// A request that the owner of a private key signed over this text, with a body.
+fn by_private_key(text: &str, body: &[u8]) -> SignedRequest {
+    let signature = hex::encode(private_key().sign(text.as_bytes()).to_bytes());
+    let headers = [("x-signature", signature), ("x-timestamp", NOW.to_string())];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    SignedRequest { query: None, headers, body: body.to_vec() }
+}
+
+fn private_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn public_key() -> String {
+    hex::encode(private_key().verifying_key().to_bytes())
 }
 
 fn explained(table: &str, key: &str, change: impl FnOnce(&mut SignedRequest)) -> Explanation {
@@ -199,4 +273,130 @@ fn token_is_compared_with_the_secrets() {
     assert_eq!(deviations(prefixed), [Deviation::HeaderFormat(format)]);
     let missing = explained(TOKEN, SECRET, |request| request.headers.clear());
     assert_eq!(missing.finding, Finding::Header("x-token", HeaderFault::Missing));
+}
+
+#[test]
+fn token_without_its_prefix_is_compared_too() {
+    let bare = explained(
+        PREFIXED,
+        SECRET,
+        set("authorization", |value| value.trim_start_matches("Bearer ").to_owned()),
+    );
+    let format = HeaderFormat::NoPrefix("Bearer ");
+    assert_eq!(
+        bare.text(),
+        format!(
+            "wrong token: it is secret {}, but it lacks the prefix `Bearer `",
+            Secret::new(SECRET).unwrap().fingerprint()
+        )
+    );
+    assert_eq!(deviations(bare), [Deviation::HeaderFormat(format.clone())]);
+    let other = explained(
+        PREFIXED,
+        OTHER,
+        set("authorization", |value| value.trim_start_matches("Bearer ").to_owned()),
+    );
+    assert_eq!(other.finding, Finding::HeaderFormat("authorization", format));
+}
+
+#[test]
+fn repeated_secret_says_nothing_about_the_body() {
+    for table in [TOKEN, PREFIXED, BASIC] {
+        let wrong = explained(table, OTHER, |request| request.body.clear());
+        assert_eq!(wrong.finding, Finding::NoMatch, "{table}");
+        let text = wrong.text();
+        assert_eq!(text, "no configured secret is the one in the request", "{table}");
+        assert_eq!(explained(table, OLD, |_| {}).kind().as_str(), "retired_secret", "{table}");
+    }
+}
+
+#[test]
+fn public_key_finds_a_changed_body_and_another_format() {
+    let text = format!("{NOW}{}", String::from_utf8_lossy(BODY));
+    let explain = |request: SignedRequest, key: &str| judged(PUBLIC, request, key, None, NOW);
+    let right = explain(by_private_key(&text, BODY), &public_key());
+    assert!(right.verifies() && right.text().contains("(public key "), "{}", right.text());
+    let longer = explain(by_private_key(&text, b"{\"a\":1}\n"), &public_key());
+    assert!(longer.text().contains("signed with public key"), "{}", longer.text());
+    assert_eq!(deviations(longer), [Deviation::Body(BodyForm::GainedBlanks)]);
+    let alone = by_private_key(&String::from_utf8_lossy(BODY), BODY);
+    assert_eq!(deviations(explain(alone, &public_key())), [Deviation::Text(TextForm::BodyAlone)]);
+    let mut base64 = by_private_key(&text, BODY);
+    base64.headers[0].1 = STANDARD.encode(hex::decode(&base64.headers[0].1).unwrap());
+    assert_eq!(
+        deviations(explain(base64, &public_key())),
+        [Deviation::HeaderFormat(HeaderFormat::Base64)]
+    );
+    let other = hex::encode(SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes());
+    let wrong = explain(by_private_key(&text, BODY), &other);
+    assert_eq!((&wrong.finding, &wrong.made), (&Finding::NoMatch, &None));
+    assert!(wrong.text().starts_with("no configured public key matches"), "{}", wrong.text());
+    assert!(wrong.hint().unwrap().starts_with("copy the public key"), "{wrong:?}");
+}
+
+#[test]
+fn unknown_published_key_is_no_wrong_key() {
+    let x = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .encode(private_key().verifying_key().to_bytes());
+    let set = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#);
+    let request = || by_private_key(&String::from_utf8_lossy(BODY), BODY);
+    let explain = |request, known: Option<&str>| {
+        judged(PUBLISHED, request, SECRET, Some(Known(known.map(str::to_owned))), NOW)
+    };
+    let right = explain(request(), Some(&set));
+    assert!(right.verifies() && right.text().contains("published key"), "{}", right.text());
+    let mut longer = request();
+    longer.body.push(b'\n');
+    assert_eq!(deviations(explain(longer, Some(&set))), [Deviation::Body(BodyForm::GainedBlanks)]);
+    let unknown = explain(request(), None);
+    assert_eq!(unknown.finding, Finding::NoMatch);
+    assert_eq!(unknown.text(), "the key that the sender publishes is not known here");
+    assert!(unknown.hint().unwrap().contains("--url"), "{unknown:?}");
+    let other = explain(request(), Some(r#"{"keys":[]}"#));
+    assert!(other.text().starts_with("no published key"), "{}", other.text());
+}
+
+#[test]
+fn token_with_claims_is_explained() {
+    let changed = explained(CLAIMS, SECRET, |request| request.body.push(b'\n'));
+    assert!(changed.text().starts_with("invalid token: signed with secret"), "{}", changed.text());
+    assert_eq!(deviations(changed), [Deviation::Body(BodyForm::GainedBlanks)]);
+    let other = explained(CLAIMS, SECRET, |request| request.body = b"{\"b\":2}".to_vec());
+    assert_eq!(deviations(other), [Deviation::Body(BodyForm::Unknown)]);
+    assert_eq!(explained(CLAIMS, OLD, |_| {}).kind().as_str(), "retired_secret");
+    let unknown = explained(CLAIMS, OTHER, |_| {});
+    assert_eq!(unknown.text(), "no configured secret matches the token: wrong secret");
+    let receiver = CLAIMS.replace("\"acme\"", "\"other\"");
+    let claim = between(CLAIMS, &receiver, SECRET, |_| {});
+    assert_eq!(claim.finding, Finding::Differs(Requirement::Claim));
+    assert!(claim.text().contains("; otherwise valid (secret"), "{}", claim.text());
+
+    let secret = Secret::new(SECRET).unwrap();
+    let draft =
+        ToSign { method: "POST", query: None, headers: &[], body: BODY, secret: &secret, at: NOW };
+    let request = Scheme::built_in(CLAIMS).unwrap().sign(&draft).unwrap();
+    let late = judged(CLAIMS, request, SECRET, None, NOW + 1000);
+    assert!(late.text().starts_with("too old: the token was valid until 700 s"), "{}", late.text());
+    assert!(late.text().contains("otherwise valid"), "{}", late.text());
+}
+
+#[test]
+fn body_of_another_kind_is_named() {
+    let scheme = Scheme::built_in(FORM).unwrap();
+    let secret = Secret::new(SECRET).unwrap();
+    let kind = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
+    let draft = ToSign {
+        method: "POST",
+        query: None,
+        headers: &[kind],
+        body: b"a=1",
+        secret: &secret,
+        at: NOW,
+    };
+    // The recording has no content type.
+    let explanation = judged(FORM, scheme.sign(&draft).unwrap(), SECRET, None, NOW);
+    assert!(matches!(explanation.finding, Finding::Lacks(_)), "{explanation:?}");
+    let expected = "the body is not of the kind that the sender signs, such as a form";
+    assert_eq!(explanation.text(), expected);
+    assert_eq!(explanation.kind().as_str(), "header_missing");
 }

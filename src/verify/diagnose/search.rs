@@ -6,19 +6,23 @@ use bytes::Bytes;
 
 use super::candidates;
 use super::read::{self, Claim};
-use super::{Deviation, HeaderFormat, Origin, SecretForm, SignedBy, TextForm};
-use crate::verify::scheme::diagnosis::{Candidate, Recipe};
+use super::{BodyForm, Case, Deviation, HeaderFormat, Origin, SecretForm, SignedBy, TextForm};
+use crate::verify::scheme::diagnosis::{Candidate, Recipe, Repeated};
 use crate::verify::scheme::{Material, Piece};
-use crate::verify::{ProofMethod, RequestHead, Scheme, Secret};
+use crate::verify::{
+    Algorithm, Fingerprint, KeyCache, ProofMethod, RequestHead, Scheme, Secret, UnixSeconds,
+};
 
 /// The maximum number of bytes hashed over all attempts. Candidates beyond it are skipped.
 const MAX_HASHED: usize = 64 * 1024 * 1024;
 
 /// A search for what made a request's signatures.
 pub(super) struct Search<'a> {
-    pub(super) head: &'a RequestHead,
-    pub(super) body: &'a Bytes,
-    pub(super) secrets: Vec<(Origin, &'a Secret)>,
+    head: &'a RequestHead,
+    body: &'a Bytes,
+    at: UnixSeconds,
+    secrets: Vec<(Origin, &'a Secret)>,
+    published: Option<&'a dyn KeyCache>,
     hashed: usize,
     /// Whether candidates were skipped because of their size.
     pub(super) cut: bool,
@@ -32,21 +36,27 @@ pub(super) enum Found {
     NoMatch(Option<HeaderFormat>),
 }
 
+/// A key, and the name by which users know it.
+type Known = (Origin, Fingerprint, Material);
+
 /// How the signatures of a claim are made, and what they are.
 struct Attempt<'r> {
     recipe: &'r Recipe,
-    /// The keys in the secrets, as the scheme expects them.
-    keys: &'r [(Origin, &'r Secret, Material)],
+    /// The keys in the secrets, as the scheme expects them, or those that the sender publishes.
+    keys: &'r [Known],
+    /// Whether they are public, so that there are no other forms of a secret.
+    is_public: bool,
     macs: &'r [Candidate],
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(
-        head: &'a RequestHead,
-        body: &'a Bytes,
+        case: &Case<'a>,
         secrets: Vec<(Origin, &'a Secret)>,
+        published: Option<&'a dyn KeyCache>,
     ) -> Self {
-        Self { head, body, secrets, hashed: 0, cut: false }
+        let Case { head, body, at, .. } = *case;
+        Self { head, body, at, secrets, published, hashed: 0, cut: false }
     }
 
     pub(super) fn find(&mut self, proof: &ProofMethod<'_>) -> Found {
@@ -54,19 +64,25 @@ impl<'a> Search<'a> {
             ProofMethod::Signature(scheme) => self.signature(scheme, None),
             ProofMethod::OtherForm(scheme) => self.signature(scheme, Some(TextForm::Other)),
             ProofMethod::Token { signed, mac } => self.token(signed, *mac),
-            ProofMethod::Repeated(value) => self.repeated(value),
+            ProofMethod::Repeated(value) => self.repeated(value, None),
         }
     }
 
     fn signature(&mut self, scheme: &Scheme, form: Option<TextForm>) -> Found {
-        if let Some(token) = scheme.repeated_token(self.head, self.body) {
-            return self.repeated(&token);
+        if let Some(Repeated { value, lacks }) = scheme.repeated(self.head, self.body) {
+            return self.repeated(&value, lacks);
+        }
+        if scheme.algorithm() == Algorithm::Jwt {
+            return self.claims(scheme);
         }
         let recipe = scheme.recipe();
-        let keys = self.keys(&recipe);
+        let mut keys = self.keys(&recipe);
+        let published = scheme.published(self.head, self.body, self.published).into_iter();
+        keys.extend(published.map(|(name, key)| (Origin::Published, name, key)));
+        let is_public = scheme.algorithm().is_public_key();
         let mut format = None;
         for claim in read::read(scheme, self.head, self.body) {
-            let attempt = Attempt { recipe: &recipe, keys: &keys, macs: &claim.macs };
+            let attempt = Attempt { recipe: &recipe, keys: &keys, is_public, macs: &claim.macs };
             if let Some(made) = self.claim(scheme, &attempt, &claim, form) {
                 return Found::SignedBy(made);
             }
@@ -136,7 +152,7 @@ impl<'a> Search<'a> {
     fn token(&mut self, signed: &[u8], mac: [u8; 32]) -> Found {
         let recipe = Recipe::plain();
         let (keys, macs) = (self.keys(&recipe), [Candidate::Long(mac.to_vec())]);
-        let attempt = Attempt { recipe: &recipe, keys: &keys, macs: &macs };
+        let attempt = Attempt { recipe: &recipe, keys: &keys, is_public: false, macs: &macs };
         let texts = [vec![Piece::Bytes(Cow::Borrowed(signed))]];
         let made = self
             .try_secrets(&attempt, &texts, Vec::new)
@@ -144,42 +160,72 @@ impl<'a> Search<'a> {
         made.map_or(Found::NoMatch(None), Found::SignedBy)
     }
 
-    fn repeated(&self, value: &[u8]) -> Found {
+    /// `lacks` is the expected prefix, if the value has none.
+    fn repeated(&self, value: &[u8], lacks: Option<&'static str>) -> Found {
+        let format = lacks.map(HeaderFormat::NoPrefix);
         let without_scheme = value.strip_prefix(b"Bearer ");
         for (origin, secret) in &self.secrets {
-            let made = |deviations| {
-                Found::SignedBy(SignedBy {
-                    origin: *origin,
-                    secret: secret.fingerprint(),
-                    deviations,
-                })
+            let made = |last: Option<Deviation>| {
+                let first = format.clone().map(Deviation::HeaderFormat);
+                let deviations = first.into_iter().chain(last).collect();
+                let secret = secret.fingerprint();
+                Found::SignedBy(SignedBy { origin: *origin, secret, deviations })
             };
             if secret.matches(value) {
-                return made(Vec::new());
+                return made(None);
             }
             if without_scheme.is_some_and(|without_scheme| secret.matches(without_scheme)) {
                 let found = "Bearer ".to_owned();
                 let format = HeaderFormat::Prefix { expected: None, found };
-                return made(vec![Deviation::HeaderFormat(format)]);
+                return made(Some(Deviation::HeaderFormat(format)));
             }
             for (form, other) in candidates::of_secret(secret.expose()) {
                 if *other == value {
-                    return made(vec![Deviation::Secret(form)]);
+                    return made(Some(Deviation::Secret(form)));
                 }
             }
         }
-        Found::NoMatch(None)
+        Found::NoMatch(format)
+    }
+
+    /// A token with claims. It covers the body only by a digest in them.
+    fn claims(&self, scheme: &Scheme) -> Found {
+        let (recipe, head, body) = (scheme.recipe(), self.head, self.body);
+        let by = |key: &Material| scheme.claims_by(head, body, key);
+        let mut known = self.keys(&recipe).into_iter();
+        let found = known
+            .find_map(|(origin, name, key)| Some((origin, name, None, by(&key)?)))
+            .or_else(|| {
+                let (name, claims) =
+                    scheme.claims_by_published(head, body, self.published, self.at)?;
+                Some((Origin::Published, name, None, claims))
+            })
+            .or_else(|| {
+                self.secrets.iter().find_map(|(origin, secret)| {
+                    let mut forms = secret_forms(&recipe, secret).into_iter();
+                    let (form, claims) = forms.find_map(|(form, key)| Some((form, by(&key)?)))?;
+                    Some((*origin, secret.fingerprint(), Some(form), claims))
+                })
+            });
+        let Some((origin, secret, form, claims)) = found else { return Found::NoMatch(None) };
+        let mut deviations: Vec<Deviation> = form.map(Deviation::Secret).into_iter().collect();
+        if !scheme.claims_cover(&claims, body) {
+            let mut forms = candidates::of_body(body);
+            let signed = forms.find(|(_, other)| scheme.claims_cover(&claims, other));
+            deviations.push(Deviation::Body(signed.map_or(BodyForm::Unknown, |(form, _)| form)));
+        }
+        Found::SignedBy(SignedBy { origin, secret, deviations })
     }
 
     /// The keys in the secrets. One without the form of the others cannot have signed.
-    fn keys(&self, recipe: &Recipe) -> Vec<(Origin, &'a Secret, Material)> {
+    fn keys(&self, recipe: &Recipe) -> Vec<Known> {
         let key = |(origin, secret): &(Origin, &'a Secret)| {
-            Some((*origin, *secret, recipe.key(secret.expose())?))
+            Some((*origin, secret.fingerprint(), recipe.key(secret.expose())?))
         };
         self.secrets.iter().filter_map(key).collect()
     }
 
-    /// Tries every secret in its configured form.
+    /// Tries every key in its expected form.
     fn try_secrets(
         &mut self,
         attempt: &Attempt<'_>,
@@ -187,8 +233,8 @@ impl<'a> Search<'a> {
         describe: impl FnOnce() -> Vec<Deviation>,
     ) -> Option<SignedBy> {
         let mut keys = attempt.keys.iter();
-        let (origin, secret, _) = keys.find(|(_, _, key)| self.verifies(attempt, key, texts))?;
-        Some(SignedBy { origin: *origin, secret: secret.fingerprint(), deviations: describe() })
+        let (origin, name, _) = keys.find(|(_, _, key)| self.verifies(attempt, key, texts))?;
+        Some(SignedBy { origin: *origin, secret: *name, deviations: describe() })
     }
 
     /// Tries every secret in the forms that others may use.
@@ -198,6 +244,9 @@ impl<'a> Search<'a> {
         texts: &[Vec<Piece<'_>>],
         deviations: &[Deviation],
     ) -> Option<SignedBy> {
+        if attempt.is_public {
+            return None;
+        }
         for (origin, secret) in self.secrets.clone() {
             for (form, key) in secret_forms(attempt.recipe, secret) {
                 if self.verifies(attempt, &key, texts) {

@@ -52,10 +52,11 @@ impl Scheme {
         let event = EventRule::compile(&definition.event, definition.batch.as_ref())?;
         let require = |(name, text): (&String, &String)| {
             let wrong = |error| format!("require.{name}: {error}");
-            let value = Value::parse(name).map_err(wrong)?;
-            Ok((value, Template::parse(text, options).map_err(wrong)?))
+            let places = name.split('|').map(Value::parse);
+            let places = places.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+            Ok((places, Template::parse(text, options).map_err(wrong)?))
         };
-        let require: Vec<(Value, Template)> =
+        let require: Vec<(Vec<Value>, Template)> =
             definition.require.iter().map(require).collect::<Result<_, String>>()?;
         let strength = strength(&texts, jwt.as_ref(), body_hash.as_ref(), definition);
         let values = placeholders(&texts, jwt.as_ref(), fetch.as_ref());
@@ -74,7 +75,7 @@ impl Scheme {
         }
         event.check(strength, &covered.iter().copied().collect::<Vec<_>>())?;
         let mut headers: BTreeSet<&'static str> = covered.clone();
-        headers.extend(require.iter().filter_map(|(value, _)| value.header()));
+        headers.extend(require.iter().flat_map(|(any, _)| any).filter_map(Value::header));
         headers.extend(values.iter().filter_map(Value::header));
         if let Place::Headers(names) = &field.place {
             headers.extend(names);
@@ -109,6 +110,8 @@ impl Scheme {
             url: url.clone(),
             event,
             require,
+            absent: absent(definition)?,
+            challenges: handshake::challenges(&definition.handshake)?,
             payload: definition
                 .event
                 .payload
@@ -119,6 +122,10 @@ impl Scheme {
                 .map(str::to_owned),
             headers: headers.into_iter().collect(),
             covered: covered.into_iter().collect(),
+            signed_list: values.iter().find_map(|value| match value {
+                Value::SignedHeaders(list) => Some(*list),
+                _ => None,
+            }),
             strength,
             reads_target,
         })
@@ -147,16 +154,26 @@ impl Time {
     }
 }
 
+/// What a request must not contain: JSON pointers.
+fn absent(definition: &SchemeDefinition) -> Result<Vec<String>, String> {
+    let pointer = |text: &String| match text.strip_prefix("json:") {
+        Some(pointer) => Ok(pointer.to_owned()),
+        None => Err(format!("absent: `{text}` is not `json:/pointer`")),
+    };
+    definition.absent.iter().map(pointer).collect()
+}
+
 /// A time that is not signed proves nothing.
 fn check_time(
     texts: &[Template],
     time: Option<&Time>,
     field: &SignatureField,
 ) -> Result<(), String> {
-    let is_used = texts.iter().any(|text| {
-        let lists = |value: &Value| matches!(value, Value::SignedHeaders(_));
-        text.contains(&Value::Timestamp) || text.any(lists)
-    });
+    let is_used = !texts.is_empty()
+        && texts.iter().all(|text| {
+            let lists = |value: &Value| matches!(value, Value::SignedHeaders(_));
+            text.contains(&Value::Timestamp) || text.any(lists)
+        });
     match time {
         None if is_used => Err("timestamp: `{timestamp}` is in the text, but not described".into()),
         Some(Time { place: TimePlace::Signature, .. }) if !field.has_timestamp() => {

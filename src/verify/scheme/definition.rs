@@ -11,6 +11,7 @@ use super::event_definition::{
     AnswerDefinition, BatchDefinition, EventDefinition, HandshakeDefinition,
 };
 use super::jwt_definition::JwtDefinition;
+use super::words::{Digest, Encoding, OneOrMany};
 
 /// How a sender signs, and what its events look like.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -38,9 +39,12 @@ pub struct SchemeDefinition {
     /// A digest of the body that the signature covers.
     pub body_hash: Option<HashDefinition>,
     /// What a verified request must contain, for senders that use one key for all their customers:
-    /// `json:/pointer` and so on, and its value.
+    /// `json:/pointer` and so on, or several with `|` between them, and its value.
     #[serde(default)]
     pub require: BTreeMap<String, String>,
+    /// What a request must not contain, since the signature does not cover it: `json:/pointer`.
+    #[serde(default)]
+    pub absent: Vec<String>,
     /// Further headers that the signed text may name.
     #[serde(default)]
     pub headers: Vec<String>,
@@ -54,6 +58,16 @@ pub struct SchemeDefinition {
     pub batch: Option<BatchDefinition>,
     /// The response to a recorded event, for senders that require a certain one.
     pub answer: Option<AnswerDefinition>,
+}
+
+impl SchemeDefinition {
+    /// Whether only the sender can sign, since it keeps the key to itself.
+    pub fn is_sender_only(&self) -> bool {
+        self.algorithm.is_public_key()
+            || self.key.fetch.is_some()
+            || self.key.x5c.is_some()
+            || self.jwt.as_ref().is_some_and(JwtDefinition::is_public_key)
+    }
 }
 
 /// The algorithm of a proof.
@@ -138,33 +152,6 @@ impl Algorithm {
     }
 }
 
-/// One text or a list of them.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    #[default]
-    #[schemars(skip)]
-    Nothing,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// The texts.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        let texts = match self {
-            Self::Nothing => &[][..],
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        };
-        texts.iter().map(String::as_str)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
-    }
-}
-
 /// Where the signature is, and how it is written. Exactly one place.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -201,16 +188,6 @@ pub struct SignatureDefinition {
 
 fn comma() -> String {
     ",".to_owned()
-}
-
-/// How bytes are written as text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    #[default]
-    Hex,
-    Base64,
-    Base64Url,
 }
 
 /// Where the signed time is.
@@ -299,15 +276,6 @@ pub enum KeyEncoding {
     Certificate,
 }
 
-/// The digest of a secret or of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Digest {
-    Sha1,
-    Sha256,
-    Sha512,
-}
-
 /// A Unicode normalization form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -324,6 +292,8 @@ pub struct FetchDefinition {
     /// The hosts that a URL from the request may have; `*` stands for one label or a part of it.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// The path that such a URL must have; `*` stands for letters, digits, `-` and `_`.
+    pub path: Option<String>,
     /// What is at the URL.
     #[serde(default)]
     pub format: FetchFormat,

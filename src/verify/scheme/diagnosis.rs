@@ -5,24 +5,37 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use serde_json::Value as Json;
+
+pub(in crate::verify) use super::jwt::CLAIM;
+use super::jwt::{by_key_set, check_hash};
+use super::prove::decode_basic;
+pub(in crate::verify) use super::prove::{REQUIRED, UNCOVERED};
 pub(in crate::verify) use super::signature_field::{
     Candidate, Element, Holds, List, MAX_CANDIDATES,
 };
 use super::{
     Algorithm, Encoding, KeyDefinition, KeyEncoding, Material, Piece, Scheme, TimePlace, TimeUnit,
-    intern,
+    Value, intern, x5c,
 };
-use crate::verify::RequestHead;
+use crate::verify::{Fingerprint, KeyCache, RequestHead, UnixSeconds};
 
-/// How the signatures of a scheme are written, if they are MACs or hashes.
+/// How the signatures of a scheme are written, if a text is signed.
 pub(in crate::verify) struct Written<'s> {
     /// The text before a signature.
     pub(in crate::verify) prefix: &'static str,
     pub(in crate::verify) prefix_optional: bool,
     pub(in crate::verify) list: Option<&'s List>,
     pub(in crate::verify) encoding: Encoding,
-    /// In bytes.
-    pub(in crate::verify) length: usize,
+    /// In bytes, if it is fixed.
+    pub(in crate::verify) length: Option<usize>,
+}
+
+/// The secret that a sender repeats.
+pub(in crate::verify) struct Repeated {
+    pub(in crate::verify) value: Vec<u8>,
+    /// The expected prefix, if the request does not have it.
+    pub(in crate::verify) lacks: Option<&'static str>,
 }
 
 /// How a signature is made: the algorithm, and how a secret becomes its key.
@@ -96,24 +109,22 @@ impl Scheme {
         self.field.name()
     }
 
-    /// How its signatures are written; `None` for anything but a MAC or a hash of a text.
+    /// How its signatures are written, if it signs a text.
     pub(in crate::verify) fn written(&self) -> Option<Written<'_>> {
-        let is_mac = matches!(
-            self.algorithm,
-            Algorithm::HmacSha1
-                | Algorithm::HmacSha256
-                | Algorithm::HmacSha384
-                | Algorithm::HmacSha512
-                | Algorithm::Sha1
-                | Algorithm::Sha256
-        );
-        Some(Written {
+        self.algorithm.signs_text().then(|| Written {
             prefix: intern(&self.field.prefix),
             prefix_optional: self.field.prefix_optional,
             list: self.field.list.as_ref(),
             encoding: self.field.encoding,
-            length: self.field.length.filter(|_| is_mac)?,
+            length: self.field.length,
         })
+    }
+
+    /// Whether the URL of the source is signed.
+    pub(in crate::verify) fn signs_url(&self) -> bool {
+        let claimed = self.jwt.as_ref().map(super::Jwt::values).unwrap_or_default();
+        self.texts.iter().any(|text| text.any(Value::needs_url))
+            || claimed.iter().any(Value::needs_url)
     }
 
     /// Whether the header with the signature is longer than any signature.
@@ -130,17 +141,73 @@ impl Scheme {
         self.field.texts(&self.values(head, Some(body))).unwrap_or_default()
     }
 
-    /// The token that the sender repeats, if that is its proof.
-    pub(in crate::verify) fn repeated_token(
-        &self,
-        head: &RequestHead,
-        body: &Bytes,
-    ) -> Option<Vec<u8>> {
+    /// The secret that the sender repeats, if that is its proof.
+    pub(in crate::verify) fn repeated(&self, head: &RequestHead, body: &Bytes) -> Option<Repeated> {
+        let texts = self.field_texts(head, body);
+        let text = texts.first()?;
+        if self.algorithm == Algorithm::Basic {
+            return Some(Repeated { value: decode_basic(text)?, lacks: None });
+        }
         if self.algorithm != Algorithm::Token {
             return None;
         }
+        Some(match self.field.token(text) {
+            Ok(token) => Repeated { value: token.as_bytes().to_vec(), lacks: None },
+            Err(_) if self.field.prefix.is_empty() => return None,
+            Err(_) => Repeated {
+                value: text.trim().as_bytes().to_vec(),
+                lacks: Some(intern(&self.field.prefix)),
+            },
+        })
+    }
+
+    /// The keys that the sender publishes for this request, as far as they are known here.
+    pub(in crate::verify) fn published(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+        cache: Option<&dyn KeyCache>,
+    ) -> Vec<(Fingerprint, Material)> {
+        let values = self.values(head, Some(body));
+        let Ok(Some((keys, name))) = self.published_keys(&values, cache) else { return Vec::new() };
+        keys.into_iter().map(|key| (Fingerprint::of_name(&name), key)).collect()
+    }
+
+    /// The claims of the token in a request, if this key signed it. What they say about the
+    /// request is not checked.
+    pub(in crate::verify) fn claims_by(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+        key: &Material,
+    ) -> Option<Json> {
         let texts = self.field_texts(head, body);
-        Some(self.field.token(texts.first()?).ok()?.as_bytes().to_vec())
+        self.jwt.as_ref()?.decode_by(self.field.token(texts.first()?).ok()?, key)
+    }
+
+    /// The same, for a key that the sender publishes or that the token itself certifies.
+    pub(in crate::verify) fn claims_by_published(
+        &self,
+        head: &RequestHead,
+        body: &Bytes,
+        cache: Option<&dyn KeyCache>,
+        now: UnixSeconds,
+    ) -> Option<(Fingerprint, Json)> {
+        let texts = self.field_texts(head, body);
+        let (jwt, token) = (self.jwt.as_ref()?, self.field.token(texts.first()?).ok()?);
+        if let Some(chain) = &self.key.x5c {
+            let claims = jwt.decode(token, &x5c::leaf_key(token, chain, now)?)?;
+            return Some((Fingerprint::of_name(&chain.root_sha256), claims));
+        }
+        let url = self.key_url(head, body).ok()??;
+        let claims = by_key_set(jwt, token, &cache?.get(&url)?)?;
+        Some((Fingerprint::of_name(url.as_str()), claims))
+    }
+
+    /// Whether the digest of the body in the claims, if there is one, is that of this body.
+    pub(in crate::verify) fn claims_cover(&self, claims: &Json, body: &[u8]) -> bool {
+        let hash = self.jwt.as_ref().and_then(|jwt| jwt.hashes().0);
+        check_hash(claims, hash, body).is_ok()
     }
 
     pub(in crate::verify) fn time_unit(&self) -> Option<TimeUnit> {
@@ -163,8 +230,10 @@ impl Scheme {
                 value.ok().flatten().map(str::to_owned)
             }
             TimePlace::Signature => None,
-            TimePlace::Json(pointer) => self.values(head, Some(body)).json(pointer),
-            TimePlace::Form(field) => self.values(head, Some(body)).form(field),
+            TimePlace::Json(pointer) => self.values(head, Some(body)).json(pointer).ok()?,
+            TimePlace::Form(field) => {
+                self.values(head, Some(body)).form(field).ok()?.map(str::to_owned)
+            }
         }
     }
 

@@ -64,6 +64,11 @@ impl EventRule {
         })
     }
 
+    /// Where the type is.
+    pub(super) fn type_value(&self) -> Option<&Value> {
+        self.kind.as_ref()
+    }
+
     /// Checks that an id, or a part of it, is covered by the proof.
     pub(super) fn check(&self, strength: Strength, covered: &[&'static str]) -> Result<(), String> {
         for value in self.id.iter().chain(&self.lane) {
@@ -103,9 +108,9 @@ impl Scheme {
     fn meta(&self, request: &VerifiedRequest, values: &Values<'_>) -> EventMeta {
         let rule = &self.event;
         let key = match parts(&rule.id, values) {
-            Some(id) => EventKey::Signed(id.join(&SEPARATOR)),
+            Some(id) => EventKey::Signed(joined(&id)),
             None if rule.repeats => EventKey::EveryRequest,
-            None => EventKey::BodyDigest(request.body_digest()),
+            None => EventKey::BodyDigest(request.signed_digest()),
         };
         let lane = parts(&rule.lane, values).map(|parts| {
             let texts: Vec<Cow<'_, str>> =
@@ -144,7 +149,10 @@ impl Scheme {
             let member = |pointer: &str| document.pointer(pointer).and_then(scalar);
             let id: Option<Vec<String>> = batch.id.iter().map(member).collect();
             let key = match id {
-                Some(id) => EventKey::Signed(id.join("\u{1f}").into_bytes()),
+                Some(id) => {
+                    let parts: Vec<Vec<u8>> = id.into_iter().map(String::into_bytes).collect();
+                    EventKey::Signed(joined(&parts))
+                }
                 None => EventKey::BodyDigest(Sha256::digest(&bytes).into()),
             };
             let kind = batch.kind.as_deref().and_then(member).filter(|kind| is_type(kind));
@@ -165,6 +173,23 @@ fn parts(places: &[Value], values: &Values<'_>) -> Option<Vec<Vec<u8>>> {
         (!value.is_empty()).then_some(value)
     };
     places.iter().map(part).collect()
+}
+
+/// The parts of an id as one. A separator inside a part is doubled.
+fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut id = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            id.extend_from_slice(&[SEPARATOR, b' ']);
+        }
+        for byte in part {
+            id.push(*byte);
+            if *byte == SEPARATOR {
+                id.push(SEPARATOR);
+            }
+        }
+    }
+    id
 }
 
 fn is_type(kind: &str) -> bool {

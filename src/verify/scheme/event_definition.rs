@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::definition::OneOrMany;
+use super::words::OneOrMany;
 
 /// The type, the id and the lane of an event. Each is `json:/pointer`, `header:NAME`, `query:NAME`,
 /// `form:FIELD` or `claim:/pointer`.

@@ -84,12 +84,9 @@ impl Handshake {
             let value = Value::parse(name).map_err(|error| format!("when: {error}"))?;
             let expected = match text.as_str() {
                 "*" => Expected::Present,
-                pattern
-                    if pattern.len() > 2 && pattern.starts_with('/') && pattern.ends_with('/') =>
-                {
-                    let inner = pattern.trim_start_matches('/').trim_end_matches('/');
-                    let whole = Regex::new(&format!("^(?:{inner})$"));
-                    Expected::Pattern(whole.map_err(|error| format!("when: {error}"))?)
+                text if pattern(text).is_some() => {
+                    let regex = Regex::new(&whole(pattern(text).unwrap_or_default()));
+                    Expected::Pattern(regex.map_err(|error| format!("when: {error}"))?)
                 }
                 text => {
                     let template = parse("when", text)?;
@@ -104,9 +101,8 @@ impl Handshake {
             };
             Ok((value, expected))
         };
-        let signs = definition.body.contains("|hmac");
-        let is_guarded = definition.when.values().any(|value| value.starts_with('/'));
-        if signs && !verified && !is_guarded {
+        let is_guarded = definition.when.values().any(|value| pattern(value).is_some());
+        if signs(definition) && !verified && !is_guarded {
             return Err("when: a value that anybody may have signed needs a `/pattern/` that no \
                         event matches"
                 .into());
@@ -190,6 +186,33 @@ impl Handshake {
             visit,
         })
     }
+}
+
+/// What open handshakes let anybody have signed.
+pub(super) fn challenges(handshakes: &[HandshakeDefinition]) -> Result<Vec<Regex>, String> {
+    let open = handshakes.iter().filter(|handshake| {
+        let is_post = handshake.method == HandshakeMethod::Post;
+        !handshake.verified.unwrap_or(is_post) && signs(handshake)
+    });
+    let patterns = open.flat_map(|handshake| handshake.when.values());
+    patterns
+        .filter_map(|text| pattern(text))
+        .map(|inner| Regex::new(&whole(inner)).map_err(|error| format!("when: {error}")))
+        .collect()
+}
+
+/// Whether the answer contains a MAC.
+fn signs(handshake: &HandshakeDefinition) -> bool {
+    handshake.headers.values().chain([&handshake.body]).any(|text| text.contains("|hmac"))
+}
+
+/// The regular expression in a condition.
+fn pattern(text: &str) -> Option<&str> {
+    text.strip_prefix('/')?.strip_suffix('/').filter(|inner| !inner.is_empty())
+}
+
+fn whole(pattern: &str) -> String {
+    format!("^(?:{pattern})$")
 }
 
 /// The headers that handshakes read.

@@ -15,6 +15,8 @@ use super::values::Values;
 use super::{KeyCache, KeyRing, Material, Scheme, x5c};
 use crate::verify::{Proof, Refusal, UnixSeconds};
 
+/// What is refused if it differs, for explanations.
+pub(in crate::verify) const CLAIM: &str = "a claim of the token";
 /// How far the sender's clock may be off, in seconds.
 const LEEWAY: i64 = 60;
 
@@ -82,7 +84,7 @@ impl Jwt {
     }
 
     /// The claims of a token that this key signed with an accepted algorithm.
-    fn decode(&self, token: &str, key: &DecodingKey) -> Option<Json> {
+    pub(super) fn decode(&self, token: &str, key: &DecodingKey) -> Option<Json> {
         let algorithm = jsonwebtoken::decode_header(token).ok()?.alg;
         let known = self.algorithms.iter().find(|known| known.library() == algorithm)?;
         let mut validation = Validation::new(known.library());
@@ -93,6 +95,15 @@ impl Jwt {
         validation.required_spec_claims.clear();
         let decoded = jsonwebtoken::decode::<Json>(token, key, &validation).ok()?;
         decoded.claims.is_object().then_some(decoded.claims)
+    }
+
+    /// The claims of a token that the key of a source signed.
+    pub(super) fn decode_by(&self, token: &str, key: &Material) -> Option<Json> {
+        match key {
+            Material::Bytes(secret) => self.decode(token, &DecodingKey::from_secret(secret).ok()?),
+            Material::Jwk(key) => self.decode(token, key),
+            Material::Mac(_) | Material::Public(_) => None,
+        }
     }
 
     /// Checks time, required claims and digests; returns the skew, if the token has a time.
@@ -141,7 +152,7 @@ impl Jwt {
                 None => false,
             };
             if !found {
-                return Err(Refusal::NotAllowed("a claim of the token"));
+                return Err(Refusal::NotAllowed(CLAIM));
             }
         }
         let body = values.body().cloned().unwrap_or_default();
@@ -154,7 +165,11 @@ impl Jwt {
     }
 }
 
-fn check_hash(claims: &Json, hash: Option<&ClaimHash>, over: &[u8]) -> Result<(), Refusal> {
+pub(super) fn check_hash(
+    claims: &Json,
+    hash: Option<&ClaimHash>,
+    over: &[u8],
+) -> Result<(), Refusal> {
     let Some(ClaimHash { claim, hash, encoding, optional }) = hash else { return Ok(()) };
     let Some(claimed) = claims.get(claim).and_then(Json::as_str) else {
         let excused = *optional && over.is_empty();
@@ -204,14 +219,8 @@ impl Scheme {
             let claims = jwt.decode(token, &key);
             KeyRing::prove_published(claims, &chain.root_sha256, self.strength, &self.covered)?
         } else {
-            let by_secret = |material: &Material| match material {
-                Material::Bytes(secret) => {
-                    jwt.decode(token, &DecodingKey::from_secret(secret).ok()?)
-                }
-                Material::Jwk(key) => jwt.decode(token, key),
-                Material::Mac(_) | Material::Public(_) => None,
-            };
-            keys.prove_by(self.strength, &self.covered, by_secret)?
+            let by_key = |key: &Material| jwt.decode_by(token, key);
+            keys.prove_by(self.strength, &self.covered, by_key)?
         };
         let skew = jwt.check(&claims, values, now)?;
         let stored = serde_json::to_vec(&claims).map_err(|_| Refusal::Mismatch)?;
@@ -246,7 +255,7 @@ impl Scheme {
 }
 
 /// The claims of a token that a key of the set signed: the one it names, or any if it names none.
-fn by_key_set(jwt: &Jwt, token: &str, set: &str) -> Option<Json> {
+pub(super) fn by_key_set(jwt: &Jwt, token: &str, set: &str) -> Option<Json> {
     let set: JwkSet = serde_json::from_str(set).ok()?;
     let kid = jsonwebtoken::decode_header(token).ok()?.kid;
     let fits = |key: &&jsonwebtoken::jwk::Jwk| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Digest, Encoding};
+use super::words::{Digest, Encoding};
 
 /// The requirements on a JSON Web Token.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -25,6 +25,16 @@ pub struct JwtDefinition {
     #[serde(default, with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub max_age: Option<Duration>,
+}
+
+impl JwtDefinition {
+    /// Whether the sender signs with a private key.
+    pub fn is_public_key(&self) -> bool {
+        let is_secret = |algorithm: &JwtAlgorithm| {
+            matches!(algorithm, JwtAlgorithm::HS256 | JwtAlgorithm::HS384 | JwtAlgorithm::HS512)
+        };
+        !self.algorithms.iter().all(is_secret)
+    }
 }
 
 /// The algorithm of a token.

@@ -4,6 +4,7 @@
 //! algorithm. [`Scheme::compile`] checks it once at startup. Verification then evaluates the text
 //! for a request and compares every candidate in constant time, without a copy of the body.
 
+mod body_place;
 mod compile;
 mod definition;
 pub(super) mod diagnosis;
@@ -11,6 +12,7 @@ mod event;
 mod event_definition;
 mod filter;
 mod handshake;
+mod json_member;
 mod jwt;
 mod jwt_definition;
 mod key;
@@ -23,11 +25,14 @@ mod sign;
 mod signature_field;
 mod streaming;
 mod template;
+mod test_event;
 #[cfg(test)]
 mod tests;
 mod timestamp;
 mod value;
 mod values;
+mod words;
+mod written_body;
 mod x5c;
 
 use std::collections::BTreeMap;
@@ -36,12 +41,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use url::Url;
 
+pub use self::body_place::BodyPlace;
 pub use self::definition::*;
 use self::event::EventRule;
 pub use self::event_definition::*;
 use self::filter::Filter;
 pub use self::handshake::{Handshake, HandshakeAnswer, Prompt};
 use self::jwt::Jwt;
+pub use self::words::*;
 
 pub(super) use self::key::{Mac, Material};
 pub use self::names::intern;
@@ -72,10 +79,17 @@ pub struct Scheme {
     url: Option<Url>,
     payload: Option<String>,
     event: EventRule,
-    require: Vec<(Value, Template)>,
+    /// What a request must contain, in one of these places.
+    require: Vec<(Vec<Value>, Template)>,
+    /// What it must not contain.
+    absent: Vec<String>,
+    /// What open handshakes let anybody have signed.
+    challenges: Vec<regex::Regex>,
     headers: Vec<&'static str>,
     /// The headers that the signature covers.
     covered: Vec<&'static str>,
+    /// The header that lists the signed headers, if there is one.
+    signed_list: Option<&'static str>,
     strength: Strength,
     reads_target: bool,
 }

@@ -3,18 +3,86 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::signature_field::{self, Group};
 use super::template::NoText;
-use super::value::Value;
-use super::{Algorithm, BodyHash, Encoding, Scheme, TimePlace, TimeUnit, Values};
-use crate::verify::{KeyCache, KeyRing, Proof, Refusal, RequestHead, UnixSeconds, Window};
+use super::values::Missing;
+use super::{
+    Algorithm, BodyHash, Candidate, Encoding, Material, Piece, Scheme, TimePlace, TimeUnit, Values,
+};
+use crate::verify::{
+    KeyCache, KeyRing, Proof, Refusal, RequestHead, Strength, UnixSeconds, Window,
+};
 
-/// The texts of a request for one signature.
+/// What is refused if it differs, or if it is there, for explanations.
+pub(in crate::verify) const REQUIRED: &str = "a value that the source requires";
+pub(in crate::verify) const UNCOVERED: &str = "a part that the signature does not cover";
+/// The maximum length of a challenge, in bytes.
+const MAX_CHALLENGE: usize = 256;
+
+/// What a request claims in one list of signatures.
 struct Claimed<'a> {
     group: Group<'a>,
     timestamp: Option<(Cow<'a, str>, UnixSeconds)>,
+}
+
+/// The keys that may have signed.
+struct Prover<'a> {
+    scheme: &'a Scheme,
+    keys: &'a KeyRing,
+    published: Option<&'a (Vec<Material>, String)>,
+}
+
+impl Prover<'_> {
+    fn prove(
+        &self,
+        values: &Values<'_>,
+        claimed: Claimed<'_>,
+        now: UnixSeconds,
+    ) -> Result<Proof, Refusal> {
+        let Claimed { group: Group { candidates, elements, .. }, timestamp } = claimed;
+        let skew = timestamp.as_ref().map(|(_, at)| now - at);
+        let timestamp = timestamp.map(|(text, _)| text);
+        let values = self.scheme.again(values).with_elements(&elements, timestamp);
+        let mut last = Refusal::Mismatch;
+        for template in &self.scheme.texts {
+            let text = match template.evaluate(&values) {
+                Ok(text) => text,
+                Err(no_text) => {
+                    last = no_text.into();
+                    continue;
+                }
+            };
+            match self.try_keys(&text, &candidates) {
+                Ok(mut proof) => {
+                    self.scheme.check_body_hash(&values)?;
+                    self.scheme.check_challenge(&text)?;
+                    if !template.covers_body() {
+                        // Other bytes may have the same signature.
+                        proof.signed_digest = Some(digest(&text));
+                    }
+                    return Ok(match skew {
+                        Some(skew) => proof.with_skew(skew),
+                        None => proof,
+                    });
+                }
+                Err(refusal) => last = refusal,
+            }
+        }
+        Err(last)
+    }
+
+    fn try_keys(&self, text: &[Piece<'_>], candidates: &[Candidate]) -> Result<Proof, Refusal> {
+        let Scheme { algorithm, strength, covered, .. } = self.scheme;
+        let Some((keys, name)) = self.published else {
+            return self.keys.prove_text(*algorithm, text, candidates, *strength, covered);
+        };
+        let mut keys = keys.iter();
+        let verified = keys.any(|key| key.verifies(*algorithm, text, candidates)).then_some(());
+        KeyRing::prove_published(verified, name, *strength, covered).map(|(proof, ())| proof)
+    }
 }
 
 impl Scheme {
@@ -81,8 +149,10 @@ impl Scheme {
                 (value.map(Cow::Borrowed), *name)
             }
             TimePlace::Signature => (group.timestamp.clone(), self.field.name()),
-            TimePlace::Json(pointer) => (values.json(pointer).map(Cow::Owned), "body"),
-            TimePlace::Form(field) => (values.form(field).map(Cow::Owned), "body"),
+            TimePlace::Json(pointer) => (json_time(values.json(pointer))?, "body"),
+            TimePlace::Form(field) => {
+                (json_time(values.form(field).map(|value| value.map(str::to_owned)))?, "body")
+            }
         };
         match text {
             Some(text) => {
@@ -112,15 +182,20 @@ impl Scheme {
         }?;
         let claims = proof.claims.as_ref().and_then(|claims| serde_json::from_slice(claims).ok());
         let values = values.with_claims(claims.as_ref());
-        for (value, template) in &self.require {
+        for (any, template) in &self.require {
             let expected = template.render(&values)?;
-            if values.get(value).map_err(NoText::from)?.as_ref() != expected {
-                return Err(Refusal::NotAllowed("a value that the source requires"));
+            let found = any.iter().find_map(|value| values.get(value).ok());
+            if found.is_none_or(|found| !bool::from(found.ct_eq(&expected))) {
+                return Err(Refusal::NotAllowed(REQUIRED));
             }
+        }
+        if self.absent.iter().any(|pointer| values.has(pointer)) {
+            return Err(Refusal::NotAllowed(UNCOVERED));
         }
         Ok(proof)
     }
 
+    /// Tries every signature of the request with every text that may be signed.
     fn prove_text(
         &self,
         values: &Values<'_>,
@@ -128,57 +203,18 @@ impl Scheme {
         window: Window,
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
-        let texts = self.field.texts(values)?;
+        let fields = self.field.texts(values)?;
         let published = self.published_keys(values, cache)?;
+        let prover = Prover { scheme: self, keys, published: published.as_ref() };
         let mut last = Refusal::Mismatch;
-        for text in &texts {
-            for group in self.field.groups(text)? {
-                let claimed = match self.claim(values, group, window, now) {
-                    Ok(claimed) => claimed,
-                    Err(refusal) => {
-                        last = refusal;
-                        continue;
-                    }
-                };
-                let Claimed { group: Group { candidates, elements, .. }, timestamp } = claimed;
-                let skew = timestamp.as_ref().map(|(_, at)| now - at);
-                let of_group =
-                    self.again(values).with_elements(&elements, timestamp.map(|(text, _)| text));
-                for template in &self.texts {
-                    let text = match template.evaluate(&of_group) {
-                        Ok(text) => text,
-                        Err(no_text) => {
-                            last = no_text.into();
-                            continue;
-                        }
-                    };
-                    let proof = match &published {
-                        Some((keys, name)) => {
-                            let mut keys = keys.iter();
-                            let verified = keys
-                                .any(|key| key.verifies(self.algorithm, &text, &candidates))
-                                .then_some(());
-                            KeyRing::prove_published(verified, name, self.strength, &self.covered)
-                                .map(|(proof, ())| proof)
-                        }
-                        None => keys.prove_text(
-                            self.algorithm,
-                            &text,
-                            &candidates,
-                            self.strength,
-                            &self.covered,
-                        ),
-                    };
-                    match proof {
-                        Ok(proof) => {
-                            self.check_body_hash(&of_group)?;
-                            return Ok(match skew {
-                                Some(skew) => proof.with_skew(skew),
-                                None => proof,
-                            });
-                        }
-                        Err(refusal) => last = refusal,
-                    }
+        for field in &fields {
+            for group in self.field.groups(field)? {
+                let proof = self
+                    .claim(values, group, window, now)
+                    .and_then(|claimed| prover.prove(values, claimed, now));
+                match proof {
+                    Ok(proof) => return Ok(proof),
+                    Err(refusal) => last = refusal,
                 }
             }
         }
@@ -192,8 +228,13 @@ impl Scheme {
         keys: (&KeyRing, Option<&dyn KeyCache>),
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
+        if !self.require.is_empty() || !self.absent.is_empty() {
+            return Err(Refusal::Mismatch);
+        }
         let values = self.values(head, None);
         match self.algorithm {
+            // The digest of the body cannot be compared.
+            Algorithm::Jwt if self.strength == Strength::Signed => Err(Refusal::Mismatch),
             Algorithm::Token | Algorithm::Basic => self.prove_token(&values, keys.0),
             Algorithm::Jwt => self.prove_jwt(&values, keys, now),
             _ => Err(Refusal::Mismatch),
@@ -216,6 +257,16 @@ impl Scheme {
         if let Some((_, at)) = &timestamp {
             self.check_list(values)?;
             window.check(*at, now)?;
+        } else if self.time.is_some()
+            && values.body().is_some_and(|body| body.first().is_some_and(u8::is_ascii_digit))
+        {
+            // A time that was moved from its header into the body would never be old.
+            return Err(Refusal::Missing(self.field.name()));
+        }
+        let is_hash = matches!(self.algorithm, Algorithm::Sha1 | Algorithm::Sha256);
+        if is_hash && values.body().is_some_and(|body| body.contains(&0)) {
+            // The padding of a hash that somebody extended contains NUL.
+            return Err(Refusal::Mismatch);
         }
         if group.candidates.is_empty() {
             return Err(Refusal::Malformed(self.field.name()));
@@ -223,21 +274,38 @@ impl Scheme {
         Ok(Claimed { group, timestamp })
     }
 
-    /// Where the sender lists the headers that it signed, the time must be one of them.
-    fn check_list(&self, values: &Values<'_>) -> Result<(), Refusal> {
-        let Some(TimePlace::Header(time)) = self.time.as_ref().map(|time| &time.place) else {
+    /// A challenge that anybody may have had signed is no event.
+    fn check_challenge(&self, text: &[Piece<'_>]) -> Result<(), Refusal> {
+        if self.challenges.is_empty() {
             return Ok(());
-        };
-        let placeholders = self.texts.iter().flat_map(super::Template::placeholders);
-        for placeholder in placeholders {
-            if let Value::SignedHeaders(list) = &placeholder.source {
-                let listed = values.head.headers.single(list)?.unwrap_or_default();
-                if !listed.split(',').any(|name| name.trim().eq_ignore_ascii_case(time)) {
-                    return Err(Refusal::Missing(time));
-                }
+        }
+        let mut bytes = Vec::new();
+        for piece in text {
+            if let Piece::Bytes(piece) = piece {
+                bytes.extend_from_slice(piece);
+            }
+            if bytes.len() > MAX_CHALLENGE {
+                return Ok(());
             }
         }
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim();
+        if self.challenges.iter().any(|challenge| challenge.is_match(text)) {
+            return Err(Refusal::NotAllowed("a challenge"));
+        }
         Ok(())
+    }
+
+    /// Where the sender lists the headers that it signed, the time must be one of them.
+    fn check_list(&self, values: &Values<'_>) -> Result<(), Refusal> {
+        let (Some(list), Some(TimePlace::Header(time))) =
+            (self.signed_list, self.time.as_ref().map(|time| &time.place))
+        else {
+            return Ok(());
+        };
+        let listed = values.head.headers.single(list)?.unwrap_or_default();
+        let has_time = listed.split(',').any(|name| name.trim().eq_ignore_ascii_case(time));
+        if has_time { Ok(()) } else { Err(Refusal::Missing(time)) }
     }
 
     fn prove_token(&self, values: &Values<'_>, keys: &KeyRing) -> Result<Proof, Refusal> {
@@ -273,8 +341,24 @@ impl Scheme {
     }
 }
 
+/// The digest of a signed text.
+fn digest(text: &[Piece<'_>]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for piece in text {
+        if let Piece::Bytes(bytes) = piece {
+            hash.update(bytes);
+        }
+    }
+    hash.finalize().into()
+}
+
+/// A time in the body.
+fn json_time<'a>(found: Result<Option<String>, Missing>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    found.map(|text| text.map(Cow::Owned)).map_err(|_| Refusal::Malformed("body"))
+}
+
 /// The credentials of a basic authentication.
-fn decode_basic(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_basic(text: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let (scheme, credentials) = text.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -15,6 +15,7 @@ use crate::verify::{KeyCache, Refusal, RequestHead};
 pub(super) struct Fetch {
     pub(super) url: Template,
     hosts: Vec<String>,
+    path: Option<String>,
     format: FetchFormat,
 }
 
@@ -68,7 +69,15 @@ impl Fetch {
                 "key.fetch.hosts: needed exactly if the URL comes from the request".to_owned()
             );
         }
-        Ok(Self { url, hosts: definition.hosts.clone(), format: definition.format })
+        if definition.hosts.is_empty() != definition.path.is_none() {
+            return Err("key.fetch.path: needed together with hosts".to_owned());
+        }
+        Ok(Self {
+            url,
+            hosts: definition.hosts.clone(),
+            path: definition.path.clone(),
+            format: definition.format,
+        })
     }
 
     /// The URL for a request; an `https` URL of an allowed host.
@@ -77,7 +86,13 @@ impl Fetch {
         let malformed = || Refusal::NotAllowed("the URL of the key");
         let text = String::from_utf8(text).map_err(|_| malformed())?;
         let url = Url::parse(&text).map_err(|_| malformed())?;
-        if self.hosts.is_empty() || is_allowed(&url, &self.hosts) {
+        let is_right = |path: &String| matches_pattern(url.path(), path);
+        let is_plain = url.query().is_none() && url.fragment().is_none();
+        if self.hosts.is_empty()
+            || (is_plain
+                && is_allowed(&url, &self.hosts)
+                && self.path.as_ref().is_some_and(is_right))
+        {
             return Ok(url);
         }
         Err(malformed())
@@ -91,19 +106,21 @@ pub(super) fn is_allowed(url: &Url, hosts: &[String]) -> bool {
         && url.port().is_none()
         && url.username().is_empty()
         && url.password().is_none()
-        && hosts.iter().any(|pattern| matches_host(host, pattern))
+        && hosts.iter().any(|pattern| matches_pattern(host, pattern))
 }
 
-/// Compares a host with a pattern in which `*` stands for letters, digits and `-`.
-fn matches_host(host: &str, pattern: &str) -> bool {
-    let mut rest = host;
+/// Compares a host or a path with a pattern in which `*` stands for letters, digits, `-` and `_`.
+fn matches_pattern(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
     let mut literals = pattern.split('*');
     let first = literals.next().unwrap_or_default();
     let Some(after) = rest.strip_prefix(first) else { return false };
     rest = after;
     for literal in literals {
-        let length =
-            rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'-').count();
+        let length = rest
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            .count();
         let Some(after) = rest.get(length..) else { return false };
         if length == 0 {
             return false;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use super::signature_field::{Place, encode};
 use super::value::Value;
+use super::written_body::set_field;
 use super::{Algorithm, Material, Scheme, TimePlace};
 use crate::verify::{Headers, RequestHead, Secret, SenderInfo, Target, UnixSeconds};
 
@@ -29,8 +30,9 @@ pub struct SignedRequest {
 }
 
 impl Scheme {
-    /// Signs a request as the sender would. Headers that the signed text needs and the draft does
-    /// not have are added with a value that depends on the body and the time only.
+    /// Signs a request as the sender would. What the signed text needs and the draft does not have,
+    /// such as an id in a header or in the body, is added with a value that depends on the body and
+    /// the time only; in a test event, with the event's own id.
     ///
     /// # Errors
     /// Why the sender's signature cannot be made, such as a private key that only the sender has.
@@ -52,13 +54,14 @@ impl Scheme {
             Some(TimePlace::Json(pointer)) => {
                 let text = timestamp.clone().unwrap_or_default();
                 let value = text.parse::<i64>().map_or(Json::String(text), Json::from);
-                request.body = set_json(&request.body, pointer, value)?;
+                self.set_member(&mut request.body, pointer, value)?;
             }
             Some(TimePlace::Form(field)) => {
-                add_field(&mut request.body, field, timestamp.as_deref().unwrap_or_default());
+                set_field(&mut request.body, field, timestamp.as_deref().unwrap_or_default());
             }
             Some(TimePlace::Signature) | None => {}
         }
+        self.add_named_values(&mut request, draft)?;
         self.add_hash_parameter(&mut request)?;
         self.add_named_headers(&mut request, draft);
         let written = match self.algorithm {
@@ -79,19 +82,11 @@ impl Scheme {
                 let name = names.first().copied().unwrap_or_default();
                 set_header(&mut request.headers, name, written);
             }
-            Place::Query(name) => {
-                let pair = url::form_urlencoded::Serializer::new(String::new())
-                    .append_pair(name, &written)
-                    .finish();
-                request.query = Some(match request.query {
-                    Some(query) => format!("{query}&{pair}"),
-                    None => pair,
-                });
-            }
+            Place::Query(name) => add_parameter(&mut request.query, name, &written),
             Place::Json(pointer) => {
-                request.body = set_json(&request.body, pointer, Json::String(written))?;
+                self.set_member(&mut request.body, pointer, Json::String(written))?;
             }
-            Place::Form(field) => add_field(&mut request.body, field, &written),
+            Place::Form(field) => set_field(&mut request.body, field, &written),
             Place::Body => request.body = written.into_bytes(),
         }
         Ok(request)
@@ -102,31 +97,65 @@ impl Scheme {
         let Some(hash) = &self.body_hash else { return Ok(()) };
         let digest = encode(&hash.hash.of(&request.body), hash.encoding);
         match &hash.from {
-            Value::Query(name) => {
-                let pair = format!("{name}={digest}");
-                request.query = Some(match request.query.take() {
-                    Some(query) => format!("{query}&{pair}"),
-                    None => pair,
-                });
-            }
+            Value::Query(name) => add_parameter(&mut request.query, name, &digest),
             Value::Header(name) => set_header(&mut request.headers, name, digest),
             _ => return Err("the place of the body's digest cannot be written".into()),
         }
         Ok(())
     }
 
+    /// Values in the body and in the query that are signed, such as an id, if the draft does not
+    /// have them, and those that every request must have.
+    fn add_named_values(
+        &self,
+        request: &mut SignedRequest,
+        draft: &ToSign<'_>,
+    ) -> Result<(), String> {
+        let (head, body) = self.head_of(request, draft);
+        let values = self.values(&head, Some(&body));
+        let id = self.test_id(&values).unwrap_or_else(|| made_up(draft, "body"));
+        let named = self.texts.first().into_iter().flat_map(super::Template::required);
+        let missing = named.filter(|value| values.get(value).is_err());
+        let mut wanted: Vec<(&Value, String)> = missing.map(|value| (value, id.clone())).collect();
+        for (any, template) in &self.require {
+            let text = template.render(&values).map_err(|_| "a required value is unknown")?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            // Verification looks at the first that is there.
+            let present = any.iter().find(|value| values.get(value).is_ok());
+            wanted.extend(present.or(any.first()).map(|value| (value, text)));
+        }
+        for (value, text) in wanted {
+            match value {
+                Value::Json(pointer) => {
+                    self.set_member(&mut request.body, pointer, Json::String(text))?;
+                }
+                Value::Form(field) => set_field(&mut request.body, field, &text),
+                Value::Query(name) => add_parameter(&mut request.query, name, &text),
+                Value::Header(name) if !request.headers.iter().any(|(known, _)| known == name) => {
+                    request.headers.push(((*name).to_owned(), text));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Headers that are signed, such as an id, if the draft does not have them.
     fn add_named_headers(&self, request: &mut SignedRequest, draft: &ToSign<'_>) {
-        let listed = |name: &str| {
-            let parts = self.texts.iter().flat_map(super::Template::placeholders);
-            parts.into_iter().any(|part| part.source == Value::SignedHeaders(super::intern(name)))
+        let has = |headers: &[(String, String)], name: &str| {
+            headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
         };
+        // A list with headers that are not there, as of a stored event, is written anew.
+        if let Some(list) = self.signed_list {
+            let headers = request.headers.clone();
+            let is_whole = |value: &str| value.split(',').all(|name| has(&headers, name.trim()));
+            request.headers.retain(|(name, value)| name != list || is_whole(value));
+        }
         for name in &self.covered {
-            let is_set = request.headers.iter().any(|(header, _)| header == name);
-            if is_set {
+            if has(&request.headers, name) {
                 continue;
             }
-            let value = if listed(name) {
+            let value = if self.signed_list == Some(*name) {
                 let time = match self.time.as_ref().map(|time| &time.place) {
                     Some(TimePlace::Header(time)) => Some(*time),
                     _ => None,
@@ -136,9 +165,7 @@ impl Scheme {
                 names.dedup();
                 names.join(",")
             } else {
-                let seed = [draft.at.to_string().as_bytes(), name.as_bytes(), draft.body].concat();
-                let digest = super::Digest::Sha256.of(&seed);
-                format!("test_{}", hex::encode(digest.get(..12).unwrap_or_default()))
+                made_up(draft, name)
             };
             request.headers.push(((*name).to_owned(), value));
         }
@@ -248,31 +275,18 @@ fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: String) {
     headers.push((name.to_owned(), value));
 }
 
-fn add_field(body: &mut Vec<u8>, name: &str, value: &str) {
-    let pair =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-    if !body.is_empty() {
-        body.push(b'&');
-    }
-    body.extend_from_slice(pair.as_bytes());
+/// An id that is the same for the same body and time.
+fn made_up(draft: &ToSign<'_>, name: &str) -> String {
+    let seed = [draft.at.to_string().as_bytes(), name.as_bytes(), draft.body].concat();
+    let digest = super::Digest::Sha256.of(&seed);
+    format!("test_{}", hex::encode(digest.get(..12).unwrap_or_default()))
 }
 
-/// Sets a member of a JSON document, and makes the objects on the way to it.
-fn set_json(body: &[u8], pointer: &str, value: Json) -> Result<Vec<u8>, String> {
-    let mut document: Json =
-        serde_json::from_slice(body).map_err(|_| "the body is not JSON".to_owned())?;
-    let mut at = &mut document;
-    for name in pointer.split('/').skip(1) {
-        let next = match at {
-            Json::Array(items) => name.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
-            Json::Object(members) => {
-                let empty = Json::Object(Map::new());
-                Some(members.entry(name.to_owned()).or_insert(empty))
-            }
-            _ => None,
-        };
-        at = next.ok_or_else(|| format!("the body has no place for `{pointer}`"))?;
-    }
-    *at = value;
-    serde_json::to_vec(&document).map_err(|error| error.to_string())
+fn add_parameter(query: &mut Option<String>, name: &str, value: &str) {
+    let pair =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+    *query = Some(match query.take() {
+        Some(query) => format!("{query}&{pair}"),
+        None => pair,
+    });
 }

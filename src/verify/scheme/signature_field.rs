@@ -149,8 +149,8 @@ impl SignatureField {
                 texts
             }
             Place::Query(name) => values.query(name).map(Cow::Owned).into_iter().collect(),
-            Place::Json(pointer) => values.json(pointer).map(Cow::Owned).into_iter().collect(),
-            Place::Form(name) => values.form(name).map(Cow::Owned).into_iter().collect(),
+            Place::Json(pointer) => in_body(values.json(pointer))?,
+            Place::Form(name) => in_body(values.form(name).map(|value| value.map(str::to_owned)))?,
             Place::Body => {
                 let body = values.body().ok_or_else(missing)?;
                 let text = std::str::from_utf8(body).map_err(|_| malformed())?;
@@ -326,4 +326,12 @@ impl SignatureField {
         });
         named.collect()
     }
+}
+
+/// A signature in the body, if there is one.
+fn in_body<'a>(
+    found: Result<Option<String>, super::values::Missing>,
+) -> Result<Vec<Cow<'a, str>>, Refusal> {
+    let found = found.map_err(|_| Refusal::Malformed("body"))?;
+    Ok(found.into_iter().map(Cow::Owned).collect())
 }

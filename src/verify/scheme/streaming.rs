@@ -84,6 +84,12 @@ impl Running {
 impl Scheme {
     /// Whether a body that is not kept can be verified.
     pub fn streams(&self) -> bool {
+        let is_whole = !self.require.is_empty()
+            || !self.absent.is_empty()
+            || matches!(
+                self.time.as_ref().map(|time| &time.place),
+                Some(super::TimePlace::Json(_) | super::TimePlace::Form(_))
+            );
         let is_hmac = matches!(
             self.algorithm,
             Algorithm::HmacSha1
@@ -92,6 +98,8 @@ impl Scheme {
                 | Algorithm::HmacSha512
         );
         is_hmac
+            && !is_whole
+            && self.signed_list.is_none()
             && self.field.is_in_head()
             && self.body_hash.is_none()
             && self.texts.first().is_some_and(super::Template::streams)

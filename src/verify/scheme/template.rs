@@ -31,8 +31,11 @@ pub(super) struct Placeholder {
     /// Whether it is empty when it is missing.
     pub(super) may_be_missing: bool,
     filters: Vec<Filter>,
-    /// The text that follows. A header that contains it would make the signed text ambiguous.
-    separator: Vec<u8>,
+    /// Whether it may contain what stands around it; at most one value of a text.
+    may_contain_anything: bool,
+    /// The texts before and after it. A value that contains one of them would make the signed text
+    /// ambiguous.
+    around: [Vec<u8>; 2],
 }
 
 /// A piece of an evaluated text.
@@ -91,6 +94,14 @@ impl Template {
         let mut all = Vec::new();
         collect(&self.parts, &mut all);
         all
+    }
+
+    /// The values without which the text does not exist.
+    pub(super) fn required(&self) -> impl Iterator<Item = &Value> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value(placeholder) if !placeholder.may_be_missing => Some(&placeholder.source),
+            _ => None,
+        })
     }
 
     pub(super) fn contains(&self, value: &Value) -> bool {
@@ -187,11 +198,18 @@ impl Placeholder {
             Err(missing) if self.may_be_missing && !missing.is_fault() => Cow::Borrowed(&b""[..]),
             other => other?,
         };
-        if let Value::Header(name) = self.source
-            && !self.separator.is_empty()
-            && contains(&value, &self.separator)
-        {
-            return Err(NoText::Ambiguous(name));
+        let is_free = self.may_contain_anything
+            || !matches!(
+                self.source,
+                Value::Header(_)
+                    | Value::Json(_)
+                    | Value::Form(_)
+                    | Value::Query(_)
+                    | Value::Pair(_)
+            );
+        let mut around = self.around.iter().filter(|text| !text.is_empty());
+        if !is_free && around.any(|text| contains(&value, text)) {
+            return Err(NoText::Ambiguous(self.source.header().unwrap_or("body")));
         }
         let mut value = value;
         for filter in &self.filters {
@@ -205,17 +223,25 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-/// Notes what follows each header.
+/// Notes what stands around each value.
 fn guard(parts: &mut [Part]) {
-    let following: Vec<Vec<u8>> = (1..=parts.len())
-        .map(|next| match parts.get(next) {
-            Some(Part::Text(text)) => text.clone(),
-            _ => Vec::new(),
+    let text = |part: Option<&Part>| match part {
+        Some(Part::Text(text)) => text.clone(),
+        _ => Vec::new(),
+    };
+    let around: Vec<[Vec<u8>; 2]> = (0..parts.len())
+        .map(|index| {
+            // What stands before the first value is no separator.
+            let before = match index.checked_sub(1) {
+                Some(before) if before > 0 => text(parts.get(before)),
+                _ => Vec::new(),
+            };
+            [before, text(parts.get(index + 1))]
         })
         .collect();
-    for (part, separator) in parts.iter_mut().zip(following) {
+    for (part, around) in parts.iter_mut().zip(around) {
         match part {
-            Part::Value(placeholder) => placeholder.separator = separator,
+            Part::Value(placeholder) => placeholder.around = around,
             Part::Optional(parts) => guard(parts),
             Part::Text(_) => {}
         }
@@ -284,7 +310,14 @@ fn parse_placeholder(inner: &str) -> Result<Placeholder, String> {
         Some(name) => (name, true),
         None => (name, false),
     };
-    let filters = words.map(Filter::parse).collect::<Result<_, _>>()?;
-    let source = Value::parse(name)?;
-    Ok(Placeholder { source, may_be_missing, filters, separator: Vec::new() })
+    let words: Vec<&str> = words.collect();
+    let may_contain_anything = words.contains(&"any");
+    let filters = words.iter().filter(|word| **word != "any").map(|word| Filter::parse(word));
+    Ok(Placeholder {
+        source: Value::parse(name)?,
+        may_be_missing,
+        filters: filters.collect::<Result<_, _>>()?,
+        may_contain_anything,
+        around: [Vec::new(), Vec::new()],
+    })
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use url::{Url, form_urlencoded};
 
 use super::value::Value;
-use super::{Element, multipart};
+use super::{Element, json_member, multipart};
 use crate::verify::RequestHead;
 
 /// A value that the request does not have.
@@ -44,7 +44,6 @@ pub(super) struct Values<'a> {
     pub(super) elements: &'a [Element<'a>],
     pub(super) timestamp: Option<Cow<'a, str>>,
     claims: Option<&'a Json>,
-    json: OnceCell<Option<Json>>,
     form: OnceCell<Vec<(String, String)>>,
     /// Makes a MAC with the first secret.
     mac: Option<MakeMac<'a>>,
@@ -66,7 +65,6 @@ impl<'a> Values<'a> {
             elements: &[],
             timestamp: None,
             claims: None,
-            json: OnceCell::new(),
             form: OnceCell::new(),
             mac: None,
         }
@@ -118,8 +116,8 @@ impl<'a> Values<'a> {
             }
             Value::Method => Cow::Borrowed(self.target()?.method.as_bytes()),
             Value::Query(name) => owned(self.query(name).ok_or(Missing("a query parameter"))?),
-            Value::Form(name) => owned(self.form(name).ok_or(Missing("a form field"))?),
-            Value::Json(pointer) => owned(self.json(pointer).ok_or(Missing("a JSON member"))?),
+            Value::Form(name) => owned(self.form(name)?.ok_or(Missing("a form field"))?.to_owned()),
+            Value::Json(pointer) => owned(self.json(pointer)?.ok_or(Missing("a JSON member"))?),
             Value::Claim(pointer) => {
                 let found = self.claims.and_then(|claims| claims.pointer(pointer));
                 owned(found.and_then(scalar).ok_or(Missing("a claim"))?)
@@ -131,7 +129,7 @@ impl<'a> Values<'a> {
             }
             Value::Params => owned(self.params()?),
             Value::QueryPairs => owned(self.query_pairs().ok_or(Missing("a query"))?),
-            Value::Lines(names) => owned(self.lines(names).ok_or(Missing("a JSON object"))?),
+            Value::Lines(names) => owned(self.lines(names)?),
             Value::SignedHeaders(list) => {
                 let listed = self.head.headers.single(list).ok().flatten();
                 let mut names: Vec<String> = (listed.ok_or(Missing(list))?.split(','))
@@ -208,19 +206,25 @@ impl<'a> Values<'a> {
         pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
-    pub(super) fn form(&self, name: &str) -> Option<String> {
-        let mut fields = self.fields().iter();
-        fields.find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    /// A field of a form. One that occurs twice is a fault: readers could disagree about which one
+    /// counts.
+    pub(super) fn form(&self, name: &str) -> Result<Option<&str>, Missing> {
+        let mut values = self.fields().iter().filter(|(known, _)| known == name);
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(Missing::DIFFERENT);
+        }
+        Ok(first.map(|(_, value)| value.as_str()))
     }
 
     /// The fields of a form, in order.
-    fn fields(&self) -> &[(String, String)] {
+    pub(super) fn fields(&self) -> &[(String, String)] {
         self.form.get_or_init(|| {
             let Some(body) = self.body else { return Vec::new() };
-            if let Some(fields) = multipart::fields(body) {
-                return fields;
+            // Any text can be parsed as either: what the request says decides.
+            if let Some(boundary) = self.head.sender_info.boundary() {
+                return multipart::fields(body, boundary).unwrap_or_default();
             }
-            // Any text can be parsed as a form.
             if !self.head.sender_info.is_form() {
                 return Vec::new();
             }
@@ -260,34 +264,39 @@ impl<'a> Values<'a> {
         Some(pairs.collect::<Vec<_>>().join("&"))
     }
 
-    fn lines(&self, names: &[String]) -> Option<String> {
-        let document = self.document()?.as_object()?;
+    fn lines(&self, names: &[String]) -> Result<String, Missing> {
         let mut text = String::new();
         for name in names {
-            if let Some(value) = document.get(name).and_then(scalar) {
+            if let Some(value) = self.json(&format!("/{name}"))? {
                 text.push_str(name);
                 text.push('\n');
                 text.push_str(&value);
                 text.push('\n');
             }
         }
-        Some(text)
+        Ok(text)
     }
 
-    /// The JSON document of the request.
-    pub(super) fn document(&self) -> Option<&Json> {
-        let parse = || {
-            if let Some(field) = self.payload {
-                return serde_json::from_str(&self.form(field)?).ok();
-            }
-            serde_json::from_slice(self.body?).ok()
-        };
-        self.json.get_or_init(parse).as_ref()
+    /// The JSON document of the request, as bytes.
+    pub(super) fn document(&self) -> Option<&[u8]> {
+        match self.payload {
+            Some(field) => self.form(field).ok().flatten().map(str::as_bytes),
+            None => self.body.map(|body| &body[..]),
+        }
+    }
+
+    /// Whether there is a member at a JSON pointer.
+    pub(super) fn has(&self, pointer: &str) -> bool {
+        let found = self.document().map(|body| json_member::find(body, pointer));
+        matches!(found, Some(Ok(Some(_)) | Err(_)))
     }
 
     /// A JSON member as text: not an object or a list.
-    pub(super) fn json(&self, pointer: &str) -> Option<String> {
-        self.document()?.pointer(pointer).and_then(scalar)
+    pub(super) fn json(&self, pointer: &str) -> Result<Option<String>, Missing> {
+        let Some(body) = self.document() else { return Ok(None) };
+        let found = json_member::find(body, pointer).map_err(|_| Missing::DIFFERENT)?;
+        let value = found.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        Ok(value.as_ref().and_then(scalar))
     }
 }
 

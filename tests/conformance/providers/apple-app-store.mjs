@@ -30,6 +30,7 @@ const base64url = (value) => Buffer.from(value).toString('base64url');
 export default {
   package: '@apple/app-store-server-library',
   secret: '', // the key is in the chain of each notification
+  options: { bundle_id: 'com.example.conformance' },
   contentType: 'application/json',
   // The notification; `sign` puts it, with the time of signing, into the JWS of `signedPayload`.
   body: '{"notificationType":"DID_RENEW","subtype":"BILLING_RECOVERY","notificationUUID":"5a1c9e7b-3a2d-4c68-9f10-2b4d6e8f0a1c","version":"2.0","data":{"bundleId":"com.example.conformance","bundleVersion":"1.0","environment":"Sandbox","status":1}}',
