@@ -79,7 +79,7 @@ pub enum KeyError {
     #[error(transparent)]
     Weak(#[from] WeakSecret),
     /// The secret is not in the form that the sender gives it.
-    #[error("secret {fingerprint}: {reason}")]
+    #[error("with fingerprint {fingerprint}: {reason}")]
     Form { fingerprint: String, reason: String },
     /// The sender publishes its keys.
     #[error("must be empty: the sender publishes its keys")]

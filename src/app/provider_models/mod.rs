@@ -117,7 +117,10 @@ impl Known {
             replay_protection,
             replayable: replay_protection == ReplayProtection::None,
             published_keys: words::published_keys(scheme),
-            event_type: given.event_type.clone().or_else(|| words::event_type(event)),
+            event_type: given
+                .event_type
+                .clone()
+                .or_else(|| words::event_type(scheme, self.strength)),
             event_id: or_else(&given.event_id, || words::places(event, event.id.iter())),
             event_lane: or_else(&given.event_lane, || words::places(event, event.lane.iter())),
             event_time: given

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::verify::{
     Algorithm, BatchDefinition, EventDefinition, HandshakeDefinition, HandshakeMethod, KeyEncoding,
-    SchemeDefinition,
+    SchemeDefinition, Strength,
 };
 
 /// The word of a value in the configuration, such as `base64`.
@@ -148,9 +148,16 @@ pub(super) fn published_keys(scheme: &SchemeDefinition) -> Option<String> {
     Some(format!("fetched from the URL `{}`, of the hosts {}", fetch.url, hosts.join(", ")))
 }
 
-/// Where the event type is; `None` if every event has the same.
-pub(super) fn event_type(event: &EventDefinition) -> Option<String> {
-    event.kind.as_deref().map(|kind| in_payload(event, kind))
+/// Where the event type is; `None` if every event has the same. A header that the signature does
+/// not cover may have been changed.
+pub(super) fn event_type(scheme: &SchemeDefinition, strength: Strength) -> Option<String> {
+    let kind = scheme.event.kind.as_deref()?;
+    let place = in_payload(&scheme.event, kind);
+    let is_covered = scheme.signed.iter().all(|text| text.contains(&format!("{{{kind}")));
+    if kind.starts_with("header:") && strength == Strength::Signed && !is_covered {
+        return Some(format!("{place}, which is not signed"));
+    }
+    Some(place)
 }
 
 /// Each of these places.

@@ -140,7 +140,7 @@ impl Time {
             ("header", name) if !name.is_empty() => {
                 TimePlace::Header(intern(&name.to_ascii_lowercase()))
             }
-            ("json", pointer) => TimePlace::Json(pointer.to_owned()),
+            ("json", pointer) if pointer.starts_with('/') => TimePlace::Json(pointer.to_owned()),
             ("form", field) if !field.is_empty() => TimePlace::Form(field.to_owned()),
             _ => {
                 return Err(format!(

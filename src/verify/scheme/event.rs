@@ -79,8 +79,7 @@ impl EventRule {
             };
             if !is_covered {
                 return Err(format!(
-                    "event: {value:?} is not covered by the signature, so it cannot be an id or a \
-                     lane"
+                    "event: `{value}` is not covered by the signature, so it cannot be an id or a lane"
                 ));
             }
         }

@@ -155,6 +155,17 @@ impl Scheme {
         &self.covered
     }
 
+    /// The headers that make up the proof: the signature, and what it covers.
+    pub fn proof_headers(&self) -> Vec<&'static str> {
+        let mut headers = self.covered.clone();
+        if let Place::Headers(names) = &self.field.place {
+            headers.extend(names);
+        }
+        headers.sort_unstable();
+        headers.dedup();
+        headers
+    }
+
     /// The strength of its proofs.
     pub fn strength(&self) -> Strength {
         self.strength
@@ -185,7 +196,8 @@ impl Scheme {
             Some(TimePlace::Header(name)) => Some(*name),
             _ => None,
         };
-        let of_event = compile::event_headers(&definition.event);
+        let mut of_event = compile::event_headers(&definition.event);
+        of_event.extend(definition.headers.iter().map(|name| intern(&name.to_ascii_lowercase())));
         let mut kept: Vec<&'static str> =
             (of_event.into_iter().chain(self.covered.iter().copied()))
                 .filter(|name| !is_secret(name) && Some(*name) != time)

@@ -1,5 +1,7 @@
 //! The values that a template can name.
 
+use std::fmt;
+
 use super::intern;
 
 /// What a placeholder stands for.
@@ -53,6 +55,12 @@ impl Value {
         );
         if needs_argument && argument.is_empty() {
             return Err(format!("`{name}`: the name after `{kind}:` is missing"));
+        }
+        let is_pointer = argument.is_empty() || argument.starts_with('/');
+        if matches!(kind, "json" | "claim") && !is_pointer {
+            return Err(format!(
+                "`{name}`: a JSON pointer begins with `/`, as in `{kind}:/{argument}`"
+            ));
         }
         Ok(match kind {
             "body" => Self::Body,
@@ -120,5 +128,19 @@ impl Value {
                 | Self::Host
                 | Self::QueryHash
         )
+    }
+}
+
+impl fmt::Display for Value {
+    /// As in a definition, as far as an event can name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Form(name) => write!(f, "form:{name}"),
+            Self::Json(pointer) => write!(f, "json:{pointer}"),
+            Self::Claim(pointer) => write!(f, "claim:{pointer}"),
+            other => write!(f, "{other:?}"),
+        }
     }
 }

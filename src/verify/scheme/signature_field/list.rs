@@ -59,7 +59,13 @@ impl List {
                 "timestamp" => Holds::Timestamp,
                 other => match other.strip_prefix("pair:") {
                     Some(name) => Holds::Pair(name.to_owned()),
-                    None => return Err(format!("`{{{other}}}` is not known here")),
+                    None => {
+                        return Err(format!(
+                            "`{{{other}}}` is not one of `{{signature}}`, `{{timestamp}}` and \
+                             `{{pair:NAME}}`; an element has one, and `separator` is between \
+                             elements"
+                        ));
+                    }
                 },
             };
             elements.push(ListElement { literal: literal.to_owned(), holds });
