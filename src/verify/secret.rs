@@ -86,7 +86,7 @@ impl Secret {
     }
 
     /// The HMAC-SHA256 of `message` under this secret, to sign what the gateway sends (fixtures,
-    /// tokens). Received signatures are verified by [`KeyRing`], never by comparing with this.
+    /// tokens). Received signatures are verified by [`KeyRing`](super::KeyRing), never by comparing with this.
     pub fn sign(&self, message: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.mac();
         for part in message {
