@@ -197,7 +197,8 @@ fn requests(numbers: Range<usize>) -> Vec<Bytes> {
             headers: &[],
             body: body.as_bytes(),
         };
-        let headers: String = (entry.sign)(&draft)
+        let sign = entry.sign.expect("a provider with handlers");
+        let headers: String = sign(&draft)
             .into_iter()
             .flat_map(|(name, value)| [name, ": ".to_owned(), value, "\r\n".to_owned()])
             .collect();

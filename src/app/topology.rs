@@ -6,7 +6,6 @@ use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::{Built, Entry};
 use crate::store::HandlerName;
-use crate::verify::RequestHead;
 
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
@@ -120,7 +119,7 @@ pub(super) fn source_facts(
             .map(|base| format!("{}{ending}", base.strip_suffix("/{action}").unwrap_or(base)))
             .collect(),
         actions: actions.iter().map(|&action| action.to_owned()).collect(),
-        headers: proof_headers(built).iter().map(|&header| header.to_owned()).collect(),
+        headers: built.provider.proof_headers().into_iter().map(str::to_owned).collect(),
         max_body: max_body as u64,
         max_age: window.max_age,
         max_future: window.max_future,
@@ -134,16 +133,5 @@ pub(super) fn source_facts(
             source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect()
         },
         handlers,
-    }
-}
-
-/// The headers that make up the proof of a source's requests.
-fn proof_headers(built: &Built) -> Vec<&'static str> {
-    let provider = &built.provider;
-    match provider.scheme(&RequestHead::default()) {
-        Some(scheme) if crate::providers::data::find(provider.name()).is_some() => {
-            scheme.proof_headers()
-        }
-        _ => provider.headers().to_vec(),
     }
 }

@@ -104,7 +104,7 @@ impl Form {
                 headers.extend(guild.map(|guild| (GUILD.to_owned(), guild.to_owned())));
                 let token = token.as_ref();
                 let draft = Draft { options, secret, token, at, headers: &headers, body };
-                (bot::ENTRY.sign)(&draft)
+                bot::sign(&draft)
             }
         }
     }

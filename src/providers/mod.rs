@@ -100,9 +100,12 @@ pub struct Entry {
     /// Builds the provider for one source.
     pub build: fn(&SourceSpec) -> Result<Built, OptionsError>,
     /// Signs as the sender does, for fixtures and tests. Returns all headers that the sender sends
-    /// for this body, including the draft's own.
-    pub sign: fn(&Draft<'_>) -> Vec<(String, String)>,
+    /// for this body, including the draft's own. None if the provider is data: its scheme signs.
+    pub sign: Option<Sign>,
 }
+
+/// Makes the headers of a request as its sender would.
+pub type Sign = fn(&Draft<'_>) -> Vec<(String, String)>;
 
 /// A request to sign as its sender would.
 pub struct Draft<'a> {
@@ -238,10 +241,8 @@ impl Entry {
         draft: &Draft<'_>,
         scheme: &SourceScheme,
     ) -> Result<Signed, SignError> {
-        if data::find(self.name).is_some() {
-            return data::sign(self.name, draft, scheme);
-        }
-        let headers = (self.sign)(draft);
+        let Some(sign) = self.sign else { return data::sign(self.name, draft, scheme) };
+        let headers = sign(draft);
         Ok(Signed { query: None, headers, body: Bytes::copy_from_slice(draft.body) })
     }
 
@@ -256,20 +257,24 @@ impl Entry {
         options: &toml::Table,
         scheme: &SourceScheme,
     ) -> Result<Vec<u8>, SignError> {
-        if data::find(self.name).is_some() {
+        if self.is_data() {
             return data::test_body(self.name, options, scheme, id);
         }
         Ok(test_body(id))
     }
 
+    fn is_data(&self) -> bool {
+        self.sign.is_none()
+    }
+
     /// Whether only the sender can sign, since it keeps the key to itself.
     pub fn is_sender_only(&self, scheme: &SourceScheme) -> bool {
-        data::find(self.name).is_some() && data::is_sender_only(self.name, scheme)
+        self.is_data() && data::is_sender_only(self.name, scheme)
     }
 
     /// Whether the sender requires a response of its own, so that ours does not say what happened.
     pub fn has_own_answer(&self, scheme: &SourceScheme) -> bool {
-        data::find(self.name).is_some() && data::has_own_answer(self.name, scheme)
+        self.is_data() && data::has_own_answer(self.name, scheme)
     }
 }
 

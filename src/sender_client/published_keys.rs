@@ -72,16 +72,19 @@ impl PublishedKeys {
 
     /// Adds a URL of the configuration.
     pub(super) fn want(&self, url: Url) {
-        let mut entries = self.write();
-        let entry = entries.entry(url).or_insert_with_key(|url| Arc::new(Entry::new(url.clone())));
-        entry.locked().is_fixed = true;
+        self.entry_of(url).locked().is_fixed = true;
     }
 
     /// Sets the content of a URL.
     pub(super) fn put(&self, url: Url, text: Arc<str>) {
+        self.entry_of(url).succeeded(text);
+    }
+
+    /// The entry of a URL that no request named.
+    fn entry_of(&self, url: Url) -> Arc<Entry> {
         let mut entries = self.write();
         let entry = entries.entry(url).or_insert_with_key(|url| Arc::new(Entry::new(url.clone())));
-        entry.succeeded(text);
+        Arc::clone(entry)
     }
 
     /// The entry of this URL; a new one, unless too many unknown URLs were fetched recently.

@@ -1,9 +1,7 @@
 //! The events of one request, recorded together.
 
-use tokio::time::Instant;
-
 use super::insert::insert;
-use super::{Committed, IngestRetries, Inserted, NewEvent, Store, StoreError, Tx};
+use super::{Committed, Inserted, NewEvent, Store, StoreError, Tx};
 
 impl Store {
     /// Records the events of one request in one transaction: all of them or none, so that a sender
@@ -17,15 +15,7 @@ impl Store {
         &self,
         events: &[NewEvent],
     ) -> Result<Committed<Vec<Inserted>>, StoreError> {
-        let deadline = Instant::now() + self.commit_deadline;
-        let mut retry = IngestRetries::until(deadline);
-        loop {
-            let recorded = tokio::time::timeout_at(deadline, self.record_batch_once(events)).await;
-            match recorded.unwrap_or(Err(StoreError::CommitUnknown(None))) {
-                Err(error) if retry.should_retry(&error).await => {}
-                done => return self.one_by_one.record(done),
-            }
-        }
+        self.record_alone(|| self.record_batch_once(events)).await
     }
 
     async fn record_batch_once(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::StoreError;
+use super::{Store, StoreError};
 
 /// The upper bound of the first pause. It doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_millis(10);
@@ -36,5 +36,27 @@ impl IngestRetries {
         tracing::debug!(error = error as &dyn std::error::Error, "retrying");
         tokio::time::sleep(pause).await;
         true
+    }
+}
+
+impl Store {
+    /// Records something in a transaction of its own. Temporary errors are retried within the
+    /// commit deadline.
+    ///
+    /// # Errors
+    /// [`StoreError::CommitUnknown`] if the deadline passes during an attempt: it may be stored.
+    pub(super) async fn record_alone<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let deadline = Instant::now() + self.commit_deadline;
+        let mut retry = IngestRetries::until(deadline);
+        loop {
+            let recorded = tokio::time::timeout_at(deadline, attempt()).await;
+            match recorded.unwrap_or(Err(StoreError::CommitUnknown(None))) {
+                Err(error) if retry.should_retry(&error).await => {}
+                done => return self.one_by_one.record(done),
+            }
+        }
     }
 }

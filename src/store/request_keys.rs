@@ -3,13 +3,9 @@
 
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
-use tokio::time::Instant;
 
 use super::insert::insert;
-use super::{
-    Committed, EventId, IngestRetries, Inserted, KeyDigest, NewEvent, QUARANTINE, Store,
-    StoreError, Tx,
-};
+use super::{Committed, EventId, Inserted, KeyDigest, NewEvent, QUARANTINE, Store, StoreError, Tx};
 
 /// How long a sender's idempotency key is remembered.
 const RETENTION: Duration = Duration::hours(24);
@@ -45,16 +41,7 @@ impl Store {
         request: KeyDigest,
         fingerprint: [u8; 32],
     ) -> Result<RequestKeyAnswer, StoreError> {
-        let deadline = Instant::now() + self.commit_deadline;
-        let mut retry = IngestRetries::until(deadline);
-        loop {
-            let recording = self.record_keyed_once(new, request, fingerprint);
-            let recorded = tokio::time::timeout_at(deadline, recording).await;
-            match recorded.unwrap_or(Err(StoreError::CommitUnknown(None))) {
-                Err(error) if retry.should_retry(&error).await => {}
-                done => return self.one_by_one.record(done),
-            }
-        }
+        self.record_alone(|| self.record_keyed_once(new, request, fingerprint)).await
     }
 
     async fn record_keyed_once(

@@ -113,9 +113,7 @@ impl fmt::Debug for Key {
 impl KeyRing {
     /// A ring of one to three secrets.
     pub fn new(secrets: Vec<Secret>) -> Result<Self, WeakSecret> {
-        if secrets.is_empty() || secrets.len() > MAX_SECRETS {
-            return Err(WeakSecret::Count);
-        }
+        check_count(&secrets)?;
         let keys = secrets.into_iter().map(|secret| Key::new((&secret).into(), secret));
         Ok(Self { keys: keys.collect() })
     }
@@ -129,9 +127,7 @@ impl KeyRing {
         algorithm: Algorithm,
         key: &KeyDefinition,
     ) -> Result<Self, KeyError> {
-        if secrets.is_empty() || secrets.len() > MAX_SECRETS {
-            return Err(WeakSecret::Count.into());
-        }
+        check_count(&secrets)?;
         let keys = secrets.into_iter().map(|secret| {
             let material = Material::of(secret.expose(), algorithm, key).map_err(|reason| {
                 KeyError::Form { fingerprint: secret.fingerprint().to_string(), reason }
@@ -199,9 +195,8 @@ impl KeyRing {
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
         let mut by_key = self.keys.iter().zip(macs);
-        let found = by_key.find(|(_, mac)| mac.clone().matches_one_of(candidates));
-        let (key, _) = found.ok_or(Refusal::Mismatch)?;
-        Ok(Self::proof(strength, key, covered.to_vec()))
+        let key = by_key.find_map(|(key, mac)| mac.matches_one_of(candidates).then_some(key));
+        Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
     }
 
     /// The MAC of the first secret, for the answer to a challenge.
@@ -262,6 +257,10 @@ impl KeyRing {
         key.uses.fetch_add(1, Ordering::Relaxed);
         Proof::new(strength, key.fingerprint, covered)
     }
+}
+
+fn check_count(secrets: &[Secret]) -> Result<(), WeakSecret> {
+    if (1..=MAX_SECRETS).contains(&secrets.len()) { Ok(()) } else { Err(WeakSecret::Count) }
 }
 
 impl Key {

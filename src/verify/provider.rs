@@ -29,6 +29,11 @@ pub trait Provider: Send + Sync + 'static {
     /// All headers that the provider reads, in lower case. The listener drops the others.
     fn headers(&self) -> &[&'static str];
 
+    /// The headers that make up the proof, for users.
+    fn proof_headers(&self) -> Vec<&'static str> {
+        self.headers().to_vec()
+    }
+
     /// The headers stored with the event: none that contains a secret or a signature.
     fn kept_headers(&self) -> &[&'static str] {
         &[]

@@ -85,7 +85,6 @@ pub(super) fn of_handshake(answer: HandshakeAnswer, request_id: &str) -> HttpRes
         }
     }
     response
-        .insert_header((REQUEST_ID, request_id))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CACHE_CONTROL, "no-store"));
     with_body(&mut response, &answer.content_type, answer.body)

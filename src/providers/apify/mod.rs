@@ -65,7 +65,7 @@ pub const ENTRY: Entry = Entry {
     chunk: None,
     api: Some(api::described),
     build,
-    sign: sign::sign,
+    sign: Some(sign::sign),
 };
 
 const TOKEN: &str = "x-webhook-signed-payload";

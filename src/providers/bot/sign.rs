@@ -13,7 +13,7 @@ use crate::providers::Draft;
 
 const FORM: &str = "fixture-form";
 
-pub(super) fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
+pub(crate) fn sign(draft: &Draft<'_>) -> Vec<(String, String)> {
     let given = |name: &str| {
         draft.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     };

@@ -40,7 +40,7 @@ fn send_with(
     change: impl FnOnce(&mut Vec<(String, String)>),
 ) -> Result<VerifiedRequest, Refusal> {
     let headers: Vec<_> = headers.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    let mut signed = sign::sign(&Draft {
+    let mut signed = sign(&Draft {
         options: &spec.options,
         secret: &secret(),
         token: spec.token.as_ref(),

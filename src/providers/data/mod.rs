@@ -77,8 +77,7 @@ fn entry(name: &'static str, file: Option<&'static ProviderFile>) -> Entry {
         chunk: None,
         api: None,
         build,
-        // Only a source knows how: see `Entry::sign_request`.
-        sign: |draft| draft.headers.to_vec(),
+        sign: None,
     }
 }
 
@@ -238,6 +237,10 @@ impl Provider for DataProvider {
 
     fn headers(&self) -> &[&'static str] {
         self.scheme.headers()
+    }
+
+    fn proof_headers(&self) -> Vec<&'static str> {
+        self.scheme.proof_headers()
     }
 
     fn kept_headers(&self) -> &[&'static str] {

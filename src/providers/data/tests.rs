@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::super::{Draft, Services, SignError, SourceScheme, SourceSpec, find};
+use super::fuzzing::{self, EXAMPLES, Example, NOW, OPTION};
 use super::*;
 use crate::verify::{
     KeyCache, RawRequest, Secret, SenderInfo, Strength, Target, TransferLimits, Verifier,
@@ -41,6 +42,18 @@ struct Vector {
     options: toml::Table,
     now: Option<UnixSeconds>,
     tamper: Option<(String, String)>,
+}
+
+fn spec(scheme: SourceScheme, options: toml::Table) -> SourceSpec {
+    SourceSpec {
+        name: "acme".into(),
+        tenant: "default".into(),
+        scheme,
+        options,
+        token: None,
+        transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
+        services: Services::bare().unwrap(),
+    }
 }
 
 /// What the sender would publish, whatever its URL.
@@ -85,15 +98,7 @@ impl Vector {
         if name == "stripe" {
             options.insert("livemode".into(), false.into());
         }
-        let spec = SourceSpec {
-            name: "acme".into(),
-            tenant: "default".into(),
-            scheme,
-            options,
-            token: None,
-            transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
-            services: Services::bare().unwrap(),
-        };
+        let spec = spec(scheme, options);
         let provider =
             (entry.build)(&spec).unwrap_or_else(|error| panic!("{name}: {error}")).provider;
         let given =
@@ -204,35 +209,12 @@ fn recorded_signature_is_accepted_and_a_changed_one_refused() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
 }
 
-/// Example values for the options of every provider.
-fn example_options(file: &ProviderFile) -> toml::Table {
-    let example = |(name, _): (&String, &String)| (name.clone(), "example.com".into());
-    file.options.iter().map(example).collect()
-}
-
-fn source_of(name: &str, file: &ProviderFile) -> (SourceScheme, toml::Table) {
-    let scheme = SourceScheme {
-        provider: name.to_owned(),
-        definition: None,
-        public_url: Some(Url::parse("https://hooks.example.com/hooks/acme").unwrap()),
-    };
-    (scheme, example_options(file))
-}
-
 #[test]
 fn every_provider_can_be_built() {
     let mut wrong = Vec::new();
     for (name, file) in ProviderFile::all() {
-        let (scheme, options) = source_of(name, file);
-        let spec = SourceSpec {
-            name: "acme".into(),
-            tenant: "default".into(),
-            scheme,
-            options,
-            token: None,
-            transfer_limits: TransferLimits { chunks: 1, bytes: 1 },
-            services: Services::bare().unwrap(),
-        };
+        let options = file.options.keys().map(|name| (name.clone(), OPTION.into())).collect();
+        let spec = spec(fuzzing::source(name, None), options);
         if let Err(error) = (find(name).unwrap().build)(&spec) {
             wrong.push(format!("{name}: {error}"));
         }
@@ -240,44 +222,21 @@ fn every_provider_can_be_built() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A secret in the form that the provider's users have.
-fn example_secret(file: &ProviderFile) -> String {
-    let key = &file.scheme.key;
-    let prefix = key.strip.first().map_or("", String::as_str);
-    match key.encoding {
-        crate::verify::KeyEncoding::Base64 => {
-            format!("{prefix}{}", STANDARD.encode("a secret of good length"))
-        }
-        crate::verify::KeyEncoding::Hex => hex::encode("a secret of good length"),
-        _ if file.scheme.algorithm == crate::verify::Algorithm::Basic => {
-            "user:a-good-password-here".to_owned()
-        }
-        _ => format!("{prefix}a-secret-of-good-length"),
-    }
-}
-
 #[test]
 fn signed_request_of_every_provider_is_accepted() {
     let mut wrong = Vec::new();
     let mut signed = 0;
-    for (name, file) in ProviderFile::all() {
-        let (scheme, options) = source_of(name, file);
-        let secret = Secret::unchecked(&example_secret(file));
+    for example in EXAMPLES.iter() {
+        let Example { name, source, options, verifier, .. } = example;
+        let Some(secret) = &example.secret else { continue };
         let entry = find(name).unwrap();
-        let body = match entry.test_body("1", &options, &scheme) {
+        let body = match entry.test_body("1", options, source) {
             Ok(body) => body,
             Err(SignError::SenderOnly) => continue,
             Err(error) => panic!("{name}: {error}"),
         };
-        let draft = Draft {
-            options: &options,
-            secret: &secret,
-            token: None,
-            at: 1_700_000_000,
-            headers: &[],
-            body: &body,
-        };
-        let request = match entry.sign_request(&draft, &scheme) {
+        let draft = Draft { options, secret, token: None, at: NOW, headers: &[], body: &body };
+        let request = match entry.sign_request(&draft, source) {
             Ok(request) => request,
             Err(error) => {
                 wrong.push(format!("{name}: {error}"));
@@ -285,25 +244,15 @@ fn signed_request_of_every_provider_is_accepted() {
             }
         };
         signed += 1;
-        let mut url = scheme.public_url.clone().unwrap();
-        url.set_query(request.query.as_deref());
-        let vector = Vector {
-            _by: String::new(),
-            method: "POST".into(),
-            url,
-            headers: request.headers.into_iter().collect(),
-            body: Some(String::from_utf8(request.body.to_vec()).unwrap()),
-            body_base64: None,
-            secret: Some(example_secret(file)),
-            public_key: None,
-            options,
-            now: Some(1_700_000_000),
-            tamper: None,
-        };
-        let verifier = vector.verifier(name, vector.secret.as_deref());
-        match vector.verify(&verifier, vector.body()) {
-            Ok(verified) if verified.is_test(&verifier) => {}
-            Ok(_) => wrong.push(format!("{name}: {} is no test event", vector.body.unwrap())),
+        let headers = request.headers.into_iter().map(|(name, value)| (name, value.into_bytes()));
+        let headers: Vec<(String, Vec<u8>)> = headers.collect();
+        let head = example.head("POST", request.query.as_deref(), &headers);
+        let verified = verifier
+            .precheck(&head, NOW)
+            .and_then(|()| RawRequest::new(head, request.body.clone()).verify(verifier, NOW));
+        match verified {
+            Ok(verified) if verified.is_test(verifier) => {}
+            Ok(_) => wrong.push(format!("{name}: {:?} is no test event", request.body)),
             Err(refusal) => wrong.push(format!("{name}: {refusal}")),
         }
     }

@@ -78,7 +78,7 @@ pub(super) const ENTRY: Entry = Entry {
     chunk: Some(CHUNK),
     api: None,
     build,
-    sign,
+    sign: Some(sign),
 };
 
 /// A text file is sent in one request of any size: 25 MiB of text, plus JSON overhead.

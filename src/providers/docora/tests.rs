@@ -42,7 +42,7 @@ fn classify(action: &'static str, body: &[u8]) -> Classified {
         body,
     };
     let mut head = RequestHead { action: Some(action), ..RequestHead::default() };
-    for (name, value) in (ENTRY.sign)(&draft) {
+    for (name, value) in ENTRY.sign.unwrap()(&draft) {
         if let Some(name) = provider.headers().iter().find(|known| **known == name) {
             head.headers.push(name, value.into());
         }

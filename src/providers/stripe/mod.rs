@@ -79,7 +79,7 @@ pub(super) const ENTRY: Entry = Entry {
     chunk: None,
     api: None,
     build,
-    sign,
+    sign: Some(sign),
 };
 
 #[derive(Deserialize)]

@@ -56,7 +56,7 @@ impl Scene {
         let provider: Arc<dyn Provider> = (entry.build)(&spec).unwrap().provider;
         let keys = KeyRing::new(vec![secret(SECRET)]).unwrap();
         let window = crate::verify::Window { max_age: 300, max_future: 300 };
-        let headers = (entry.sign)(&Draft {
+        let headers = entry.sign.unwrap()(&Draft {
             options: &spec.options,
             secret: &secret(key),
             token: None,
@@ -101,7 +101,7 @@ impl Scene {
         );
         let mut forbidden = vec![SECRET.to_owned(), OLD.to_owned()];
         for key in [SECRET, OLD] {
-            let right = (self.entry.sign)(&Draft {
+            let right = self.entry.sign.unwrap()(&Draft {
                 options: &options(self.entry.name),
                 secret: &secret(key),
                 token: None,

@@ -98,7 +98,7 @@ impl Scheme {
             || body_hash.as_ref().is_some_and(|hash| hash.from.reads_target())
             || definition.handshake.iter().any(handshake::reads_target)
             || event_values(&definition.event).any(|text| text.starts_with("query:"));
-        Ok(Self {
+        let mut scheme = Self {
             algorithm,
             field,
             texts,
@@ -128,7 +128,10 @@ impl Scheme {
             }),
             strength,
             reads_target,
-        })
+            adds_to_body: false,
+        };
+        scheme.adds_to_body = scheme.finds_what_it_adds();
+        Ok(scheme)
     }
 }
 

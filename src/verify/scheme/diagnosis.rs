@@ -15,8 +15,8 @@ pub(in crate::verify) use super::signature_field::{
     Candidate, Element, Holds, List, MAX_CANDIDATES,
 };
 use super::{
-    Algorithm, Encoding, KeyDefinition, KeyEncoding, Material, Piece, Scheme, TimePlace, TimeUnit,
-    Value, intern, x5c,
+    Algorithm, Encoding, KeyDefinition, KeyEncoding, Material, Piece, Scheme, TimeUnit, Value,
+    intern, x5c,
 };
 use crate::verify::{Fingerprint, KeyCache, RequestHead, UnixSeconds};
 
@@ -221,20 +221,7 @@ impl Scheme {
         body: &Bytes,
     ) -> Option<String> {
         let time = self.time.as_ref()?;
-        match &time.place {
-            TimePlace::Header(name) => {
-                let value = match time.unit {
-                    TimeUnit::HttpDate => head.headers.single(name),
-                    _ => head.headers.token(name),
-                };
-                value.ok().flatten().map(str::to_owned)
-            }
-            TimePlace::Signature => None,
-            TimePlace::Json(pointer) => self.values(head, Some(body)).json(pointer).ok()?,
-            TimePlace::Form(field) => {
-                self.values(head, Some(body)).form(field).ok()?.map(str::to_owned)
-            }
-        }
+        time.text(&self.values(head, Some(body))).ok()?.map(Cow::into_owned)
     }
 
     /// The texts that the signature may cover, with this time and this body; none whose values are

@@ -52,7 +52,7 @@ impl EventRule {
             }
         };
         if event.repeats && !event.id.is_empty() {
-            return Err("event.repeats: events with an id are told apart by it".into());
+            return Err("event.repeats: an event with an id is deduplicated by it".into());
         }
         Ok(Self {
             kind: event.kind.as_deref().map(|text| parse("type", text)).transpose()?,

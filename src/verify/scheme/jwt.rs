@@ -224,11 +224,9 @@ impl Scheme {
         };
         let skew = jwt.check(&claims, values, now)?;
         let stored = serde_json::to_vec(&claims).map_err(|_| Refusal::Mismatch)?;
-        let proof = proof.with_claims(Bytes::from(stored));
-        Ok(match skew {
-            Some(skew) => proof.with_skew(skew),
-            None => proof,
-        })
+        let mut proof = proof.with_claims(Bytes::from(stored));
+        proof.skew = skew;
+        Ok(proof)
     }
 
     /// Whether a key set lacks the key that the token names, so that it may be out of date.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::public_key::PublicKey;
 use super::template::Piece;
-use super::{Algorithm, Digest, KeyDefinition, KeyEncoding};
+use super::{Algorithm, Digest, KeyDefinition, KeyEncoding, wildcard};
 use crate::verify::Secret;
 
 /// The key of one secret, ready to verify.
@@ -173,7 +173,8 @@ fn key_bytes(secret: &[u8], definition: &KeyDefinition) -> Result<Zeroizing<Vec<
         }
     }
     if let Some(pattern) = &definition.strip_pattern {
-        secret = strip_pattern(secret, pattern);
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        secret = wildcard::strip(secret, pattern, is_word).unwrap_or(secret);
     }
     let normalized;
     if definition.normalize.is_some() {
@@ -206,26 +207,6 @@ fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
     use base64::Engine as _;
     STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()
-}
-
-/// Removes a prefix in which `*` stands for letters, digits and `_`.
-fn strip_pattern<'s>(secret: &'s [u8], pattern: &str) -> &'s [u8] {
-    let mut rest = secret;
-    let mut literals = pattern.split('*').peekable();
-    while let Some(literal) = literals.next() {
-        let Some(after) = rest.strip_prefix(literal.as_bytes()) else { return secret };
-        rest = after;
-        if literals.peek().is_some() {
-            let word =
-                rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
-            let length = word.count();
-            if length == 0 {
-                return secret;
-            }
-            rest = rest.get(length..).unwrap_or_default();
-        }
-    }
-    rest
 }
 
 impl Digest {

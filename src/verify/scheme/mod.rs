@@ -31,6 +31,7 @@ mod tests;
 mod timestamp;
 mod value;
 mod values;
+mod wildcard;
 mod words;
 mod written_body;
 mod x5c;
@@ -92,6 +93,8 @@ pub struct Scheme {
     signed_list: Option<&'static str>,
     strength: Strength,
     reads_target: bool,
+    /// Whether a body that is signed has more in it than the draft.
+    adds_to_body: bool,
 }
 
 /// The source's part of a scheme.
@@ -181,21 +184,13 @@ impl Scheme {
         self.fetch.is_some() || self.key.x5c.is_some()
     }
 
-    /// Whether the sender signs a time.
-    pub fn signs_time(&self) -> bool {
-        self.time.is_some() || self.jwt.is_some()
-    }
-
     /// The headers that are stored with an event: none that contains a secret or a signature.
     pub fn kept_headers(&self, definition: &SchemeDefinition) -> Vec<&'static str> {
         let is_secret = |name: &&'static str| match &self.field.place {
             Place::Headers(names) => names.contains(name),
             _ => false,
         };
-        let time = match self.time.as_ref().map(|time| &time.place) {
-            Some(TimePlace::Header(name)) => Some(*name),
-            _ => None,
-        };
+        let time = self.time_header();
         let mut of_event = compile::event_headers(&definition.event);
         of_event.extend(definition.headers.iter().map(|name| intern(&name.to_ascii_lowercase())));
         let mut kept: Vec<&'static str> =
@@ -227,6 +222,14 @@ impl Scheme {
                 head.target = None;
             }
             Place::Json(_) | Place::Form(_) | Place::Body => {}
+        }
+    }
+
+    /// The header with the signed time, if the time is in one of its own.
+    fn time_header(&self) -> Option<&'static str> {
+        match self.time.as_ref()?.place {
+            TimePlace::Header(name) => Some(name),
+            _ => None,
         }
     }
 

@@ -8,10 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::signature_field::{self, Group};
 use super::template::NoText;
-use super::values::Missing;
-use super::{
-    Algorithm, BodyHash, Candidate, Encoding, Material, Piece, Scheme, TimePlace, TimeUnit, Values,
-};
+use super::{Algorithm, BodyHash, Candidate, Encoding, Material, Piece, Scheme, TimePlace, Values};
 use crate::verify::{
     KeyCache, KeyRing, Proof, Refusal, RequestHead, Strength, UnixSeconds, Window,
 };
@@ -63,10 +60,8 @@ impl Prover<'_> {
                         // Other bytes may have the same signature.
                         proof.signed_digest = Some(digest(&text));
                     }
-                    return Ok(match skew {
-                        Some(skew) => proof.with_skew(skew),
-                        None => proof,
-                    });
+                    proof.skew = skew;
+                    return Ok(proof);
                 }
                 Err(refusal) => last = refusal,
             }
@@ -139,20 +134,14 @@ impl Scheme {
         group: &Group<'a>,
     ) -> Result<Option<(Cow<'a, str>, UnixSeconds)>, Refusal> {
         let Some(time) = &self.time else { return Ok(None) };
-        let (text, name) = match &time.place {
-            TimePlace::Header(name) => {
-                let value = match time.unit {
-                    // These contain commas.
-                    TimeUnit::HttpDate => values.head.headers.single(name)?,
-                    _ => values.head.headers.token(name)?,
-                };
-                (value.map(Cow::Borrowed), *name)
-            }
-            TimePlace::Signature => (group.timestamp.clone(), self.field.name()),
-            TimePlace::Json(pointer) => (json_time(values.json(pointer))?, "body"),
-            TimePlace::Form(field) => {
-                (json_time(values.form(field).map(|value| value.map(str::to_owned)))?, "body")
-            }
+        let name = match &time.place {
+            TimePlace::Header(name) => *name,
+            TimePlace::Signature => self.field.name(),
+            TimePlace::Json(_) | TimePlace::Form(_) => "body",
+        };
+        let text = match &time.place {
+            TimePlace::Signature => group.timestamp.clone(),
+            _ => time.text(values)?,
         };
         match text {
             Some(text) => {
@@ -180,6 +169,16 @@ impl Scheme {
             Algorithm::Jwt => self.prove_jwt(&values, (keys, cache), now),
             _ => self.prove_text(&values, (keys, cache), window, now),
         }?;
+        self.check_content(values, &proof)?;
+        Ok(proof)
+    }
+
+    /// Checks what a proven request must contain, and what it must not.
+    fn check_content(&self, values: Values<'_>, proof: &Proof) -> Result<(), Refusal> {
+        if self.require.is_empty() && self.absent.is_empty() {
+            // The usual case, in which the claims need not be read again.
+            return Ok(());
+        }
         let claims = proof.claims.as_ref().and_then(|claims| serde_json::from_slice(claims).ok());
         let values = values.with_claims(claims.as_ref());
         for (any, template) in &self.require {
@@ -192,7 +191,7 @@ impl Scheme {
         if self.absent.iter().any(|pointer| values.has(pointer)) {
             return Err(Refusal::NotAllowed(UNCOVERED));
         }
-        Ok(proof)
+        Ok(())
     }
 
     /// Tries every signature of the request with every text that may be signed.
@@ -298,9 +297,7 @@ impl Scheme {
 
     /// Where the sender lists the headers that it signed, the time must be one of them.
     fn check_list(&self, values: &Values<'_>) -> Result<(), Refusal> {
-        let (Some(list), Some(TimePlace::Header(time))) =
-            (self.signed_list, self.time.as_ref().map(|time| &time.place))
-        else {
+        let (Some(list), Some(time)) = (self.signed_list, self.time_header()) else {
             return Ok(());
         };
         let listed = values.head.headers.single(list)?.unwrap_or_default();
@@ -350,11 +347,6 @@ fn digest(text: &[Piece<'_>]) -> [u8; 32] {
         }
     }
     hash.finalize().into()
-}
-
-/// A time in the body.
-fn json_time<'a>(found: Result<Option<String>, Missing>) -> Result<Option<Cow<'a, str>>, Refusal> {
-    found.map(|text| text.map(Cow::Owned)).map_err(|_| Refusal::Malformed("body"))
 }
 
 /// The credentials of a basic authentication.

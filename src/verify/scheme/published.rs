@@ -7,7 +7,7 @@ use url::Url;
 
 use super::public_key::PublicKey;
 use super::template::Template;
-use super::{FetchDefinition, FetchFormat, KeyEncoding, Material, Scheme, Values};
+use super::{FetchDefinition, FetchFormat, KeyEncoding, Material, Scheme, Values, wildcard};
 use crate::verify::{KeyCache, Refusal, RequestHead};
 
 /// Where the sender publishes its keys.
@@ -111,22 +111,6 @@ pub(super) fn is_allowed(url: &Url, hosts: &[String]) -> bool {
 
 /// Compares a host or a path with a pattern in which `*` stands for letters, digits, `-` and `_`.
 fn matches_pattern(text: &str, pattern: &str) -> bool {
-    let mut rest = text;
-    let mut literals = pattern.split('*');
-    let first = literals.next().unwrap_or_default();
-    let Some(after) = rest.strip_prefix(first) else { return false };
-    rest = after;
-    for literal in literals {
-        let length = rest
-            .bytes()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            .count();
-        let Some(after) = rest.get(length..) else { return false };
-        if length == 0 {
-            return false;
-        }
-        let Some(after) = after.strip_prefix(literal) else { return false };
-        rest = after;
-    }
-    rest.is_empty()
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    wildcard::strip(text.as_bytes(), pattern, is_word).is_some_and(<[u8]>::is_empty)
 }

@@ -156,11 +156,8 @@ impl Scheme {
                 continue;
             }
             let value = if self.signed_list == Some(*name) {
-                let time = match self.time.as_ref().map(|time| &time.place) {
-                    Some(TimePlace::Header(time)) => Some(*time),
-                    _ => None,
-                };
-                let mut names: Vec<&str> = self.covered.iter().copied().chain(time).collect();
+                let mut names: Vec<&str> =
+                    self.covered.iter().copied().chain(self.time_header()).collect();
                 names.sort_unstable();
                 names.dedup();
                 names.join(",")
@@ -197,9 +194,9 @@ impl Scheme {
         let mut mac = key.begin(self.algorithm).ok_or("the algorithm cannot sign")?;
         for piece in &text {
             match piece {
-                super::template::Piece::Bytes(bytes) => mac.update(bytes),
-                super::template::Piece::Secret => mac.update(key.secret()),
-                super::template::Piece::StreamedBody => {}
+                super::Piece::Bytes(bytes) => mac.update(bytes),
+                super::Piece::Secret => mac.update(key.secret()),
+                super::Piece::StreamedBody => {}
             }
         }
         Ok(mac.finish().to_vec())

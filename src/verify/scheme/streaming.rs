@@ -72,11 +72,9 @@ impl Running {
                     }
                 }
             }
-            let proof = keys.conclude(macs, candidates, scheme.strength, &scheme.covered)?;
-            Ok(match skew {
-                Some(skew) => proof.with_skew(skew),
-                None => proof,
-            })
+            let mut proof = keys.conclude(macs, candidates, scheme.strength, &scheme.covered)?;
+            proof.skew = skew;
+            Ok(proof)
         })
     }
 }

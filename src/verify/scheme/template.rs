@@ -14,6 +14,7 @@ const MAX_PARTS: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Template {
     parts: Vec<Part>,
+    covers_body: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -77,7 +78,9 @@ impl Template {
             return Err(format!("more than {MAX_PARTS} parts"));
         }
         guard(&mut parts);
-        Ok(Self { parts })
+        let mut template = Self { parts, covers_body: false };
+        template.covers_body = template.contains(&Value::Body);
+        Ok(template)
     }
 
     /// All placeholders, also those in optional parts.
@@ -114,7 +117,7 @@ impl Template {
 
     /// Whether the text contains the body itself, or a digest that depends on all of it.
     pub(super) fn covers_body(&self) -> bool {
-        self.contains(&Value::Body)
+        self.covers_body
     }
 
     /// Whether the text can be fed to a MAC while the body streams by: the body stands in it once

@@ -41,7 +41,7 @@ impl Scheme {
 
     /// Whether the body is that of a test event and what signing adds to it, and nothing else.
     pub(in crate::verify) fn is_test(&self, head: &RequestHead, body: &Bytes) -> bool {
-        if body.len() > MAX_BYTES || !self.adds_to_body() {
+        if body.len() > MAX_BYTES || !self.adds_to_body {
             return false;
         }
         let values = self.values(head, Some(body));
@@ -49,7 +49,7 @@ impl Scheme {
         let is_test_document = || {
             let document = values.document();
             let document = document.and_then(|bytes| serde_json::from_slice(bytes).ok());
-            document.is_some_and(|document| self.is_test_document(&document, &id))
+            document.is_some_and(|document| self.is_test_document(document, &id))
         };
         if !self.signs_form() {
             return is_test_document();
@@ -62,8 +62,7 @@ impl Scheme {
     }
 
     /// Whether a document has the id and, beside it, only what signing adds.
-    fn is_test_document(&self, document: &Json, id: &str) -> bool {
-        let mut document = document.clone();
+    fn is_test_document(&self, mut document: Json, id: &str) -> bool {
         let added: Vec<&str> = self.added_members().collect();
         for value in self.named().chain(self.required()) {
             let Value::Json(pointer) = value else { continue };
@@ -93,7 +92,7 @@ impl Scheme {
     }
 
     /// Whether a body that is signed has more in it than the draft.
-    fn adds_to_body(&self) -> bool {
+    pub(super) fn finds_what_it_adds(&self) -> bool {
         let is_in_body = |value: &Value| matches!(value, Value::Json(_) | Value::Form(_));
         self.signs_form()
             || self.added_members().next().is_some()

@@ -1,10 +1,36 @@
 //! Reads and writes the signed time in the units that senders use.
 
+use std::borrow::Cow;
+
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::TimeUnit;
+use super::values::Values;
+use super::{Time, TimePlace, TimeUnit};
 use crate::verify::{Refusal, UnixSeconds, parse_timestamp};
+
+impl Time {
+    /// The time as the sender wrote it; `None` if it is not there, or stands beside the signature.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] if there are two.
+    pub(super) fn text<'a>(&self, values: &Values<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
+        let in_body = |_| Refusal::Malformed("body");
+        Ok(match &self.place {
+            // A date contains a comma.
+            TimePlace::Header(name) if self.unit == TimeUnit::HttpDate => {
+                values.head.headers.single(name)?.map(Cow::Borrowed)
+            }
+            TimePlace::Header(name) => values.head.headers.token(name)?.map(Cow::Borrowed),
+            TimePlace::Signature => None,
+            TimePlace::Json(pointer) => values.json(pointer).map_err(in_body)?.map(Cow::Owned),
+            TimePlace::Form(field) => {
+                let text = values.form(field).map_err(in_body)?;
+                text.map(|text| Cow::Owned(text.to_owned()))
+            }
+        })
+    }
+}
 
 impl TimeUnit {
     /// Parses a time strictly.

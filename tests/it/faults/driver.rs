@@ -214,7 +214,7 @@ fn sign(path: &str, body: &[u8]) -> Vec<(String, String)> {
     let (_, secret) = SECRETS.iter().find(|(name, _)| *name == secret).unwrap();
     let options = toml::toml! { app_id = "app_0123456789abcdef01234567" };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (providers::find(provider).unwrap().sign)(&Draft {
+    providers::find(provider).unwrap().sign.unwrap()(&Draft {
         options: &options,
         secret: &Secret::new(*secret).unwrap(),
         token: None,

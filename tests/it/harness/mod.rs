@@ -304,7 +304,7 @@ impl Gateway {
     ) -> Vec<(String, String)> {
         let source = self.source(source);
         let entry = providers::find(&source.entry.provider).expect("a provider");
-        (entry.sign)(&Draft {
+        entry.sign.expect("a provider with handlers")(&Draft {
             options: &source.entry.options,
             secret,
             token: source.token.as_ref(),

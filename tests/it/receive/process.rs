@@ -108,7 +108,7 @@ impl Process {
         let mut sources = self.config.sources.iter();
         let source = sources.find(|config| config.entry.name == source).expect("a source");
         let entry = providers::find(&source.entry.provider).expect("a provider");
-        (entry.sign)(&Draft {
+        entry.sign.unwrap()(&Draft {
             options: &source.entry.options,
             secret: &source.secrets[0],
             token: source.token.as_ref(),

@@ -234,7 +234,8 @@ impl Example {
     }
 }
 
-fn source(provider: &str, definition: Option<toml::Table>) -> SourceScheme {
+/// What a source of this provider has to know.
+pub(super) fn source(provider: &str, definition: Option<toml::Table>) -> SourceScheme {
     SourceScheme { provider: provider.to_owned(), definition, public_url: Url::parse(URL).ok() }
 }
 
