@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{EventId, Store, StoreError, Tx, bounded};
 
@@ -71,7 +72,7 @@ impl Tx<'_> {
             new.original.0,
             new.id.0,
             new.at,
-            &rand::random::<[u8; 32]>()[..],
+            Uuid::from_u128(rand::random()),
             new.body,
             bounded(new.by),
             new.envelope,

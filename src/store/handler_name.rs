@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The prefix of destinations. The column `deliveries.destination` is computed with the same one.
+/// The prefix of destinations. The database's function `destination_of` has the same one.
 const DESTINATION: &str = "to:";
 
 /// A handler's stored name. A destination is a handler whose stored name is `to:` and its own.

@@ -40,9 +40,10 @@ pub enum Plan {
 /// The handler name of quarantined requests: no handler has seen them.
 pub const QUARANTINE: &str = "quarantine";
 
-/// The indexed form of a key: its SHA-256, scoped by tenant and source.
+/// The indexed form of a key: half of its SHA-256, scoped by tenant and source. Stored as a UUID,
+/// which PostgreSQL compares and indexes most cheaply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyDigest([u8; 32]);
+pub struct KeyDigest(Uuid);
 
 impl KeyDigest {
     /// The digest of an event's key; a new one each time for [`EventKey::EveryRequest`].
@@ -71,8 +72,8 @@ impl KeyDigest {
         Self::scoped(tenant, source, b"request", key)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn as_uuid(self) -> Uuid {
+        self.0
     }
 
     fn scoped(tenant: &str, source: &str, space: &[u8], key: &[u8]) -> Self {
@@ -81,7 +82,9 @@ impl KeyDigest {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self(hash.finalize().into())
+        let digest: [u8; 32] = hash.finalize().into();
+        let half = digest.first_chunk().copied().unwrap_or_default();
+        Self(Uuid::from_bytes(half))
     }
 }
 
@@ -129,7 +132,7 @@ pub(super) async fn insert(
         WITH known AS (
             INSERT INTO event_keys AS k
                 (event_id, key, last_seen_at, seen_count, expires_at, fingerprint)
-            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+            SELECT UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                    UNNEST($4::int[]), UNNEST($5::timestamptz[]), UNNEST($27::bytea[])
             ON CONFLICT (key) DO UPDATE
                SET seen_count = k.seen_count + excluded.seen_count,
@@ -143,7 +146,7 @@ pub(super) async fn insert(
                 id, key, received_at, tenant, source, provider, event_type, action, strength, late,
                 secret, skew_seconds, occurred_at, headers, claims, body)
             SELECT i.* FROM known JOIN (
-                SELECT UNNEST($1::uuid[]) AS id, UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+                SELECT UNNEST($1::uuid[]) AS id, UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                        UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
                        UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::text[]),
                        UNNEST($12::bool[]), UNNEST($13::text[]), UNNEST($14::bigint[]),
@@ -152,9 +155,9 @@ pub(super) async fn insert(
               ) AS i ON i.id = known.event_id
         ), planned AS (
             INSERT INTO deliveries (
-                event_id, source, handler, triggered_by, lane, lane_blocks, state, created_at,
-                due_at, finished_at, death_reason, last_error)
-            SELECT d.event_id, d.source, d.handler, 'arrival', d.lane, d.lane_blocks,
+                event_id, source, handler, destination, triggered_by, lane, lane_blocks, state,
+                created_at, due_at, finished_at, death_reason, last_error)
+            SELECT d.event_id, d.source, d.handler, destination_of(d.handler), 'arrival', d.lane, d.lane_blocks,
                    CASE WHEN d.death_reason IS NULL THEN 'ready' ELSE 'dead' END,
                    d.created_at, d.created_at,
                    CASE WHEN d.death_reason IS NOT NULL THEN d.created_at END,
@@ -170,7 +173,7 @@ pub(super) async fn insert(
         SELECT key AS "key!", event_id AS "event_id!", fingerprint FROM known
         "#,
         &columns.ids,
-        &columns.keys as &[&[u8]],
+        &columns.keys,
         &columns.received,
         &seen,
         &expires,
@@ -200,16 +203,16 @@ pub(super) async fn insert(
     .fetch_all(connection)
     .await?;
 
-    let known: HashMap<&[u8], (Uuid, Option<[u8; 32]>)> = rows
+    let known: HashMap<Uuid, (Uuid, Option<[u8; 32]>)> = rows
         .iter()
         .map(|row| {
             let digest = row.fingerprint.as_ref().and_then(|digest| digest[..].try_into().ok());
-            (row.key.as_slice(), (row.event_id, digest))
+            (row.key, (row.event_id, digest))
         })
         .collect();
     group
         .iter()
-        .map(|new| match known.get(new.key.as_bytes()) {
+        .map(|new| match known.get(&new.key.as_uuid()) {
             Some((id, _)) if *id == new.event.id.0 => Ok(Inserted::New),
             Some((id, Some(digest))) if new.digest.is_some_and(|own| own != *digest) => {
                 Ok(Inserted::Differs { first: EventId(*id), digest: *digest })
@@ -227,7 +230,7 @@ pub(super) async fn insert(
 /// The events of a group, by column.
 pub(super) struct Columns<'a> {
     pub(super) ids: Vec<Uuid>,
-    pub(super) keys: Vec<&'a [u8]>,
+    pub(super) keys: Vec<Uuid>,
     pub(super) tenants: Vec<&'a str>,
     pub(super) sources: Vec<&'a str>,
     pub(super) providers: Vec<&'a str>,
@@ -252,7 +255,7 @@ impl<'a> Columns<'a> {
         }
         Self {
             ids: column(group, |event| event.id.0),
-            keys: group.iter().map(|new| new.key.as_bytes()).collect(),
+            keys: group.iter().map(|new| new.key.as_uuid()).collect(),
             tenants: column(group, |event| event.tenant.as_str()),
             sources: column(group, |event| event.source.as_str()),
             providers: column(group, |event| event.provider.as_str()),

@@ -37,14 +37,14 @@ pub(super) async fn insert_new(
             SELECT NOT EXISTS (SELECT 1 FROM event_keys WHERE key = ANY($2)) AS open
         ), seen AS (
             INSERT INTO event_keys (event_id, key, last_seen_at, expires_at, fingerprint)
-            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+            SELECT UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                    UNNEST($3::timestamptz[]) + $4, UNNEST($24::bytea[])
               FROM gate WHERE open
         ), stored AS (
             INSERT INTO events (
                 id, key, received_at, tenant, source, provider, event_type, action, strength, late,
                 secret, skew_seconds, occurred_at, headers, claims, body, xact)
-            SELECT UNNEST($1::uuid[]), UNNEST($2::bytea[]), UNNEST($3::timestamptz[]),
+            SELECT UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                    UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
                    UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::bool[]),
                    UNNEST($12::text[]), UNNEST($13::bigint[]), UNNEST($14::timestamptz[]),
@@ -53,17 +53,21 @@ pub(super) async fn insert_new(
               FROM gate WHERE open
         ), planned AS (
             INSERT INTO deliveries (
-                event_id, source, handler, lane, lane_blocks, created_at, due_at, triggered_by,
-                state)
-            SELECT UNNEST($18::uuid[]), UNNEST($19::text[]), UNNEST($20::text[]),
-                   UNNEST($21::text[]), UNNEST($22::bool[]), UNNEST($23::timestamptz[]),
-                   UNNEST($23::timestamptz[]), 'arrival', 'ready'
-              FROM gate WHERE open
+                event_id, source, handler, destination, lane, lane_blocks, created_at, due_at,
+                triggered_by, state)
+            SELECT d.event_id, d.source, d.handler, destination_of(d.handler), d.lane, d.lane_blocks,
+                   d.created_at, d.created_at, 'arrival', 'ready'
+              FROM gate, (
+                SELECT UNNEST($18::uuid[]) AS event_id, UNNEST($19::text[]) AS source,
+                       UNNEST($20::text[]) AS handler, UNNEST($21::text[]) AS lane,
+                       UNNEST($22::bool[]) AS lane_blocks, UNNEST($23::timestamptz[]) AS created_at
+              ) AS d
+             WHERE open
         )
         SELECT open AS "open!" FROM gate
         "#,
         &columns.ids,
-        &columns.keys as &[&[u8]],
+        &columns.keys,
         &columns.received,
         retention,
         &columns.tenants as &[&str],

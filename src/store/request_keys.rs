@@ -81,7 +81,7 @@ async fn release(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "DELETE FROM event_keys WHERE key = $1 AND event_id = $2",
-        request.as_bytes(),
+        request.as_uuid(),
         event.0,
     )
     .execute(connection)
@@ -110,7 +110,7 @@ async fn claim(
             last_seen_at = $4
         RETURNING event_id, fingerprint
         "#,
-        request.as_bytes(),
+        request.as_uuid(),
         new.event.id.0,
         &fingerprint[..],
         now,

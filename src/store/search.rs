@@ -254,10 +254,10 @@ impl Store {
 
     /// The events that have these deduplication keys now.
     pub async fn events_with_keys(&self, keys: &[KeyDigest]) -> Result<Vec<EventId>, StoreError> {
-        let keys: Vec<&[u8]> = keys.iter().map(KeyDigest::as_bytes).collect();
+        let keys: Vec<Uuid> = keys.iter().map(|key| key.as_uuid()).collect();
         let ids = sqlx::query_scalar!(
             "SELECT DISTINCT event_id FROM event_keys WHERE key = ANY($1) ORDER BY event_id DESC",
-            &keys as &[&[u8]],
+            &keys,
         )
         .fetch_all(&self.admin)
         .await?;

@@ -206,7 +206,7 @@ impl Store {
             VALUES ($3, $6, $7, 'arrival', false, 'dead', $4, $4, $4, $8, $9)
             "#,
             row.id,
-            key.as_bytes(),
+            key.as_uuid(),
             row.event_id,
             now,
             now + self.key_retention,

@@ -241,7 +241,7 @@ pub(super) async fn join(
         RETURNING octet_length(body)::bigint AS "size!", sha256(body) AS "sha256!"
         "#,
         transfer.id,
-        key.as_bytes(),
+        key.as_uuid(),
         new.now,
     )
     .fetch_one(connection)
@@ -269,7 +269,7 @@ pub(super) async fn keep_joined_text(
           FROM chunk_transfers t WHERE t.id = $1
         "#,
         transfer.id,
-        key.as_bytes(),
+        key.as_uuid(),
         new.now,
     )
     .execute(connection)
@@ -299,14 +299,14 @@ pub(super) async fn plan_whole(
             VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO NOTHING
         )
         INSERT INTO deliveries (
-            event_id, source, handler, triggered_by, lane, lane_blocks, state, created_at, due_at,
-            finished_at, death_reason, last_error)
-        SELECT $2, $5, handler, 'arrival', $6, $7,
+            event_id, source, handler, destination, triggered_by, lane, lane_blocks, state,
+            created_at, due_at, finished_at, death_reason, last_error)
+        SELECT $2, $5, handler, destination_of(handler), 'arrival', $6, $7,
                CASE WHEN $8::text IS NULL THEN 'ready' ELSE 'dead' END, $3, $3,
                CASE WHEN $8::text IS NOT NULL THEN $3 END, $8, $9
           FROM UNNEST($10::text[]) AS h (handler)
         "#,
-        key.as_bytes(),
+        key.as_uuid(),
         transfer.event.0,
         new.now,
         new.now + key_retention,

@@ -67,9 +67,9 @@ impl Tx<'_> {
             pairs.iter().map(|(id, handler)| (*id, handler.as_str())).unzip();
         let ids = sqlx::query_scalar!(
             r#"
-            INSERT INTO deliveries (event_id, source, handler, triggered_by, replay_of, lane,
-                                    lane_position, lane_blocks, state, created_at, due_at)
-            SELECT COALESCE($4, d.event_id), d.source, p.handler,
+            INSERT INTO deliveries (event_id, source, handler, destination, triggered_by, replay_of,
+                                    lane, lane_position, lane_blocks, state, created_at, due_at)
+            SELECT COALESCE($4, d.event_id), d.source, p.handler, destination_of(p.handler),
                    CASE WHEN $4::uuid IS NULL THEN 'replay' ELSE 'edit' END, d.id, d.lane,
                    CASE WHEN d.lane IS NOT NULL AND d.lane_blocks AND d.state = 'dead'
                              AND d.resolution IS NULL

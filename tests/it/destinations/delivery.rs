@@ -187,9 +187,9 @@ async fn long_blocked_lane_does_not_hide_other_lanes() {
     gateway.run_until_idle().await;
     let copies = gateway
         .execute(
-            "INSERT INTO deliveries (event_id, source, handler, triggered_by, lane, lane_blocks,
-                                     state, created_at, due_at)
-             SELECT event_id, source, handler, triggered_by, lane, lane_blocks, 'ready',
+            "INSERT INTO deliveries (event_id, source, handler, destination, triggered_by, lane,
+                                     lane_blocks, state, created_at, due_at)
+             SELECT event_id, source, handler, destination, triggered_by, lane, lane_blocks, 'ready',
                     created_at, created_at - interval '1s'
                FROM deliveries, generate_series(1, 1500) WHERE destination IS NOT NULL",
         )

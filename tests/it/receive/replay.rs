@@ -61,13 +61,13 @@ async fn key_committed_by_another_gateway_meanwhile_is_a_duplicate() {
     let taken = event();
     let body = taken.to_string();
     let id = EventKey::Signed(taken["id"].as_str().unwrap().into());
-    let key = hex::encode(KeyDigest::of("default", "billing", &id).as_bytes());
+    let key = KeyDigest::of("default", "billing", &id).as_uuid();
     let first = "01890000-0000-7000-8000-000000000001";
     let mut other = sql::connect(gateway.target()).await;
     sql::run(&mut other, "BEGIN").await;
     let taken = format!(
         "INSERT INTO event_keys (key, event_id, last_seen_at, expires_at)
-         VALUES (decode('{key}', 'hex'), '{first}', now(), now() + interval '1 day')"
+         VALUES ('{key}', '{first}', now(), now() + interval '1 day')"
     );
     sql::run(&mut other, &taken).await;
 
