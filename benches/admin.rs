@@ -95,11 +95,11 @@ async fn fill(target: &Target, events: u64) {
              SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
                      || '70008' || lpad(to_hex(n), 15, '0'))::uuid,
                     'default', source, 'stripe', 'kind.' || n % 50, 'signed', false,
-                    '0123456789ab', 0, at, sha256(int8send(n)), '{{\"content-type\":\"x\"}}',
+                    '0123456789ab', 0, at, md5(n::text)::uuid, '{{\"content-type\":\"x\"}}',
                     convert_to('{{\"id\":\"evt_' || n || '\",\"type\":\"kind\"}}', 'UTF8')
                FROM batch ORDER BY n;
              INSERT INTO event_keys (key, event_id, last_seen_at, expires_at)
-             SELECT sha256(int8send(n)),
+             SELECT md5(n::text)::uuid,
                     (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
                      || '70008' || lpad(to_hex(n), 15, '0'))::uuid, at, at + interval '30 days'
                FROM batch ORDER BY n;
@@ -295,6 +295,8 @@ fn topology() -> Topology {
         per_second: 100,
         burst: 1000,
         keep_rejected: None,
+        dead_retention: time::Duration::days(90),
+        quarantine_retention: time::Duration::days(90),
         lane_blocks: false,
         secrets: vec!["0123456789ab".to_owned()],
         handlers: vec!["handler".to_owned()],

@@ -35,7 +35,7 @@ use crate::admin::{Admin, ChangeStream, ChangeStreamSettings, Listener};
 use crate::alerts::{Discord, Notifier};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::Config;
-use crate::dispatch::{Dispatcher, Handler, Jitter, Maintenance, TransferAges, Wakeup};
+use crate::dispatch::{Dispatcher, Handler, Jitter, Maintenance, Retention, TransferAges, Wakeup};
 use crate::ingest::{ByteBudget, GroupCommit, IngestService, Peers};
 use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
@@ -249,6 +249,7 @@ impl App {
                 idle: span(file.transfers.idle),
                 total: span(file.transfers.total),
             },
+            retention: Retention::new(wiring::retention_rules(config)),
             expected_tokens: wiring.expected_tokens,
             maintenance_tasks: wiring.maintenance_tasks,
         };

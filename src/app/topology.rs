@@ -110,6 +110,7 @@ pub(super) fn source_facts(
         std::iter::once(own.as_str()).chain(source_entry.aliases.iter().map(String::as_str));
     let max_body = wiring::max_body(config, source, entry);
     let pace = wiring::pace(source, entry);
+    let retention = config.file.retention.with(source_entry.retention);
     SourceFacts {
         name: name.clone(),
         provider: entry.name.to_owned(),
@@ -126,6 +127,8 @@ pub(super) fn source_facts(
         per_second: pace.per_second.get(),
         burst: pace.burst.get(),
         keep_rejected: source_entry.keep_rejected.map(span),
+        dead_retention: span(retention.dead),
+        quarantine_retention: span(retention.quarantined),
         lane_blocks: source_entry.dead_head == DeadHead::Block,
         secrets: if source.secrets.is_empty() {
             unknown_secrets(source_entry)

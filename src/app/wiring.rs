@@ -12,7 +12,7 @@ use super::decoys::{decoy_source, seed};
 use super::destinations::{Destined, destinations, handlers_to};
 use super::issuer::issuer;
 use super::secret_warnings;
-use super::{BuildError, TestOverrides};
+use super::{BuildError, TestOverrides, span};
 use crate::admin::{RejectedRequestWriter, Routing, Verifiers};
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
@@ -24,7 +24,8 @@ use crate::providers::{
 };
 use crate::sender_client::SenderClient;
 use crate::store::{
-    ChunkQuota, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits, ResponseLog, Store,
+    ChunkQuota, EventRetention, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits,
+    ResponseLog, RetentionRules, Store,
 };
 use crate::verify::{HandlersFor, KeyCache, KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
@@ -169,6 +170,19 @@ pub(super) fn rejected_request_writer(
         let bounds = RejectedRequestLimits { rows: i64::from(rejected_requests.max_rows), bytes };
         RejectedRequestWriter::start(store.clone(), config.vault.clone(), bounds, tasks)
     })
+}
+
+/// How long the events of each source are kept.
+pub(super) fn retention_rules(config: &Config) -> RetentionRules {
+    let rule = |retention: crate::config::Retention| EventRetention {
+        done: span(retention.done),
+        dead: span(retention.dead),
+        quarantined: span(retention.quarantined),
+    };
+    let default = config.file.retention;
+    let sources = config.file.source.iter();
+    let sources = sources.map(|s| (s.name.clone(), rule(default.with(s.retention))));
+    RetentionRules { default: rule(default), sources: sources.collect() }
 }
 
 pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::destinations::DestinationEntry;
 use super::listeners::{Ingest, Operator};
 use super::outbound::Outbound;
+use super::retention::Retention;
 use super::schema::{Format, Level, Size, Span};
 use super::source::{SecretRef, SourceEntry};
 use crate::alerts::Severity;
@@ -37,6 +38,8 @@ pub struct File {
     pub objects: Objects,
     /// Deduplication keys.
     pub keys: Keys,
+    /// How long events are kept.
+    pub retention: Retention,
     /// Rejected requests that are kept.
     pub rejected_requests: RejectedRequestsSection,
     /// Alerts.

@@ -12,6 +12,7 @@ mod objects;
 mod oidc;
 mod outbound;
 mod reference;
+mod retention;
 mod schema;
 mod settings;
 mod source;
@@ -30,6 +31,7 @@ pub use file::{
 pub use listeners::{ConnectionLimits, Ingest, Operator};
 pub use oidc::{OidcConfig, OidcEntry};
 pub use outbound::Outbound;
+pub use retention::{Retention, SourceRetention};
 pub use schema::schema;
 pub use source::{DeadHead, LimitEntry, SecretRef, SourceEntry};
 

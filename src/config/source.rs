@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::retention::SourceRetention;
 use super::schema::{Options, Size, Span};
 use crate::verify::SchemeDefinition;
 
@@ -65,6 +66,9 @@ pub struct SourceEntry {
     /// Effect of a dead letter on later deliveries in its lane.
     #[serde(default)]
     pub dead_head: DeadHead,
+    /// How long its events are kept, where that differs from `[retention]`.
+    #[serde(default)]
+    pub retention: SourceRetention,
     /// How the sender signs, for the provider `custom`.
     #[schemars(with = "Option<SchemeDefinition>")]
     pub scheme: Option<toml::Table>,

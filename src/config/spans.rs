@@ -27,6 +27,9 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         ("dispatch.max_backoff", dispatch.max_backoff, none, 30 * DAY),
         ("transfers.idle", file.transfers.idle, SECOND, 30 * DAY),
         ("transfers.total", file.transfers.total, SECOND, 30 * DAY),
+        ("retention.done", file.retention.done, HOUR, 3653 * DAY),
+        ("retention.dead", file.retention.dead, HOUR, 3653 * DAY),
+        ("retention.quarantined", file.retention.quarantined, HOUR, 3653 * DAY),
         ("alerts.every", file.alerts.every, ms, DAY),
     ];
     for (key, span, least, most) in spans {
@@ -37,6 +40,9 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         let spans = [
             ("body_deadline", source.body_deadline, 10 * ms, HOUR),
             ("keep_rejected", source.keep_rejected, none, 366 * DAY),
+            ("retention.done", source.retention.done, HOUR, 3653 * DAY),
+            ("retention.dead", source.retention.dead, HOUR, 3653 * DAY),
+            ("retention.quarantined", source.retention.quarantined, HOUR, 3653 * DAY),
         ];
         for (key, span, least, most) in spans {
             if let Some(span) = span {

@@ -72,3 +72,22 @@ fn commands_without_sources_need_no_secrets() {
     assert_eq!(error.matches("`ABSENT` is not set").count(), 2, "{error}");
     Config::load_without_sources(&path, &Environment::default()).unwrap();
 }
+
+#[test]
+fn retention_is_bounded_and_a_source_can_have_its_own() {
+    let source = "[[source]]\nname = \"a\"\nprovider = \"stripe\"\nsecrets = [{ env = \"A\" }]\n";
+    let secret = [("A", "whsec_0123456789abcdef0123456789abcdef")];
+    let config = format!("[retention]\ndone = \"59m\"\n{source}retention = {{ dead = \"11y\" }}");
+    let error = resolve(&config, &secret).unwrap_err().to_string();
+    for part in
+        ["retention.done must be at least 1h", "source `a`: retention.dead must not be longer than"]
+    {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+    let config = format!("[retention]\ndead = \"80d\"\n{source}retention = {{ done = \"2d\" }}");
+    let file = resolve(&config, &secret).unwrap().file;
+    let retention = file.retention.with(file.source[0].retention);
+    let days =
+        [retention.done, retention.dead, retention.quarantined].map(|age| age.as_secs() / 86_400);
+    assert_eq!(days, [2, 80, 90]);
+}

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{BoxError, in_time};
+use super::{BoxError, Retention, in_time};
 use crate::clock::SharedClock;
 use crate::store::{ExpectedTokens, RefusedStatement, Store, StoreError};
 
@@ -37,6 +37,7 @@ pub struct Maintenance {
     /// Replaces the database's clock in tests.
     pub database_clock: Option<SharedClock>,
     pub ages: TransferAges,
+    pub retention: Retention,
     pub expected_tokens: Vec<Arc<dyn ExpectedTokens>>,
     pub maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
 }
@@ -68,6 +69,7 @@ impl Maintenance {
             warn!(event.id = %event, "incomplete transfer expired");
             metrics::counter!("sealpost_transfers_expired_total").increment(1);
         }
+        let events = self.retention.step(&self.store, now).await?;
         let keys = self.store.delete_expired_keys(now).await?;
         let transfers = self.store.delete_closed_transfers(now).await?;
         self.store.delete_old_counters(now).await?;
@@ -79,8 +81,8 @@ impl Maintenance {
             let expired = tokens.expire(&mut tx, now).await?;
             given_up += tx.commit(expired).await?.into_inner();
         }
-        if keys + transfers + rejected + given_up > 0 {
-            info!(keys, transfers, held = rejected, given_up, "expired rows deleted");
+        if events + keys + transfers + rejected + given_up > 0 {
+            info!(events, keys, transfers, rejected, given_up, "expired rows deleted");
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ mod notify;
 mod poll;
 mod problem;
 mod queues;
+mod retention;
 mod retry;
 mod run;
 mod runner;
@@ -44,6 +45,7 @@ pub use maintenance::{Maintenance, ProviderMaintenance, TransferAges};
 
 pub use notify::Wakeup;
 pub use problem::DispatchProblem;
+pub use retention::Retention;
 pub use retry::{Decision, Jitter, RetryPolicy};
 pub use table::HandlerTable;
 

@@ -47,6 +47,7 @@ mod error;
 mod error_kind;
 mod events;
 mod expected_tokens;
+mod expired_events;
 mod group_writer;
 mod groups;
 mod handler_name;
@@ -118,6 +119,7 @@ pub use error::{RefusedStatement, StoreError};
 pub use error_kind::ErrorKind;
 pub use events::{EventId, Origin, StoredEvent};
 pub use expected_tokens::ExpectedTokens;
+pub use expired_events::{DeletedEvents, EventRetention, RetentionRules};
 pub use group_writer::{GroupWriter, LockWait};
 pub use groups::{GroupFilter, GroupPosition, GroupRow, GroupUpdate, UngroupedDeadLetter};
 pub use handler_name::HandlerName;
@@ -133,7 +135,9 @@ pub use outcomes::DeliveryOutcome;
 pub use pauses::{Pause, PauseTarget};
 pub use pool::{PoolSettings, Target};
 pub use preview::{Edit, EventPreview, PastAction, PastActionKind};
-pub use problems::{DatabaseState, FailingDestination, OpenDeadLetterCounts, OpenTransaction};
+pub use problems::{
+    DatabaseState, ExpiringDeadLetters, FailingDestination, OpenDeadLetterCounts, OpenTransaction,
+};
 pub use queues::{Paused, Queue};
 pub use reason::DeathReason;
 pub use recovery::RecoveredLeases;

@@ -5,7 +5,7 @@
 use time::OffsetDateTime;
 
 use super::words::word;
-use super::{DeathReason, Store, StoreError};
+use super::{DeathReason, QUARANTINE, Store, StoreError};
 
 /// The maximum number of waiting deliveries of a destination, and of ungrouped dead letters, that
 /// are counted.
@@ -58,7 +58,57 @@ pub struct OpenTransaction {
     pub pid: Option<i32>,
 }
 
+/// Open dead letters of one source that are past a given age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiringDeadLetters {
+    pub source: String,
+    /// At most 1,000 of each group are counted.
+    pub count: i64,
+    /// When the first of them died.
+    pub since: OffsetDateTime,
+}
+
 impl Store {
+    /// The open dead letters that died before the times given for their source: the first time is
+    /// for dead letters of handlers, the second for quarantined requests.
+    pub async fn expiring_dead_letters(
+        &self,
+        sources: &[(&str, OffsetDateTime, OffsetDateTime)],
+    ) -> Result<Vec<ExpiringDeadLetters>, StoreError> {
+        let names: Vec<&str> = sources.iter().map(|(name, ..)| *name).collect();
+        let dead: Vec<OffsetDateTime> = sources.iter().map(|(_, dead, _)| *dead).collect();
+        let quarantined: Vec<OffsetDateTime> = sources.iter().map(|(.., at)| *at).collect();
+        // The oldest of each group: a group that has none of that age is not read at all.
+        let expiring = sqlx::query_as!(
+            ExpiringDeadLetters,
+            r#"
+            SELECT g.source AS "source!", count(*) AS "count!", min(d.finished_at) AS "since!"
+              FROM (SELECT source, dead, quarantined
+                      FROM UNNEST($1::text[], $2::timestamptz[], $3::timestamptz[])
+                           AS r (source, dead, quarantined)) AS r
+              JOIN dead_letter_groups g ON g.source = r.source AND g.open > 0
+             CROSS JOIN LATERAL (
+                    SELECT CASE WHEN g.handler = $4 THEN r.quarantined ELSE r.dead END AS before
+                   ) AS age
+             CROSS JOIN LATERAL (
+                    SELECT finished_at FROM deliveries
+                     WHERE state = 'dead' AND resolution IS NULL AND group_id = g.id
+                       AND g.first_at <= age.before
+                     ORDER BY id LIMIT $5) AS d
+             WHERE d.finished_at <= age.before
+             GROUP BY g.source ORDER BY g.source
+            "#,
+            &names as &[&str],
+            &dead,
+            &quarantined,
+            QUARANTINE,
+            COUNTED,
+        )
+        .fetch_all(&self.admin)
+        .await?;
+        Ok(expiring)
+    }
+
     /// Open dead letters by source, handler and reason. Ungrouped ones are counted too, up to a
     /// limit.
     pub async fn open_dead_letter_counts(&self) -> Result<Vec<OpenDeadLetterCounts>, StoreError> {

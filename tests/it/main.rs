@@ -71,6 +71,7 @@ mod provider_pages;
 mod receive;
 mod references;
 mod rejected_requests;
+mod retention;
 mod sender_client;
 mod stream;
 mod stripe;

@@ -12,8 +12,9 @@ use super::topology::{SourceFacts, Topology};
 use super::totals::Totals;
 use crate::dispatch::DispatchProblem;
 use crate::store::{
-    Backlog, Counted, DEAD_LETTER, DatabaseState, FailingDestination, LateTransfers, OpenAlert,
-    OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget, SecretUsage, Span, StoreError,
+    Backlog, Counted, DEAD_LETTER, DatabaseState, ExpiringDeadLetters, FailingDestination,
+    LateTransfers, OpenAlert, OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget,
+    SecretUsage, Span, StoreError,
 };
 
 /// The number of five-minute spans in an hour.
@@ -41,6 +42,8 @@ pub(super) struct Read {
     pauses: Vec<Pause>,
     /// Open dead letters, by source, handler and reason.
     pub(super) dead_letters: Vec<OpenDeadLetterCounts>,
+    /// Open dead letters that will be deleted soon.
+    expiring: Vec<ExpiringDeadLetters>,
     destinations: Vec<FailingDestination>,
     pub(super) alerts: Vec<OpenAlert>,
     pub(super) database: DatabaseState,
@@ -72,6 +75,7 @@ impl Monitoring {
             late: store.late_transfers(now, idle, total).await?,
             pauses: store.pauses().await?,
             dead_letters: store.open_dead_letter_counts().await?,
+            expiring: store.expiring_dead_letters(&self.topology.warned_of(now)).await?,
             destinations: store.failing_destinations(&destinations, now).await?,
             alerts: store.open_alerts(MAX_ALERTS).await?,
             database: store.database_state().await?,
@@ -94,6 +98,9 @@ impl Read {
         for source in topology.visible_to(tenant) {
             alarms.extend(self.of_source(source));
         }
+        let expiring = self.expiring.iter();
+        let expiring = expiring.filter(|one| topology.source(&one.source, tenant).is_some());
+        alarms.extend(expiring.map(alarms::of_expiring));
         for destination in &self.destinations {
             let configured = topology.destination(&destination.name);
             let theirs = configured.and_then(|configured| configured.tenant.as_deref());

@@ -1,9 +1,12 @@
 //! The configuration as plain data, for monitoring.
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::model::Setting;
 use crate::admin::ConfiguredDestination;
+
+/// How long before they are deleted open dead letters are an alarm.
+pub(super) const RETENTION_WARNING: Duration = Duration::days(7);
 
 /// The configuration as shown to users. It contains no secret.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +49,10 @@ pub struct SourceFacts {
     pub burst: u32,
     /// The retention of rejected requests; `None` if they are not kept.
     pub keep_rejected: Option<Duration>,
+    /// How long dead letters of handlers are kept.
+    pub dead_retention: Duration,
+    /// How long quarantined requests are kept.
+    pub quarantine_retention: Duration,
     /// Whether a dead letter blocks its lane.
     pub lane_blocks: bool,
     /// The fingerprints of its secrets, in configured order.
@@ -68,6 +75,23 @@ impl Topology {
         self.sources
             .iter()
             .filter(move |source| tenant.is_none_or(|tenant| source.tenant == tenant))
+    }
+
+    /// For every source, the times before which open dead letters of handlers and quarantined
+    /// requests died that will be deleted soon.
+    pub(super) fn warned_of(
+        &self,
+        now: OffsetDateTime,
+    ) -> Vec<(&str, OffsetDateTime, OffsetDateTime)> {
+        let before = |retention: Duration| {
+            now.checked_sub(retention - RETENTION_WARNING).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        };
+        let sources = self.sources.iter();
+        let times = sources.map(|source| {
+            let (dead, quarantined) = (source.dead_retention, source.quarantine_retention);
+            (source.name.as_str(), before(dead), before(quarantined))
+        });
+        times.collect()
     }
 
     /// The names of the destinations.

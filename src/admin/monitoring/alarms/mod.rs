@@ -13,7 +13,7 @@ pub(super) use dispatch::of_problem;
 pub(super) use gateway::{
     of_alert, of_clocks, of_database, of_pause, of_transaction, of_wrong_paths,
 };
-pub(super) use source::{SourceStats, of_dead_letters, of_source};
+pub(super) use source::{SourceStats, of_dead_letters, of_expiring, of_source};
 
 use super::model::{Alarm, AlarmKind, Link};
 use super::topology::Topology;
@@ -57,6 +57,9 @@ impl AlarmKind {
                 format!("no delivery is waiting for {who}, or it is configured again")
             }
             Self::DeadLetters => format!("no open dead letter of {who} any more"),
+            Self::Retention => {
+                format!("no open dead letter of {who} is about to be deleted any more")
+            }
             Self::Paused if key.is_empty() => format!("source {who} was resumed"),
             Self::Paused if HandlerName::parse(key).is_destination() => {
                 format!("{who} was resumed")

@@ -5,10 +5,11 @@ use time::{Duration, OffsetDateTime};
 use super::{CRITICAL_AFTER, lasting, plural, who};
 use crate::admin::monitoring::inactivity::Baseline;
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Link};
-use crate::admin::monitoring::topology::SourceFacts;
+use crate::admin::monitoring::topology::{RETENTION_WARNING, SourceFacts};
 use crate::admin::monitoring::totals::Totals;
 use crate::store::{
-    Backlog, DeliveryState, LateTransfers, MAX_SCANNED, OpenDeadLetterCounts, Severity,
+    Backlog, DeliveryState, ExpiringDeadLetters, LateTransfers, MAX_SCANNED, OpenDeadLetterCounts,
+    Severity,
 };
 
 /// The minimum number of requests for a rejection rate.
@@ -146,6 +147,18 @@ pub(in crate::admin::monitoring) fn of_dead_letters(
     Some(Alarm { source, count, ..alarm })
 }
 
+/// Open dead letters of a source that will be deleted soon.
+pub(in crate::admin::monitoring) fn of_expiring(expiring: &ExpiringDeadLetters) -> Alarm {
+    let (source, count) = (&expiring.source, expiring.count.unsigned_abs());
+    let text = format!(
+        "{} of {source} will be deleted within {}: their retention ends",
+        plural(count, "open dead letter", "open dead letters"),
+        humantime::format_duration(RETENTION_WARNING.unsigned_abs()),
+    );
+    let alarm = Alarm::new(AlarmKind::Retention, Severity::Warning, text, Link::DeadLetters);
+    Alarm { source: Some(source.clone()), count, ..alarm }.since(Some(expiring.since))
+}
+
 fn whole_minutes(span: Duration) -> std::time::Duration {
     std::time::Duration::from_secs(span.whole_minutes().unsigned_abs() * 60)
 }
@@ -176,6 +189,8 @@ mod tests {
             per_second: 1,
             burst: 1,
             keep_rejected: None,
+            dead_retention: Duration::days(90),
+            quarantine_retention: Duration::days(90),
             lane_blocks: false,
             secrets: Vec::new(),
             handlers: Vec::new(),

@@ -69,6 +69,8 @@ pub enum AlarmKind {
     DestinationUnconfigured,
     /// Dead letters are open.
     DeadLetters,
+    /// Open dead letters will be deleted soon, at the end of their retention.
+    Retention,
     /// A source, handler or destination is paused.
     Paused,
     /// A source sends nothing, unlike at this time on other days.

@@ -23,6 +23,7 @@ pub(super) fn label(kind: AlarmKind) -> &'static str {
         AlarmKind::DestinationRejecting => "rejecting",
         AlarmKind::DestinationUnconfigured => "unconfigured",
         AlarmKind::DeadLetters => "dead letters",
+        AlarmKind::Retention => "expiring",
         AlarmKind::Paused => "paused",
         AlarmKind::Silence => "silent",
         AlarmKind::Refusals => "rejected",
