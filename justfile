@@ -51,7 +51,8 @@ bench name="load":
 # Regenerate the generated parts of the documentation
 docs:
     cargo run -- openapi > docs/openapi.json
-    for part in cli api config providers; do cargo run -- reference $part > docs/reference/$part.md; done
+    for part in cli api config; do cargo run -- reference $part > docs/reference/$part.md; done
+    cargo run -- reference providers --pages docs/reference/providers > docs/reference/providers.md
     cargo run -- reference schema > docs/config.schema.json
 
 # Build the book into target/book, and check its links

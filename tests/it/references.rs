@@ -1,6 +1,8 @@
 //! The generated documentation matches the output of the program.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -40,6 +42,24 @@ fn configuration_reference_is_current() {
 #[test]
 fn provider_reference_is_current() {
     assert_current("providers", "docs/reference/providers.md");
+    let program = Program::new("");
+    let folder = program.path("pages");
+    let run = program.run(&["reference", "providers", "--pages", folder.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/reference/providers");
+    let (written, kept) = (texts(&folder), texts(&kept));
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&written), names(&kept), "just docs");
+    for (name, text) in &written {
+        assert!(kept[name] == *text, "docs/reference/providers/{name} is not current: just docs");
+    }
+}
+
+/// The files of a folder.
+fn texts(folder: &Path) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let text = |entry: &DirEntry| std::fs::read_to_string(entry.path()).unwrap();
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), text(&entry))).collect()
 }
 
 /// The keys of a value that are not in its schema, or required and missing.

@@ -41,7 +41,10 @@ impl Example<'_> {
             let kind = if self.is_public_key { "PUBLIC_KEY" } else { "SECRET" };
             let variable = format!("{}_{kind}", name.replace('-', "_").to_uppercase());
             lines.push(format!("secrets  = [{{ env = \"{variable}\" }}]"));
-            comment(&mut lines, &format!("The secret is {secret}."));
+            // That it is text says nothing.
+            if secret != "text" {
+                comment(&mut lines, &format!("The secret is {secret}."));
+            }
         }
         if !self.options.is_empty() {
             lines.push(String::new());

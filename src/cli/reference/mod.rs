@@ -7,12 +7,17 @@ mod markdown;
 mod providers;
 mod settings;
 
+use std::path::PathBuf;
+
 use super::{Exit, output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Part to print.
     part: Part,
+    /// Folder for the pages of the part, if it has some.
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -23,7 +28,7 @@ enum Part {
     Api,
     /// The configuration, for docs/reference/config.md.
     Config,
-    /// The providers, for docs/reference/providers.md.
+    /// The index of providers, for docs/reference/providers.md; with --pages their pages, too.
     Providers,
     /// The JSON schema of the configuration, for docs/config.schema.json.
     Schema,
@@ -31,11 +36,14 @@ enum Part {
 
 /// Prints a part.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let (Part::Providers, Some(folder)) = (args.part, &args.pages) {
+        providers::write_pages(folder)?;
+    }
     let text = match args.part {
         Part::Cli => commands::page(),
         Part::Api => api::page(&serde_json::from_str(&crate::app::document())?),
         Part::Config => settings::page(&settings::schema()),
-        Part::Providers => providers::page(),
+        Part::Providers => providers::index(),
         Part::Schema => format!("{}\n", serde_json::to_string_pretty(&settings::schema())?),
     };
     output::print(&text)?;

@@ -1,54 +1,133 @@
-//! The providers, from their models.
+//! The providers, from their models: an index by what a request proves, and a page for each.
+
+use std::path::Path;
+
+use anyhow::Context as _;
 
 use super::markdown::{Page, code, table};
-use crate::admin::{Fact, Provider, ProviderFilter, ProviderSummary, Providers};
+use crate::admin::{Fact, Provider, ProviderSummary, Providers, ReplayProtection};
 use crate::app;
+use crate::verify::Strength;
 
-const ABOUT: &str = "Every provider, how it signs, what its events are, and what it does where a \
-                     source does not say otherwise. `sealpost providers show NAME` prints the \
-                     same, and `sealpost providers new NAME` a source for the configuration. \
-                     [Providers](../providers/README.md) explains what a provider is.";
+const ABOUT: &str = "Every provider, by what its requests prove. Each has a page: how it signs, \
+                     what to set up at the sender, what its events are, its defaults, how all \
+                     that is proven, and a source to copy. `sealpost providers show NAME` prints \
+                     the same, and `sealpost providers new NAME` the source. \
+                     [Providers](../providers/README.md) explains the words.";
+/// What the note at the beginning of a page says that prints it.
+const PART: &str = "providers";
 
-/// The page.
-pub(super) fn page() -> String {
-    let mut page = Page::new("Provider reference", "providers", ABOUT);
-    let providers = app::providers();
-    let listed = providers.list(&ProviderFilter::default());
+/// A part of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Handlers,
+    SignedWithTime,
+    SignedWithoutTime,
+    Vouched,
+}
+
+impl Group {
+    const ALL: [Self; 4] =
+        [Self::Handlers, Self::SignedWithTime, Self::SignedWithoutTime, Self::Vouched];
+
+    fn of(provider: &ProviderSummary) -> Self {
+        match (provider.strength, provider.replay_protection) {
+            _ if provider.has_handler => Self::Handlers,
+            (Strength::Signed, ReplayProtection::Time) => Self::SignedWithTime,
+            (Strength::Signed, _) => Self::SignedWithoutTime,
+            _ => Self::Vouched,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Handlers => "With handlers",
+            Self::SignedWithTime => "Signed, with the time",
+            Self::SignedWithoutTime => "Signed, without a time",
+            Self::Vouched => "Vouched",
+        }
+    }
+
+    fn about(self) -> &'static str {
+        match self {
+            Self::Handlers => "The gateway itself writes what their events mean to tables.",
+            Self::SignedWithTime => {
+                "The signature covers the body and the time: an old request is rejected."
+            }
+            Self::SignedWithoutTime => {
+                "The signature covers the body, and no time or one that may be missing: only the \
+                 deduplication key recognizes an old request."
+            }
+            Self::Vouched => {
+                "The request proves that its sender knows the secret, and not that the body is \
+                 unchanged."
+            }
+        }
+    }
+}
+
+/// The index.
+pub(super) fn index() -> String {
+    let mut page = Page::new("Provider reference", PART, ABOUT);
+    let listed: Vec<ProviderSummary> =
+        app::providers().all().iter().map(ProviderSummary::from).collect();
     page.add(&format!("\n{}.\n", Providers::count(&listed)));
-    let head = ["Provider", "Sender", "Proof", "Algorithm", "Strength", "Replay protection"];
-    page.add(&table(&head, &listed.iter().map(row).collect::<Vec<_>>()));
-    for provider in providers.all() {
-        page.add(&section(provider));
+    let head = ["Provider", "Sender", "Proof", "Algorithm", "Replay protection"];
+    for group in Group::ALL {
+        page.add(&format!("\n## {}\n\n{}\n", group.title(), group.about()));
+        let members = listed.iter().filter(|one| Group::of(one) == group);
+        page.add(&table(&head, &members.map(row).collect::<Vec<_>>()));
     }
     page.into_text()
 }
 
 fn row(one: &ProviderSummary) -> Vec<String> {
     vec![
-        format!("[`{0}`](#{0})", one.name),
+        format!("[`{0}`](providers/{0}.md)", one.name),
         escaped(&one.title),
         one.level.to_string(),
         code(&one.algorithm),
-        one.strength.to_string(),
         one.replay_protection.in_words().to_owned(),
     ]
 }
 
-fn section(provider: &Provider) -> String {
-    let Provider { name, title, .. } = provider;
-    let mut text = format!("\n## `{name}`\n\n{}.", escaped(title));
-    if provider.has_handler {
-        let link = format!(" [Its page](../providers/{name}.md).");
-        text.push_str(&link);
+/// Writes the page of every provider into a folder, and removes those of providers that are gone.
+pub(super) fn write_pages(folder: &Path) -> anyhow::Result<()> {
+    let context = || format!("cannot write {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(context)?;
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.extension().is_some_and(|end| end == "md") {
+            std::fs::remove_file(path).with_context(context)?;
+        }
     }
-    text.push('\n');
-    let facts = provider.facts().into_iter().flat_map(|group| group.facts);
-    let row = |fact: Fact| {
-        let texts: Vec<String> = fact.texts.iter().map(|text| escaped(text)).collect();
-        vec![fact.label.to_owned(), texts.join("<br>")]
-    };
-    text.push_str(&table(&["Property", "Value"], &facts.map(row).collect::<Vec<_>>()));
-    text
+    for provider in app::providers().all() {
+        let path = folder.join(format!("{}.md", provider.name));
+        std::fs::write(path, page(provider)).with_context(context)?;
+    }
+    Ok(())
+}
+
+/// The page of a provider.
+fn page(provider: &Provider) -> String {
+    let Provider { name, title, example, .. } = provider;
+    let mut about = format!("Provider name: `{name}`.");
+    if provider.has_handler {
+        let link = format!(" [Its handlers](../../providers/{name}.md).");
+        about.push_str(&link);
+    }
+    let mut page = Page::new(&escaped(title), PART, &about);
+    page.add(&format!("\n## Source\n\n```toml\n{}\n```\n", example.trim_end()));
+    for group in provider.facts() {
+        page.add(&format!("\n## {}\n", group.title));
+        let row = |fact: Fact| {
+            let texts: Vec<String> = fact.texts.iter().map(|text| escaped(text)).collect();
+            vec![fact.label.to_owned(), texts.join("<br>")]
+        };
+        let rows: Vec<Vec<String>> = group.facts.into_iter().map(row).collect();
+        page.add(&table(&["Property", "Value"], &rows));
+    }
+    page.into_text()
 }
 
 /// A text in which only code has a meaning in Markdown.
@@ -73,10 +152,34 @@ mod tests {
     }
 
     #[test]
-    fn every_provider_has_a_section() {
-        let page = page();
+    fn every_provider_is_in_the_index_once() {
+        let index = index();
         for provider in app::providers().all() {
-            assert!(page.contains(&format!("\n## `{}`\n", provider.name)), "{}", provider.name);
+            let link = format!("](providers/{}.md)", provider.name);
+            assert_eq!(index.matches(&link).count(), 1, "{link}");
         }
+    }
+
+    #[test]
+    fn page_has_every_fact_and_the_source() {
+        let slack = app::providers().show("slack").unwrap();
+        let page = page(slack);
+        assert!(page.contains(slack.example.trim_end()), "{page}");
+        for group in slack.facts() {
+            assert!(page.contains(&format!("\n## {}\n", group.title)), "{page}");
+            for fact in group.facts {
+                assert!(page.contains(&format!("\n| {} | ", fact.label)), "{page}");
+            }
+        }
+    }
+
+    #[test]
+    fn pages_of_providers_that_are_gone_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gone.md"), "").unwrap();
+        write_pages(folder.path()).unwrap();
+        let count = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(count, app::providers().all().len());
+        assert!(!folder.path().join("gone.md").exists());
     }
 }
