@@ -1,5 +1,6 @@
 //! Sealpost: a signed-webhook ingestion gateway.
 pub mod clock;
+pub mod near_names;
 pub mod telemetry;
 pub mod text;
 pub mod tls;

@@ -19,6 +19,7 @@ pub use model::{
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Scope};
 use crate::clock::SharedClock;
+use crate::near_names;
 use crate::store::{DestinationSwitch, OperatorAction, Store};
 
 #[derive(Debug, Clone)]
@@ -137,8 +138,11 @@ impl Destinations {
     }
 
     async fn find(&self, caller: &Caller, name: &str) -> Result<Destination, AdminError> {
-        let mut seen = self.visible_to(caller.tenant()).await?.into_iter();
-        let found = seen.find(|found| found.name == name);
-        found.ok_or_else(|| AdminError::NotFound(format!("destination `{name}`")))
+        let mut seen = self.visible_to(caller.tenant()).await?;
+        if let Some(place) = seen.iter().position(|found| found.name == name) {
+            return Ok(seen.swap_remove(place));
+        }
+        let near = near_names::hint(name, seen.iter().map(|one| one.name.as_str()));
+        Err(AdminError::NotFound(format!("destination `{name}`{near}")))
     }
 }

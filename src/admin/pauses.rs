@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Audited, AuditedChange};
 use super::{AdminError, Caller, Reason, Routing, Scope};
 use crate::clock::SharedClock;
+use crate::near_names;
 use crate::store::{HandlerName, Store};
 pub use crate::store::{Pause, PauseTarget};
 
@@ -117,10 +118,14 @@ impl Pauses {
                 .iter()
                 .any(|pause| pause.target == target && pause.name == name);
         if !known || !self.sees(caller, target, name) {
-            let known = if target == PauseTarget::Handler && caller.tenant().is_none() {
-                self.known_handlers()
-            } else {
-                String::new()
+            let known = match target {
+                PauseTarget::Handler if caller.tenant().is_none() => self.known_handlers(),
+                PauseTarget::Handler => String::new(),
+                PauseTarget::Source => {
+                    let visible =
+                        self.routing.sources.keys().filter(|name| self.sees(caller, target, name));
+                    near_names::hint(name, visible.map(String::as_str))
+                }
             };
             return Err(AdminError::NotFound(format!("{target} `{name}`{known}")));
         }

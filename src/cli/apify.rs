@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Exit, UsageError, database, output};
 use crate::app::BuildError;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, SourceConfig};
+use crate::config::Config;
 use crate::providers::apify::Platform;
 use crate::providers::apify::start::{Request, StartError, Starter, With};
 
@@ -55,7 +55,7 @@ pub(super) struct Mint {
 
 pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     let Command::Mint(args) = command;
-    let source = find(config, &args.source)?;
+    let source = super::sources::of_provider(config, "apify", &args.source)?;
     let starter = Starter::new(&args.source, &source.entry.options)
         .map_err(|error| BuildError::Options { source_name: args.source.clone(), error })?;
     let secret = source.secrets.first().ok_or(UsageError("the source has no secret"))?;
@@ -81,12 +81,6 @@ pub(super) fn run(config: &Config, command: &Command) -> anyhow::Result<Exit> {
     })?;
     output::print(&output::json(&started.json(&starter)))?;
     Ok(Exit::Ok)
-}
-
-fn find<'a>(config: &'a Config, name: &str) -> Result<&'a SourceConfig, UsageError> {
-    let mut apify = config.sources.iter().filter(|source| source.entry.provider == "apify");
-    let found = apify.find(|source| source.entry.name == name);
-    found.ok_or(UsageError("no source with this name has provider = \"apify\""))
 }
 
 fn platform(name: &str) -> Result<Platform, UsageError> {

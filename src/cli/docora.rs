@@ -315,17 +315,17 @@ fn is_docora(source: &SourceConfig) -> bool {
     source.entry.provider == "docora"
 }
 
-fn find<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a SourceConfig, UsageError> {
-    let mut docora = config.sources.iter().filter(|source| is_docora(source));
+fn find<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<&'a SourceConfig> {
     if let Some(name) = name {
-        let found = docora.find(|source| source.entry.name == name);
-        return found.ok_or(UsageError("no source with this name has provider = \"docora\""));
+        return Ok(super::sources::of_provider(config, "docora", name)?);
     }
+    let mut docora = config.sources.iter().filter(|source| is_docora(source));
     match (docora.next(), docora.next()) {
         (Some(only), None) => Ok(only),
-        (None, _) => Err(UsageError("no source has provider = \"docora\"")),
+        (None, _) => Err(UsageError("no source has provider = \"docora\"").into()),
         (Some(_), Some(_)) => {
-            Err(UsageError("several sources have provider = \"docora\"; choose one with --source"))
+            Err(UsageError("several sources have provider = \"docora\"; choose one with --source")
+                .into())
         }
     }
 }

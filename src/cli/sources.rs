@@ -10,10 +10,12 @@ use super::actions::{OnSource, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend};
-use crate::admin::{Source, SourceFacts, SourceSecret};
+use crate::admin::{AdminError, Source, SourceFacts, SourceSecret};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, SourceConfig};
 use crate::fixtures::{self, Sender};
+use crate::near_names;
 use crate::providers;
 use crate::verify::Secret;
 
@@ -99,7 +101,9 @@ impl Test {
         let facts = topology.sources.iter().find(|source| source.name == self.name);
         let found = config.sources.iter().find(|source| source.entry.name == self.name);
         let (Some(facts), Some(source)) = (facts, found) else {
-            anyhow::bail!("source `{}` not found", self.name)
+            let known = config.sources.iter().map(|source| source.entry.name.as_str());
+            let near = near_names::hint(&self.name, known);
+            return Err(AdminError::NotFound(format!("source `{}`{near}", self.name)).into());
         };
         let action = facts.actions.first().map(String::as_str);
         let to = self.to.as_deref().unwrap_or(&topology.base_url);
@@ -124,6 +128,19 @@ impl Test {
         output::print_as(self.format, &text, &document)?;
         Ok(if word == "accepted" { Exit::Ok } else { Exit::Failed })
     }
+}
+
+/// The configured source of this name, which must have this provider.
+pub(super) fn of_provider<'a>(
+    config: &'a Config,
+    provider: &str,
+    name: &str,
+) -> Result<&'a SourceConfig, AdminError> {
+    let mut sources = config.sources.iter().filter(|source| source.entry.provider == provider);
+    sources.clone().find(|source| source.entry.name == name).ok_or_else(|| {
+        let near = near_names::hint(name, sources.by_ref().map(|one| one.entry.name.as_str()));
+        AdminError::Invalid(format!("no source `{name}` has provider = \"{provider}\"{near}"))
+    })
 }
 
 fn fingerprint() -> anyhow::Result<Exit> {

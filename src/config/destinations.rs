@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::Span;
 use super::{Environment, File, SecretRef, is_source_name};
+use crate::near_names;
 use crate::verify::Secret;
 
 /// One destination.
@@ -115,7 +116,8 @@ pub(super) fn resolve(
         }
         for source in entry.sources.iter().filter(|source| *source != "*") {
             if !file.source.iter().any(|known| known.name == *source) {
-                say(&format!("unknown source `{source}`"));
+                let known = file.source.iter().map(|known| known.name.as_str());
+                say(&format!("unknown source `{source}`{}", near_names::hint(source, known)));
             }
         }
         if (entry.sign == SignForm::Bot) != entry.service.is_some() {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::dispatch::{Handler, ProviderMaintenance};
+use crate::near_names::near_titled;
 use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
@@ -38,12 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
 
 /// What a wrong name may have meant, for messages.
 pub fn similar(name: &str) -> String {
-    let near = |entry: &&Entry| {
-        entry.name.contains(name)
-            || name.contains(entry.name)
-            || entry.name.get(..3) == name.get(..3)
-    };
-    let names: Vec<&str> = all().filter(near).map(|entry| entry.name).take(8).collect();
+    let names = near_titled(name, all().map(|entry| (entry.name, entry.summary)));
     match names.as_slice() {
         [] => "`sealpost providers list` shows all".to_owned(),
         names => format!("similar: {}; `sealpost providers list` shows all", names.join(", ")),

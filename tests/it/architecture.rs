@@ -8,6 +8,7 @@ use crate::harness::Gateway;
 /// The modules that each module may use. The modules above them are not listed.
 const MODULES: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("near_names", &[]),
     ("lifecycle", &[]),
     ("telemetry", &["clock"]),
     ("tls", &[]),
@@ -23,10 +24,14 @@ const MODULES: &[(&str, &[&str])] = &[
     ("alerts", &["verify", "outbound", "store"]),
     ("ingest", &["verify", "lifecycle", "sender_client", "store"]),
     ("dispatch", &["clock", "verify", "store"]),
-    ("admin", &["clock", "dispatch", "verify", "lifecycle", "outbound", "store", "vault"]),
+    (
+        "admin",
+        &["clock", "near_names", "dispatch", "verify", "lifecycle", "outbound", "store", "vault"],
+    ),
     (
         "providers",
         &[
+            "near_names",
             "provider_endpoint",
             "verify",
             "dispatch",
@@ -37,7 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
-    ("config", &["alerts", "verify", "objects", "postgres", "telemetry", "vault"]),
+    ("config", &["near_names", "alerts", "verify", "objects", "postgres", "telemetry", "vault"]),
     (
         "web",
         &[

@@ -15,6 +15,8 @@ use serde_json::Value;
 use crate::cli::Program;
 use crate::harness::{Answer, Gateway};
 
+const STRIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/stripe");
+
 /// A program without a configuration.
 fn bare() -> Program {
     let program = Program::new("");
@@ -255,4 +257,32 @@ async fn vouched_event_of_a_provider_is_shown_as_such() {
         assert!(run.stdout.contains("vouched"), "{command:?}: {}", run.all());
     }
     gateway.run_until_idle().await;
+}
+
+#[tokio::test]
+async fn unknown_name_has_similar_ones_in_its_error() {
+    let gateway = Gateway::start().await;
+    let program = Program::beside_with(&gateway, include_str!("harness/config.toml")).await;
+    for (path, similar) in
+        [("/api/v1/sources/biling", "billing"), ("/api/v1/providers/gihtub", "github")]
+    {
+        let problem = gateway.operator(path).await;
+        let detail = problem.json["detail"].as_str().unwrap();
+        assert_eq!(problem.status, 404);
+        assert!(detail.contains(&format!("(similar: {similar}")), "{path}: {detail}");
+    }
+    for command in [
+        &["sources", "show", "biling"][..],
+        &["sources", "pause", "biling", "--reason", "a test"],
+        &["sources", "test", "biling"],
+        &["events", "list", "--source", "biling"],
+        &["fixtures", "send", STRIPE, "--source", "biling", "--to", "http://127.0.0.1:1"],
+    ] {
+        let run = program.run(command);
+        assert!(run.stderr.contains("(similar: billing"), "{command:?}: {}", run.all());
+    }
+    for name in ["gihtub", "GitHub"] {
+        let unknown = bare().run(&["providers", "new", name]);
+        assert!(unknown.stderr.contains("(similar: github"), "{name}: {}", unknown.stderr);
+    }
 }

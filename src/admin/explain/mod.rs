@@ -14,6 +14,7 @@ pub use model::Explanation;
 use time::OffsetDateTime;
 
 use super::{AdminError, Caller, RecordedRequest, Scope};
+use crate::near_names;
 use crate::verify::diagnose::{Case, explain as explain_case};
 use crate::verify::{RequestHead, Secret, SenderInfo, Target, Verifier};
 
@@ -48,9 +49,11 @@ impl Verifiers {
     /// The verifier of a source visible to the caller.
     pub(super) fn of(&self, caller: &Caller, source: &str) -> Result<&SourceVerifier, AdminError> {
         let found = self.sources.get(source);
-        found
-            .filter(|found| found.is_visible(caller))
-            .ok_or_else(|| AdminError::NotFound(format!("source `{source}`")))
+        found.filter(|found| found.is_visible(caller)).ok_or_else(|| {
+            let visible = self.sources.iter().filter(|(_, source)| source.is_visible(caller));
+            let near = near_names::hint(source, visible.map(|(name, _)| name.as_str()));
+            AdminError::NotFound(format!("source `{source}`{near}"))
+        })
     }
 }
 

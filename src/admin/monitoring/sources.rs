@@ -22,7 +22,7 @@ impl Monitoring {
 
     pub async fn source(&self, caller: &Caller, name: &str) -> Result<Source, AdminError> {
         caller.needs(Scope::EventsRead)?;
-        let not_found = || AdminError::NotFound(format!("source `{name}`"));
+        let not_found = || self.topology.source_not_found(name, caller.tenant());
         let source = self.topology.source(name, caller.tenant()).ok_or_else(not_found)?;
         self.source_views(vec![source]).await?.pop().ok_or_else(not_found)
     }

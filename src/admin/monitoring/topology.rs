@@ -3,7 +3,8 @@
 use time::{Duration, OffsetDateTime};
 
 use super::model::Setting;
-use crate::admin::ConfiguredDestination;
+use crate::admin::{AdminError, ConfiguredDestination};
+use crate::near_names;
 
 /// How long before they are deleted open dead letters are an alarm.
 pub(super) const RETENTION_WARNING: Duration = Duration::days(7);
@@ -92,6 +93,12 @@ impl Topology {
             (source.name.as_str(), before(dead), before(quarantined))
         });
         times.collect()
+    }
+
+    /// That a source is not found, and which ones are similar.
+    pub(super) fn source_not_found(&self, name: &str, tenant: Option<&str>) -> AdminError {
+        let known = self.visible_to(tenant).map(|source| source.name.as_str());
+        AdminError::NotFound(format!("source `{name}`{}", near_names::hint(name, known)))
     }
 
     /// The names of the destinations.

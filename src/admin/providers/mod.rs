@@ -16,9 +16,7 @@ pub use model::{
 };
 
 use super::AdminError;
-
-/// How many similar names an error names.
-const SIMILAR: usize = 5;
+use crate::near_names::near_titled;
 
 /// All providers. They are made when they are first needed.
 #[derive(Debug, Clone, Copy)]
@@ -74,17 +72,11 @@ impl Providers {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let filter = ProviderFilter { search: Some(name.to_owned()), ..ProviderFilter::default() };
-        let begins = |provider: &Provider| {
-            let beginning = name.get(..3);
-            beginning.is_some() && provider.name.get(..3) == beginning
-        };
-        let near = self.all().iter().filter(|one| filter.matches(one) || begins(one));
-        let similar: Vec<&str> = near.map(|one| one.name.as_str()).take(SIMILAR).collect();
-        if similar.is_empty() {
-            return format!("provider `{name}`");
+        let known = self.all().iter().map(|one| (one.name.as_str(), one.title.as_str()));
+        match near_titled(name, known).as_slice() {
+            [] => format!("provider `{name}`"),
+            near => format!("provider `{name}` (similar: {})", near.join(", ")),
         }
-        format!("provider `{name}` (similar: {})", similar.join(", "))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Backend;
 use crate::admin::{AdminError, Filter, Paging, Search, Selection, Source};
 use crate::cli::Exit;
+use crate::near_names;
 use crate::store::{HandlerName, QUARANTINE};
 
 impl Backend {
@@ -92,9 +93,11 @@ impl Backend {
     }
 }
 
+/// The name with similar ones, or all that there are if none is similar.
 fn described(kind: &str, name: &str, known: BTreeSet<&str>) -> String {
-    if known.is_empty() {
-        return format!("{kind} `{name}`");
+    let near = near_names::hint(name, known.iter().copied());
+    if known.is_empty() || !near.is_empty() {
+        return format!("{kind} `{name}`{near}");
     }
     let known: Vec<&str> = known.into_iter().collect();
     format!("{kind} `{name}` (known: {})", known.join(", "))
