@@ -30,6 +30,7 @@ use sealpost::admin::{
 use sealpost::clock::SystemClock;
 use sealpost::postgres::{self, Cluster, Settings};
 use sealpost::store::{DeliveryState, EventId, PoolSettings, Store, Target};
+use sealpost::verify::{SignedTime, Window};
 use sqlx::AssertSqlSafe;
 
 /// Runs per query.
@@ -290,8 +291,8 @@ fn topology() -> Topology {
         actions: Vec::new(),
         headers: Vec::new(),
         max_body: 1 << 20,
-        max_age: 300,
-        max_future: 300,
+        signed_time: SignedTime::Timestamp,
+        window: Some(Window { max_age: 300, max_future: 300 }),
         per_second: 100,
         burst: 1000,
         keep_rejected: None,

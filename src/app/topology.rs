@@ -6,6 +6,7 @@ use crate::admin::{ConfiguredDestination, Setting, SourceFacts, Topology};
 use crate::config::{Config, DeadHead, DestinationEntry, SourceConfig, SourceEntry};
 use crate::providers::{Built, Entry};
 use crate::store::HandlerName;
+use crate::verify::SignedTime;
 
 pub fn topology(config: &Config) -> Result<Topology, BuildError> {
     let services = services(config)?;
@@ -98,7 +99,9 @@ pub(super) fn source_facts(
 ) -> SourceFacts {
     let source_entry = &source.entry;
     let name = &source_entry.name;
-    let window = wiring::window(source, entry, &*built.provider);
+    let signed_time = built.provider.signed_time();
+    let window = (signed_time == SignedTime::Timestamp)
+        .then(|| wiring::window(source, entry, &*built.provider));
     let mut handlers: Vec<String> =
         wiring::names(&built.handlers).into_iter().map(str::to_owned).collect();
     let destinations = config.file.destination.iter().filter(|entry| entry.takes_from(name));
@@ -122,8 +125,8 @@ pub(super) fn source_facts(
         actions: actions.iter().map(|&action| action.to_owned()).collect(),
         headers: built.provider.proof_headers().into_iter().map(str::to_owned).collect(),
         max_body: max_body as u64,
-        max_age: window.max_age,
-        max_future: window.max_future,
+        signed_time,
+        window,
         per_second: pace.per_second.get(),
         burst: pace.burst.get(),
         keep_rejected: source_entry.keep_rejected.map(span),

@@ -188,13 +188,7 @@ fn page(source: &Source) -> String {
         ("actions", source.actions.join(", ")),
         ("headers", source.headers.join(", ")),
         ("largest body", output::size(source.max_body_bytes)),
-        (
-            "window",
-            format!(
-                "up to {}s old, up to {}s in the future",
-                source.max_age_seconds, source.max_future_seconds
-            ),
-        ),
+        ("window", source.freshness()),
         ("limit", format!("{} per second, burst {}", source.per_second, source.burst)),
         ("kept", source.keep_rejected_seconds.map(kept).unwrap_or_default()),
         ("handlers", source.handlers.join(", ")),

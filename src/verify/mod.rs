@@ -119,4 +119,4 @@ pub use sender_info::SenderInfo;
 pub use strength::Strength;
 pub use test_event::{TEST_EVENT_TYPE, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
-pub use window::{UnixSeconds, Window, parse_timestamp};
+pub use window::{SignedTime, UnixSeconds, Window, parse_timestamp};

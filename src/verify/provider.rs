@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 
 use super::{
     AnswerDefinition, Chunk, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing, Prompt, Proof,
-    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    Refusal, RequestHead, Scheme, Secret, SignedTime, UnixSeconds, VerifiedRequest, VerifyContext,
+    Window,
 };
 
 /// Returns the handlers that accept an event type.
@@ -77,6 +78,11 @@ pub trait Provider: Send + Sync + 'static {
     /// The maximum age of a signature, if this source's scheme says one.
     fn max_age(&self) -> Option<Duration> {
         None
+    }
+
+    /// Where the sender signs a time.
+    fn signed_time(&self) -> SignedTime {
+        SignedTime::Timestamp
     }
 
     /// Whether the sender publishes its keys, so that the source has no secret.

@@ -1,5 +1,8 @@
 //! Freshness: the accepted age of a signed timestamp.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::Refusal;
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -13,6 +16,23 @@ pub struct Window {
     pub max_age: i64,
     /// The maximum distance into the future, in seconds.
     pub max_future: i64,
+}
+
+/// Where the sender signs a time: in a timestamp, to which the window applies, in a token, which says
+/// itself how long it is valid, or nowhere.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SignedTime {
+    /// In a timestamp.
+    #[default]
+    Timestamp,
+    /// In the claims of a token.
+    Token,
+    /// Nowhere: an old request is recognized by its deduplication key only.
+    None,
 }
 
 impl Window {

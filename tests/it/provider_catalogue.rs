@@ -10,7 +10,7 @@ use sealpost::admin::{Provider, Scope};
 use sealpost::app;
 use sealpost::providers::data::{ProofLevel, ProviderFile};
 use sealpost::verify::{Algorithm, KeyEncoding};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::Program;
 use crate::harness::{Answer, Gateway};
@@ -233,14 +233,10 @@ async fn console_has_a_page_for_every_provider() {
 #[tokio::test]
 async fn vouched_event_of_a_provider_is_shown_as_such() {
     let secret = "telegram-secret-0123456789";
-    let gateway = Gateway::builder()
-        .more_config(
-            "\n[[source]]\nname = \"chat\"\nprovider = \"telegram\"\n\
-             secrets = [{ env = \"CHAT_SECRET\" }]\n",
-        )
-        .variable("CHAT_SECRET", secret)
-        .start()
-        .await;
+    let chat = "\n[[source]]\nname = \"chat\"\nprovider = \"telegram\"\n\
+                secrets = [{ env = \"CHAT_SECRET\" }]\n";
+    let gateway =
+        Gateway::builder().more_config(chat).variable("CHAT_SECRET", secret).start().await;
     let headers = [("x-telegram-bot-api-secret-token".to_owned(), secret.to_owned())];
     let answer = gateway.send_raw("chat", None, &headers, br#"{"update_id":7}"#).await;
     assert_eq!(answer.body_status(), "accepted", "{}", answer.text);
@@ -251,7 +247,17 @@ async fn vouched_event_of_a_provider_is_shown_as_such() {
         let page = gateway.operator(&path).await.text;
         assert!(page.contains("vouched"), "{path}: {page}");
     }
-    let program = Program::beside_with(&gateway, include_str!("harness/config.toml")).await;
+    let config = format!("{}{chat}", include_str!("harness/config.toml"));
+    let mut program = Program::beside_with(&gateway, &config).await;
+    program.set("CHAT_SECRET", secret);
+    let shown = program.run(&["sources", "show", "chat"]).stdout;
+    assert!(shown.contains("none: the sender signs no time"), "{shown}");
+    let shown = program.run(&["sources", "show", "billing"]).stdout;
+    assert!(shown.contains("up to 300 s old, up to 300 s in the future"), "{shown}");
+    let chat = gateway.operator("/api/v1/sources/chat").await.json;
+    assert_eq!((&chat["signed_time"], &chat["max_age_seconds"]), (&json!("none"), &Value::Null));
+    let page = gateway.operator("/sources/chat").await.text;
+    assert!(page.contains("none: the sender signs no time"), "{page}");
     for command in [&["events", "list"][..], &["events", "show", event]] {
         let run = program.run(command);
         assert!(run.stdout.contains("vouched"), "{command:?}: {}", run.all());

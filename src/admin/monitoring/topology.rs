@@ -5,6 +5,7 @@ use time::{Duration, OffsetDateTime};
 use super::model::Setting;
 use crate::admin::{AdminError, ConfiguredDestination};
 use crate::near_names;
+use crate::verify::{SignedTime, Window};
 
 /// How long before they are deleted open dead letters are an alarm.
 pub(super) const RETENTION_WARNING: Duration = Duration::days(7);
@@ -41,10 +42,9 @@ pub struct SourceFacts {
     pub headers: Vec<String>,
     /// The body limit, in bytes.
     pub max_body: u64,
-    /// The maximum age of a signature, in seconds.
-    pub max_age: i64,
-    /// The tolerated clock skew, in seconds.
-    pub max_future: i64,
+    pub signed_time: SignedTime,
+    /// The freshness window of a signed timestamp; `None` if there is none, or if it is not known.
+    pub window: Option<Window>,
     /// The rate limit of authentic requests, per second.
     pub per_second: u32,
     pub burst: u32,

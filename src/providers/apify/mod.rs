@@ -44,7 +44,7 @@ use url::Url;
 use super::{Built, Entry, OptionsError, Pace, SMALL_BODY, SourceSpec};
 use crate::verify::{
     Classified, EventKey, EventMeta, Lane, Proof, ProofMethod, Provider, Quarantined, Refusal,
-    RequestHead, Scheme, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    RequestHead, Scheme, SignedTime, UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 pub use options::Purpose;
 use options::{Mode, Options, SharedSecret};
@@ -303,6 +303,13 @@ impl Provider for Apify {
                 let presented_secret = Self::presented_secret(shared, request.head())?;
                 request.vouched_by_secret(presented_secret.as_bytes(), &[DISPATCH])
             }
+        }
+    }
+
+    fn signed_time(&self) -> SignedTime {
+        match &self.options.mode {
+            Mode::Enforce => SignedTime::Timestamp,
+            Mode::Token(_) => SignedTime::None,
         }
     }
 

@@ -24,7 +24,7 @@ use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, S
 use crate::verify::{
     AnswerDefinition, Classified, Handshake, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
     Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme, SchemeDefinition,
-    SchemeOptions, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
+    SchemeOptions, Secret, SignedTime, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -198,6 +198,7 @@ struct DataProvider {
     parameters: Vec<String>,
     answer: Option<AnswerDefinition>,
     max_age: Option<Duration>,
+    signed_time: SignedTime,
     split: bool,
 }
 
@@ -225,6 +226,11 @@ impl DataProvider {
             methods,
             answer: definition.answer.clone(),
             max_age: definition.timestamp.as_ref().map(|timestamp| timestamp.tolerance),
+            signed_time: match (&definition.timestamp, &definition.jwt) {
+                (Some(_), _) => SignedTime::Timestamp,
+                (None, Some(_)) => SignedTime::Token,
+                (None, None) => SignedTime::None,
+            },
             split,
         }
     }
@@ -284,6 +290,10 @@ impl Provider for DataProvider {
 
     fn max_age(&self) -> Option<Duration> {
         self.max_age
+    }
+
+    fn signed_time(&self) -> SignedTime {
+        self.signed_time
     }
 
     fn fetches_keys(&self) -> bool {

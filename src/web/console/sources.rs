@@ -108,12 +108,11 @@ fn configured(source: &Source) -> impl Iterator<Item = &SourceSecret> {
 }
 
 fn scheme(source: &Source) -> String {
-    format!(
-        "Header {}; tolerance {} s in the past, {} s in the future",
-        source.headers.join(", "),
-        source.max_age_seconds,
-        source.max_future_seconds
-    )
+    let headers = match source.headers.as_slice() {
+        [] => String::new(),
+        headers => format!("Header {}; ", headers.join(", ")),
+    };
+    format!("{headers}freshness window: {}", source.freshness())
 }
 
 pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::admin::monitoring::model::Counts;
     use crate::store::DeathReason;
-    use crate::verify::Quarantine;
+    use crate::verify::{Quarantine, SignedTime, Window};
 
     const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
@@ -184,8 +184,8 @@ mod tests {
             actions: Vec::new(),
             headers: Vec::new(),
             max_body: 1,
-            max_age: 300,
-            max_future: 300,
+            signed_time: SignedTime::Timestamp,
+            window: Some(Window { max_age: 300, max_future: 300 }),
             per_second: 1,
             burst: 1,
             keep_rejected: None,

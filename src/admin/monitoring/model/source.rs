@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::Counts;
 use crate::store::Pause;
+use crate::verify::SignedTime;
 
 /// A source.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -37,10 +38,12 @@ pub struct Source {
     pub headers: Vec<String>,
     /// Maximum body size in bytes.
     pub max_body_bytes: u64,
-    /// Maximum age of a signature, in seconds.
-    pub max_age_seconds: i64,
-    /// How far in the future the timestamp may be, in seconds.
-    pub max_future_seconds: i64,
+    /// Where the sender signs a time.
+    pub signed_time: SignedTime,
+    /// Maximum age of a signature, in seconds; null without a signed timestamp.
+    pub max_age_seconds: Option<i64>,
+    /// How far in the future the timestamp may be, in seconds; null without one.
+    pub max_future_seconds: Option<i64>,
     /// Rate limit for authentic requests, per second.
     pub per_second: u32,
     /// Burst of that rate limit.
@@ -114,6 +117,20 @@ pub struct Setting {
     pub key: String,
     /// Its value. For a secret, its location and never the secret itself.
     pub value: String,
+}
+
+impl Source {
+    /// How old a request may be, in words; empty if that is not known.
+    pub fn freshness(&self) -> String {
+        match (self.signed_time, self.max_age_seconds, self.max_future_seconds) {
+            (SignedTime::Timestamp, Some(age), Some(future)) => {
+                format!("up to {age} s old, up to {future} s in the future")
+            }
+            (SignedTime::Timestamp, ..) => String::new(),
+            (SignedTime::Token, ..) => "as the token says".to_owned(),
+            (SignedTime::None, ..) => "none: the sender signs no time".to_owned(),
+        }
+    }
 }
 
 impl SourceSetup {
