@@ -22,33 +22,38 @@ pub(super) fn destinations<'c>(
     config: &'c Config,
     services: &Services,
 ) -> Result<Vec<Destined<'c>>, BuildError> {
-    let build = |DestinationConfig { entry, secret, token }: &'c DestinationConfig| {
-        let name = || entry.name.clone();
-        let sign = match (entry.sign, &entry.service) {
-            (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
-            _ => Sign::Standard { prefix: prefix(entry.header_prefix) },
-        };
-        let spec = Spec {
-            name: name(),
-            url: Url::parse(&entry.url)
-                .map_err(|error| BuildError::DestinationUrl { name: name(), error })?,
-            types: entry.types.clone(),
-            filter: entry.filter.clone(),
-            sign,
-            secret: secret.clone(),
-            token: token.clone(),
-            timeout: entry.timeout,
-            concurrency: entry.concurrency,
-            rate: entry.rate,
-            headers: entry.headers.clone().into_iter().collect(),
-            provider_headers: entry.provider_headers,
-            answers: services.answers.clone(),
-        };
-        let destination = Destination::new(spec, &services.outbound)
-            .map_err(|error| BuildError::Destination { name: name(), error })?;
-        Ok((entry, destination))
+    let named = |one: &'c DestinationConfig| Ok((&one.entry, destination(one, services)?));
+    config.destinations.iter().map(named).collect()
+}
+
+pub(super) fn destination(
+    config: &DestinationConfig,
+    services: &Services,
+) -> Result<Destination, BuildError> {
+    let DestinationConfig { entry, secret, token } = config;
+    let name = || entry.name.clone();
+    let sign = match (entry.sign, &entry.service) {
+        (SignForm::Bot, Some(service)) => Sign::Bot { service: service.clone() },
+        _ => Sign::Standard { prefix: prefix(entry.header_prefix) },
     };
-    config.destinations.iter().map(build).collect()
+    let spec = Spec {
+        name: name(),
+        url: Url::parse(&entry.url)
+            .map_err(|error| BuildError::DestinationUrl { name: name(), error })?,
+        types: entry.types.clone(),
+        filter: entry.filter.clone(),
+        sign,
+        secret: secret.clone(),
+        token: token.clone(),
+        timeout: entry.timeout,
+        concurrency: entry.concurrency,
+        rate: entry.rate,
+        headers: entry.headers.clone().into_iter().collect(),
+        provider_headers: entry.provider_headers,
+        answers: services.answers.clone(),
+    };
+    Destination::new(spec, &services.outbound)
+        .map_err(|error| BuildError::Destination { name: name(), error })
 }
 
 fn prefix(configured: HeaderPrefix) -> Prefix {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod alarms;
+mod check;
 mod connections;
 mod database_watch;
 mod decoys;
@@ -14,7 +15,7 @@ mod provider_models;
 mod repositories;
 mod reprocess;
 mod runtime;
-mod secret_warnings;
+mod source_warnings;
 mod stats_flusher;
 mod topology;
 mod wiring;
@@ -49,6 +50,7 @@ use crate::web::{
 };
 
 pub use admin::{admin, document};
+pub use check::{Checked, check};
 pub use connections::log_filter;
 use decoys::{decoy, oversize};
 pub use error::BuildError;
@@ -58,7 +60,7 @@ use runtime::HandlerRuntime;
 pub use stats_flusher::StatsFlusher;
 pub use topology::topology;
 use wiring::{Wiring, bytes};
-pub use wiring::{check_sources, services, source_scheme, verifiers};
+pub use wiring::{services, source_scheme, verifiers};
 
 /// Chooses the handlers of a source, given those of the provider.
 pub type ChooseHandlers =

@@ -9,10 +9,8 @@ use tracing::warn;
 use url::Url;
 
 use super::decoys::{decoy_source, seed};
-use super::destinations::{Destined, destinations, handlers_to};
-use super::issuer::issuer;
-use super::secret_warnings;
-use super::{BuildError, TestOverrides, span};
+use super::destinations::{Destined, handlers_to};
+use super::{BuildError, TestOverrides, source_warnings, span};
 use crate::admin::{RejectedRequestWriter, Routing, Verifiers};
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
@@ -76,8 +74,7 @@ impl Wiring {
     ) -> Result<(), BuildError> {
         let name = &source.entry.name;
         let (entry, built) = build_source(config, source, services)?;
-        for warning in built.warnings.iter().chain(&secret_warnings::secrets(config, source, entry))
-        {
+        for warning in source_warnings::of_source(config, source, entry, &built) {
             warn!(source.name = name, "{warning}");
         }
         let mut handlers = (parts.handlers)(name, built.handlers);
@@ -125,24 +122,6 @@ impl Wiring {
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, KeyRing)> {
         self.sources.iter().map(|source| (source.name.to_string(), source.verifier.keys.clone()))
     }
-}
-
-/// Builds the provider of every source and discards it; returns the warnings of each source.
-pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
-    let services = services(config)?;
-    destinations(config, &services)?;
-    issuer(config, &services, &TestOverrides::default().clock)?;
-    super::discord(config, &services)?;
-    let sources = config.sources.iter();
-    let check = |source| {
-        let (entry, built) = build_source(config, source, &services)?;
-        Ok(built
-            .warnings
-            .into_iter()
-            .chain(secret_warnings::secrets(config, source, entry))
-            .collect())
-    };
-    sources.map(check).collect()
 }
 
 /// The verifiers of all sources, including disabled ones, without a running gateway.
@@ -275,7 +254,7 @@ fn check_memory(
     Err(BuildError::Retention { source_name: source.entry.name.clone(), retention, needed })
 }
 
-fn verifier(
+pub(super) fn verifier(
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,

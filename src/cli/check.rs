@@ -1,11 +1,13 @@
 //! `sealpost check`: validate the configuration and print a summary.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::output::{self, Format};
-use super::{Exit, block_on, start};
+use super::{Exit, block_on, exit, start};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Environment};
 use crate::postgres;
 use crate::store::Target;
 
@@ -22,8 +24,12 @@ pub(super) struct Args {
     destinations: bool,
 }
 
-/// The warnings of each source, and the startup warnings.
-type Warnings<'w> = (&'w [Vec<String>], &'w [String]);
+/// What was found without connecting to anything.
+struct Found {
+    checked: app::Checked,
+    /// Warnings of the start.
+    starting: Vec<String>,
+}
 
 /// The result of a connectivity check.
 struct Probe {
@@ -32,23 +38,49 @@ struct Probe {
     error: Option<String>,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<Exit> {
-    let starting = start::run(config)?;
-    let sources = app::check_sources(config)?;
+pub(super) fn run(path: &Path, environment: &Environment, args: &Args) -> anyhow::Result<Exit> {
+    let (config, wrong) = Config::inspect(path, environment)?;
+    let mut errors: Vec<anyhow::Error> =
+        wrong.into_iter().map(|one| ConfigError::Invalid(vec![one]).into()).collect();
+    let found = config.as_ref().map(|config| {
+        let mut checked = app::check(config);
+        errors.extend(std::mem::take(&mut checked.errors).into_iter().map(Into::into));
+        let starting = start::run(config, &mut errors);
+        Found { checked, starting }
+    });
+    let (config, found) = match (config, found) {
+        (Some(config), Some(found)) if errors.is_empty() => (config, found),
+        _ => return report(path, &errors, args.format),
+    };
     let mut probes = Vec::new();
     if args.database {
-        let error = probe_database(config).err().map(|error| format!("{error:#}"));
+        let error = probe_database(&config).err().map(|error| format!("{error:#}"));
         probes.push(Probe { name: "database".to_owned(), error });
     }
     if args.destinations {
-        probes.extend(probe_destinations(config)?);
+        probes.extend(probe_destinations(&config)?);
     }
     output::print(&match args.format {
-        Format::Text => text(config, (&sources, &starting), &probes),
-        Format::Json => output::json(&document(config, (&sources, &starting), &probes)),
+        Format::Text => text(&config, &found, &probes),
+        Format::Json => output::json(&document(&config, &found, &probes)),
     })?;
     let fine = probes.iter().all(|probe| probe.error.is_none());
     Ok(if fine { Exit::Ok } else { Exit::Failed })
+}
+
+/// Prints every error, with the name of the file.
+fn report(path: &Path, errors: &[anyhow::Error], format: Format) -> anyhow::Result<Exit> {
+    let path = path.display();
+    for error in errors {
+        super::print_message(&format!("error: {path}: {}", output::lines(&format!("{error:#}"))));
+    }
+    if format == Format::Json {
+        let errors: Vec<String> = errors.iter().map(|error| format!("{error:#}")).collect();
+        output::print(&output::json(&json!({ "errors": errors })))?;
+    }
+    let exits: Vec<Exit> = errors.iter().map(exit::exit_of).collect();
+    let is_unavailable = exits.iter().all(|exit| *exit == Exit::Unavailable);
+    Ok(if is_unavailable { Exit::Unavailable } else { Exit::Usage })
 }
 
 /// Checks that the server responds, is recent and durable, and that the schema is up to date.
@@ -89,7 +121,7 @@ fn probe_destinations(config: &Config) -> anyhow::Result<Vec<Probe>> {
     })
 }
 
-fn text(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> String {
+fn text(config: &Config, found: &Found, probes: &[Probe]) -> String {
     let head = ["SOURCE", "PROVIDER", "TENANT", "STATE", "SECRETS"];
     let rows: Vec<Vec<String>> = config
         .sources
@@ -135,7 +167,7 @@ fn text(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> String {
             &probes.iter().map(row).collect::<Vec<_>>(),
         ));
     }
-    let mut warned = named(config, warnings).peekable();
+    let mut warned = named(config, found).peekable();
     if warned.peek().is_some() {
         text.push('\n');
     }
@@ -151,23 +183,22 @@ fn format_warning(source: &str, warning: &str) -> String {
 }
 
 /// Every warning with the name of its source, which is empty for global warnings.
-fn named<'a>(
-    config: &'a Config,
-    (warnings, starting): Warnings<'a>,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let of_sources = config.sources.iter().zip(warnings).flat_map(|(source, warnings)| {
-        warnings.iter().map(|warning| (source.entry.name.as_str(), warning.as_str()))
-    });
+fn named<'a>(config: &'a Config, found: &'a Found) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let of_sources =
+        config.sources.iter().zip(&found.checked.of_sources).flat_map(|(source, warnings)| {
+            warnings.iter().map(|warning| (source.entry.name.as_str(), warning.as_str()))
+        });
     let no_channel = config.discord.is_none().then_some((
         "",
         "no alert channel is configured ([alerts] discord): alerts are only listed",
     ));
     let of_secrets = config.warnings.iter().map(|warning| ("", warning.as_str()));
-    let of_start = starting.iter().map(|warning| ("", warning.as_str()));
-    of_sources.chain(of_secrets).chain(of_start).chain(no_channel)
+    let of_others = found.checked.warnings.iter().map(|warning| ("", warning.as_str()));
+    let of_start = found.starting.iter().map(|warning| ("", warning.as_str()));
+    of_sources.chain(of_others).chain(of_secrets).chain(of_start).chain(no_channel)
 }
 
-fn document(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> Value {
+fn document(config: &Config, found: &Found, probes: &[Probe]) -> Value {
     let sources = config.sources.iter().map(|source| {
         let secrets = source.secrets.iter().map(|secret| secret.fingerprint().to_string());
         json!({
@@ -186,7 +217,7 @@ fn document(config: &Config, warnings: Warnings<'_>, probes: &[Probe]) -> Value 
             "secret": destination.secret.fingerprint().to_string(),
         })
     });
-    let warnings = named(config, warnings).map(|(source, warning)| {
+    let warnings = named(config, found).map(|(source, warning)| {
         json!({ "source": Some(source).filter(|name| !name.is_empty()), "warning": warning })
     });
     let probes = probes.iter().map(

@@ -216,7 +216,7 @@ impl Cli {
         match &self.command {
             Command::Serve(args) => serve::run(&globals.load()?, &Environment::of_process(), args),
             Command::Migrate => migrate::run(&globals.load()?),
-            Command::Check(args) => check::run(&globals.load()?, args),
+            Command::Check(args) => check::run(&globals.config, &Environment::of_process(), args),
             Command::Fixtures(command) => {
                 fixtures::run(globals, &Environment::of_process(), command)
             }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use tracing_subscriber::filter::ParseError;
 
 use super::block_on;
@@ -30,31 +31,46 @@ pub(super) enum Refused {
     },
 }
 
-/// Runs the startup checks; returns warnings.
-pub(super) fn run(config: &Config) -> anyhow::Result<Vec<String>> {
-    telemetry::check(&config.file.log.filter).map_err(Refused::Filter)?;
-    let target = target(config)?;
-    build(config, target)?;
+/// Runs the startup checks; returns warnings, and adds what is wrong to `errors`. The gateway is
+/// built only if nothing is.
+pub(super) fn run(config: &Config, errors: &mut Vec<anyhow::Error>) -> Vec<String> {
     let mut warnings = Vec::new();
+    errors.extend(
+        telemetry::check(&config.file.log.filter).map_err(Refused::Filter).err().map(Into::into),
+    );
+    let target = target(config).map_err(|error| errors.push(error)).ok();
     let (ingest, operator) = (&config.file.ingest, &config.file.operator);
     for (listener, address) in [("ingest", ingest.listen), ("operator", operator.listen)] {
-        if is_taken(address)? {
-            warnings.push(format!(
+        match is_taken(address) {
+            Ok(false) => {}
+            Ok(true) => warnings.push(format!(
                 "{listener}.listen: {address} is in use, possibly by a running gateway"
-            ));
+            )),
+            Err(error) => {
+                errors.push(anyhow::Error::new(error).context(format!("{listener}.listen")));
+            }
         }
     }
-    Ok(warnings)
+    if config.file.objects.s3.is_none() {
+        let folder = &config.file.objects.dir;
+        let refused = |error| Refused::Folder { folder: folder.clone(), error };
+        errors.extend(can_be_written(folder).map_err(refused).err().map(Into::into));
+    }
+    if let Some(target) = target.filter(|_| errors.is_empty()) {
+        errors.extend(build(config, target).err());
+    }
+    warnings
 }
 
 /// The database. For a managed cluster this is a placeholder, after checking that the cluster could
 /// be started.
 fn target(config: &Config) -> anyhow::Result<Target> {
     let Some(url) = &config.database_url else {
-        postgres::check(&config.managed)?;
+        postgres::check(&config.managed).context("postgres.managed")?;
         return Ok(Target::from_url("postgres://localhost/sealpost")?);
     };
-    Ok(Target::from_url(url)?)
+    let key = if config.file.database.url.is_some() { "database.url" } else { "DATABASE_URL" };
+    Target::from_url(url).context(key)
 }
 
 /// Builds the gateway on other ports and discards it.
@@ -65,13 +81,7 @@ fn build(config: &Config, target: Target) -> anyhow::Result<()> {
     block_on(async {
         drop(App::build(&elsewhere, target, &TestOverrides::default())?);
         Ok(())
-    })?;
-    if config.file.objects.s3.is_none() {
-        let folder = &config.file.objects.dir;
-        can_be_written(folder)
-            .map_err(|error| Refused::Folder { folder: folder.clone(), error })?;
-    }
-    Ok(())
+    })
 }
 
 /// Whether the address is in use.

@@ -11,6 +11,7 @@ mod memory;
 mod objects;
 mod oidc;
 mod outbound;
+mod parse;
 mod reference;
 mod retention;
 mod schema;
@@ -113,6 +114,22 @@ impl Config {
         Self::resolve(read(path, &text, environment)?, environment)
     }
 
+    /// Reads the file, and returns what could be resolved together with everything that is invalid.
+    /// It must not be run if anything is.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] only.
+    pub fn inspect(
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<(Option<Self>, Vec<String>), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let (file, mut wrong) = parse::parse(&text, environment);
+        let config = file.map(|file| Self::resolve_parts(file, environment, &mut wrong));
+        Ok((config, wrong))
+    }
+
     /// Reads the file like [`Config::load`], for a command that verifies, signs and sends nothing:
     /// secrets may be missing. Sources and destinations are then known by their entries in
     /// [`Config::file`] only.
@@ -171,6 +188,12 @@ impl Config {
     /// Lists all invalid values, not only the first.
     pub fn resolve(file: File, environment: &Environment) -> Result<Self, ConfigError> {
         let mut wrong = Vec::new();
+        let config = Self::resolve_parts(file, environment, &mut wrong);
+        if wrong.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(wrong)) }
+    }
+
+    /// Resolves what can be resolved, and adds what is invalid to `wrong`.
+    fn resolve_parts(file: File, environment: &Environment, wrong: &mut Vec<String>) -> Self {
         let mut sources = Vec::new();
         let mut names = HashSet::new();
         for entry in &file.source {
@@ -214,21 +237,18 @@ impl Config {
         });
         let issuer = file.operator.oidc.as_ref();
         let public = file.operator.public_url.as_deref();
-        let oidc = issuer.and_then(|entry| oidc::resolve(entry, public, environment, &mut wrong));
+        let oidc = issuer.and_then(|entry| oidc::resolve(entry, public, environment, wrong));
         let operator_url = public.and_then(|text| {
             let wrong = |why| wrong.push(format!("operator.public_url {why}"));
             oidc::public(text).map_err(wrong).ok()
         });
-        let vault = reference::vault(environment, &mut wrong);
-        let destinations = destinations::resolve(&file, environment, &mut wrong);
-        let objects = objects::place(&file.objects, environment, &mut wrong);
-        check::check(&file, &mut wrong);
-        check::keep_rejected(&file, &vault, &mut wrong);
-        check::second_factor(&file, &vault, &mut wrong);
-        check::shared_secrets(&sources, &mut wrong);
-        if !wrong.is_empty() {
-            return Err(ConfigError::Invalid(wrong));
-        }
+        let vault = reference::vault(environment, wrong);
+        let destinations = destinations::resolve(&file, environment, wrong);
+        let objects = objects::place(&file.objects, environment, wrong);
+        check::check(&file, wrong);
+        check::keep_rejected(&file, &vault, wrong);
+        check::second_factor(&file, &vault, wrong);
+        check::shared_secrets(&sources, wrong);
         let managed = postgres::Settings {
             data_dir: file.postgres.managed.data_dir.clone(),
             bin_dir: file.postgres.managed.bin_dir.clone(),
@@ -244,7 +264,7 @@ impl Config {
         let warnings = exposed::exposed(&file, environment);
         let memory = memory::memory();
         let in_flight = file.ingest.in_flight.unwrap_or_else(|| memory::in_flight(memory));
-        Ok(Self {
+        Self {
             file,
             warnings,
             sources,
@@ -258,24 +278,17 @@ impl Config {
             objects,
             in_flight,
             memory,
-        })
+        }
     }
 }
 
 fn read(path: &Path, text: &str, environment: &Environment) -> Result<File, ConfigError> {
-    let parse = |message: String| ConfigError::Parse {
-        path: path.to_owned(),
-        message: message.trim_end().to_owned(),
-    };
-    // Without the variables first: these errors show the line.
-    toml::from_str::<File>(text).map_err(|error| parse(error.to_string()))?;
-    let mut table: toml::Table = toml::from_str(text).map_err(|e| parse(e.to_string()))?;
-    for (keys, value) in environment.overrides() {
-        overlay(&mut table, &keys, value);
+    match parse::parse(text, environment) {
+        (Some(file), errors) if errors.is_empty() => Ok(file),
+        (_, errors) => {
+            Err(ConfigError::Parse { path: path.to_owned(), message: errors.join("\n") })
+        }
     }
-    table
-        .try_into()
-        .map_err(|error: toml::de::Error| parse(format!("with SEALPOST_ variables: {error}")))
 }
 
 impl std::str::FromStr for SecretRef {
@@ -288,6 +301,14 @@ impl std::str::FromStr for SecretRef {
             Some(("file", path)) => Ok(Self { env: None, file: Some(path.into()) }),
             _ => Err("expected `env:NAME` or `file:PATH`".to_owned()),
         }
+    }
+}
+
+impl SourceConfig {
+    /// Whether all its secrets could be read.
+    pub fn is_resolved(&self) -> bool {
+        self.secrets.len() == self.entry.secrets.len()
+            && self.token.is_some() == self.entry.token.is_some()
     }
 }
 
@@ -331,23 +352,6 @@ impl SecretRef {
             _ => Err("must have either `env` or `file`".to_owned()),
         }
     }
-}
-
-/// Sets the value at a path; text is parsed as TOML if possible.
-fn overlay(table: &mut toml::Table, keys: &[String], text: &str) {
-    let Some((last, path)) = keys.split_last() else { return };
-    let mut place = table;
-    for key in path {
-        let next =
-            place.entry(key.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        let Some(next) = next.as_table_mut() else { return };
-        place = next;
-    }
-    let value = toml::from_str::<toml::Table>(&format!("v = {text}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("v"))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
-    place.insert(last.clone(), value);
 }
 
 fn is_source_name(name: &str) -> bool {

@@ -10,6 +10,18 @@ use zeroize::Zeroizing;
 /// The maximum number of secrets of one source: previous, current, next.
 pub(super) const MAX_SECRETS: usize = 3;
 
+/// What a secret that was never set begins with.
+const PLACEHOLDERS: [&str; 8] = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "replace-me",
+    "replace_me",
+    "your-secret",
+    "your_secret",
+    "placeholder",
+];
+
 /// A secret of acceptable quality. Its `Debug` output is the fingerprint, never the secret.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -60,15 +72,14 @@ impl Secret {
         if first.is_ascii_whitespace() || last.is_ascii_whitespace() {
             return Err(WeakSecret::Padded);
         }
+        let lower = bytes.to_ascii_lowercase();
+        if PLACEHOLDERS.iter().any(|word| lower.starts_with(word.as_bytes())) {
+            return Err(WeakSecret::Placeholder);
+        }
         if bytes.len() < Self::MIN_BYTES {
             return Err(WeakSecret::Short);
         }
-        let lower = bytes.to_ascii_lowercase();
-        let placeholder = bytes.iter().all(|byte| byte == first)
-            || [&b"changeme"[..], b"change-me", b"your-secret", b"your_secret", b"placeholder"]
-                .iter()
-                .any(|word| lower.starts_with(word));
-        if placeholder {
+        if bytes.iter().all(|byte| byte == first) {
             return Err(WeakSecret::Placeholder);
         }
         Ok(Self(bytes))

@@ -52,14 +52,16 @@ fn environment(text: &str) -> Environment {
 fn example_loads() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
     let config = Config::load(path.as_ref(), &environment(EXAMPLE)).expect("the example");
-    app::check_sources(&config).expect("every source");
+    let checked = app::check(&config);
+    assert!(checked.errors.is_empty(), "{:?}", checked.errors);
 }
 
 #[test]
 fn example_has_a_valid_source_of_every_provider() {
     let text = with_examples();
     let config = Config::resolve(parse(&text), &environment(&text)).expect("the examples");
-    app::check_sources(&config).expect("every source");
+    let checked = app::check(&config);
+    assert!(checked.errors.is_empty(), "{:?}", checked.errors);
     let shown: Vec<&str> =
         config.sources.iter().map(|source| source.entry.provider.as_str()).collect();
     for provider in providers::CATALOGUE {

@@ -247,7 +247,7 @@ fn proof(by: &ProofBy) -> ProviderProof {
 }
 
 /// An example of an option's value, from its meaning.
-fn example_value(meaning: &str) -> &str {
+pub(super) fn example_value(meaning: &str) -> &str {
     let example = meaning.split_once("such as `").and_then(|(_, rest)| rest.split_once('`'));
     example.map_or(REPLACE, |(example, _)| example)
 }

@@ -61,7 +61,9 @@ pub(super) fn with<T>(
     };
     if needs == Need::Sources {
         // Errors in the configuration are found before a database is started.
-        app::check_sources(&config)?;
+        if let Some(error) = app::check(&config).errors.into_iter().next() {
+            return Err(error.into());
+        }
     }
     database::with_store(&config, async |store| {
         let admin = Box::new(app::admin(&config, store, needs)?);

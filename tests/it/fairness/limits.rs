@@ -82,7 +82,7 @@ fn check_warns_of_a_burst_below_the_chunks_of_a_file() {
         // `check` also warns of the placeholder in the example.
         let own = OPTIONS.replace("0123456789abcdef01234567", "aaaaaaaaaaaaaaaaaaaaaaaa");
         let text = text.replacen(OPTIONS, &format!("{own}\n{more}"), 1);
-        app::check_sources(&load(&text)).expect("sources").swap_remove(0)
+        app::check(&load(&text)).of_sources.swap_remove(0)
     };
     let limited = warnings("limit = { per_second = 4, burst = 4 }");
     assert!(limited.iter().any(|warning| warning.contains("171 chunks")), "{limited:?}");
