@@ -80,6 +80,11 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
+    /// Whether the scheme is in the configuration of the source.
+    fn has_own_scheme(&self) -> bool {
+        false
+    }
+
     /// Where the sender signs a time.
     fn signed_time(&self) -> SignedTime {
         SignedTime::Timestamp

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::cli::Program;
 use crate::harness::{Gateway, RETIRED_SECRET};
+use crate::migrating::blocks;
 use crate::rejected_requests::wait_for_rejected;
 
 const CONFIG: &str = "
@@ -64,6 +65,63 @@ fn http_and_json_recordings_are_explained() {
                            "headers": { "Stripe-Signature": right } });
     let (code, explained) = explain(&document.to_string(), &[]);
     assert_eq!((code, &explained["verifies"]), (0, &json!(true)), "{explained}");
+}
+
+#[test]
+fn recordings_of_the_documentation_verify() {
+    const PAGE: &str = include_str!("../../docs/senders.md");
+    let mut program = Program::new(
+        "[[source]]\nname = \"code\"\nprovider = \"github\"\n\
+         secrets = [{ env = \"GITHUB_WEBHOOK_SECRET\" }]\n",
+    );
+    program.set("GITHUB_WEBHOOK_SECRET", "It's a Secret to Everybody");
+    for language in ["http", "json"] {
+        let [recording]: [&str; 1] = blocks(PAGE, language).try_into().expect("one block");
+        program.file("request", recording);
+        let run = program.run(&["explain", "request", "--source", "code"]);
+        assert_eq!(run.code, 0, "{}", run.all());
+        assert!(run.stdout.starts_with("accepted: valid signature"), "{}", run.all());
+    }
+}
+
+#[test]
+fn hints_about_an_own_scheme_say_what_to_change_in_it() {
+    let config = |scheme: &str| {
+        format!(
+            "[[source]]\nname = \"own\"\nprovider = \"custom\"\n\
+             secrets = [{{ env = \"OWN_SECRET\" }}]\n[source.scheme]\n\
+             algorithm = \"hmac-sha256\"\n{scheme}\n"
+        )
+    };
+    let secret = "b3duLXNlY3JldC0wMTIzNDU2Nzg5";
+    let mac = |key: &[u8], text: &str| Secret::new(key).unwrap().sign(&[text.as_bytes()]);
+    let hex_of = |key: &[u8], text: &str| hex::encode(mac(key, text));
+    let decoded = STANDARD.decode(secret).unwrap();
+    let right = hex_of(secret.as_bytes(), BODY);
+    let base64 = STANDARD.encode(mac(secret.as_bytes(), BODY));
+    let timed = "signed = \"{timestamp}.{body}\"\nsignature = { header = \"x-s\" }\n\
+                 timestamp = { from = \"header:x-t\", tolerance = \"5m\" }";
+    let plain = "signed = \"{body}\"\nsignature = { header = \"x-s\" }";
+    let prefixed = "signed = \"{body}\"\nsignature = { header = \"x-s\", prefix = \"sha256=\" }";
+    let other = "signed = \"{body}\"\nsignature = { header = \"x-other\" }";
+    for (scheme, signature, time, hint) in [
+        (plain, base64, AT.to_string(), "`encoding = \"base64\"` in `signature`"),
+        (plain, hex_of(&decoded, BODY), AT.to_string(), "`key = { encoding = \"base64\" }`"),
+        (prefixed, right.clone(), AT.to_string(), "`prefix` in `signature`"),
+        (timed, right.clone(), AT.to_string(), "`signed = \"{body}\"`"),
+        (timed, right.clone(), format!("{AT}000"), "`unit = \"milliseconds\"`"),
+        (plain, hex_of(b"a-stranger-secret-0123456789", BODY), String::new(), "then `algorithm`"),
+        (other, right, String::new(), "names of the headers"),
+    ] {
+        let mut program = Program::new(&config(scheme));
+        program.set("OWN_SECRET", secret);
+        let recording = json!({ "body": BODY, "headers": { "x-s": signature, "x-t": time } });
+        program.file("request", &recording.to_string());
+        let at = AT.to_string();
+        let run = program.run(&["explain", "request", "--source", "own", "--at", &at]);
+        assert_eq!(run.code, 1, "{scheme}: {}", run.all());
+        assert!(run.stdout.contains(hint), "{hint}: {}", run.all());
+    }
 }
 
 #[test]

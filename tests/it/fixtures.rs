@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use crate::harness::{self, database};
+use crate::migrating::blocks;
 
 /// Default maximum of a signature time in the future.
 const MAX_FUTURE: Duration = Duration::from_mins(5);
@@ -109,6 +110,13 @@ async fn fixture_that_nobody_else_can_sign_is_skipped() {
     let unknown = "its scheme is in the configuration of its source: use `fixtures send`";
     assert_eq!(skipped, [("aws-sns", sender_only), ("custom", unknown), ("discord", sender_only)]);
     assert!(played.iter().all(Played::is_as_expected), "\n{}", fixtures::diff(&played));
+}
+
+#[test]
+fn fixture_of_the_documentation_is_one() {
+    let [shown]: [&str; 1] =
+        blocks(include_str!("../../docs/fixtures.md"), "json").try_into().unwrap();
+    assert_eq!(shown, include_str!("../../fixtures/linear/issue-created.json"));
 }
 
 #[test]

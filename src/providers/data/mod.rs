@@ -292,6 +292,10 @@ impl Provider for DataProvider {
         self.max_age
     }
 
+    fn has_own_scheme(&self) -> bool {
+        self.name == CUSTOM
+    }
+
     fn signed_time(&self) -> SignedTime {
         self.signed_time
     }

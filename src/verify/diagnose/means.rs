@@ -12,6 +12,8 @@ pub struct Means {
     pub is_token: bool,
     /// Whether the URL is signed, too.
     pub signs_url: bool,
+    /// Whether the scheme is in the configuration of the source, where the user can change it.
+    pub is_own_scheme: bool,
 }
 
 /// The keys that the sender and the source have.
@@ -59,7 +61,8 @@ impl Means {
             _ => Keys::Secret,
         };
         let is_token = scheme.algorithm() == Algorithm::Jwt;
-        Self { keys, is_token, signs_url: scheme.signs_url() }
+        let is_own_scheme = verifier.provider.has_own_scheme();
+        Self { keys, is_token, signs_url: scheme.signs_url(), is_own_scheme }
     }
 
     /// The name of a configured key.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::means::{Means, lacks, place};
+use super::scheme_hints;
 use super::{
     BodyForm, Deviation, Explanation, Finding, HeaderFault, HeaderFormat, Origin, SecretForm,
     SignedBy, TextForm, TimeFault,
@@ -82,6 +83,11 @@ impl Explanation {
     /// The suggested fix, if there is one.
     pub fn hint(&self) -> Option<String> {
         let deviation = self.made.as_ref().and_then(|made| made.deviations.last());
+        if self.means.is_own_scheme
+            && let Some(hint) = scheme_hints::hint(&self.finding, deviation)
+        {
+            return Some(hint.to_owned());
+        }
         let fixed = match &self.finding {
             Finding::Verifies { .. } => return None,
             Finding::InvalidSignature => match (deviation, &self.made) {

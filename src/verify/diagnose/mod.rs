@@ -18,6 +18,7 @@ mod means;
 mod messages;
 mod read;
 mod recoded;
+mod scheme_hints;
 #[cfg(test)]
 mod scheme_tests;
 mod search;
