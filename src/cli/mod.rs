@@ -21,6 +21,7 @@ mod event_table;
 mod events;
 mod exit;
 mod explain;
+mod first_link;
 mod fixtures;
 mod globals;
 mod groups;

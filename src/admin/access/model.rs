@@ -9,9 +9,6 @@ use super::scopes;
 use crate::admin::{Caller, Scope, Scopes};
 use crate::store::{ApiKeyRow, SessionOfUser, StoreError, UserRow};
 
-/// The path of a set-up link, up to its token.
-const SETUP: &str = "/setup?token=";
-
 /// Who a request is from, and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Identity {
@@ -251,12 +248,15 @@ impl UserState {
 }
 
 impl Invitation {
+    /// The path of a link, up to its token.
+    pub const PATH: &str = "/setup?token=";
+
     pub(super) fn new(token: &str, expires_at: OffsetDateTime) -> Self {
-        Self { path: Zeroizing::new(format!("{SETUP}{token}")), expires_at, ended: None }
+        Self { path: Zeroizing::new(format!("{}{token}", Self::PATH)), expires_at, ended: None }
     }
 
     pub fn token(&self) -> &str {
-        self.path.strip_prefix(SETUP).unwrap_or(&self.path)
+        self.path.strip_prefix(Self::PATH).unwrap_or(&self.path)
     }
 }
 

@@ -38,6 +38,13 @@ impl Access {
         Ok(Some(invitation))
     }
 
+    /// Whether there is no user, and a link to create the first one is valid.
+    pub async fn awaits_first_user(&self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        Ok(!tx.lock_users_exist().await? && tx.has_first_link(now).await?)
+    }
+
     /// Looks up a link.
     ///
     /// # Errors

@@ -81,6 +81,7 @@ async fn first_link_creates_one_administrator() {
         access.first_invitation().await.unwrap().is_none(),
         "only one of several gateways creates it"
     );
+    assert!(access.awaits_first_user().await.unwrap());
     for (name, password) in [
         (None, PASSWORD),
         (Some("ada"), "short"),
@@ -100,6 +101,7 @@ async fn first_link_creates_one_administrator() {
     let again = access.set_up(first.token(), Some("eve"), PASSWORD, &Client::at(PEER)).await;
     assert!(matches!(again, Err(AdminError::NotFound(_))), "{again:?}");
     assert!(access.first_invitation().await.unwrap().is_none());
+    assert!(!access.awaits_first_user().await.unwrap());
     let rows = gateway.rows("setup_links").await;
     assert!(!format!("{rows:?}").contains(first.token()));
 }

@@ -23,6 +23,32 @@ pub(crate) struct Process {
     pub(crate) ingest: String,
     pub(crate) operator: String,
     folder: tempfile::TempDir,
+    database: String,
+}
+
+/// Starts a command that serves, and collects its log.
+fn spawn(command: &mut Command, folder: &Path, database: &str) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut child = command
+        .arg("--config")
+        .arg(folder.join("config.toml"))
+        .arg("serve")
+        // It writes files to its working directory.
+        .current_dir(folder)
+        .env("DATABASE_URL", database)
+        .envs(SECRETS.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let (stderr, log_lines) = (child.stderr.take().expect("its log"), Arc::clone(&lines));
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log_lines.lock().unwrap().push(line);
+        }
+    });
+    (child, lines)
 }
 
 impl Process {
@@ -45,26 +71,8 @@ impl Process {
         std::fs::write(&path, include_str!("../harness/config.toml")).expect("a file");
         let environment: Environment = SECRETS.iter().copied().collect();
         let config = Config::load(&path, &environment).expect("a configuration");
-        let mut child = command
-            .arg("--config")
-            .arg(&path)
-            .arg("serve")
-            // It writes files to its working directory.
-            .current_dir(folder.path())
-            .env("DATABASE_URL", database::fresh_url().await)
-            .envs(SECRETS.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a process");
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let (stderr, log_lines) = (child.stderr.take().expect("its log"), Arc::clone(&lines));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                log_lines.lock().unwrap().push(line);
-            }
-        });
+        let database = database::fresh_url().await;
+        let (child, lines) = spawn(&mut command, folder.path(), &database);
         let mut process = Self {
             child,
             lines,
@@ -73,11 +81,24 @@ impl Process {
             ingest: String::new(),
             operator: String::new(),
             folder,
+            database,
         };
-        let line = process.wait_for("listening", |line| line["message"] == "listening").await;
-        process.ingest = format!("http://{}", line["ingest"].as_str().expect("an address"));
-        process.operator = format!("http://{}", line["operator"].as_str().expect("an address"));
+        process.wait_until_listening().await;
         process
+    }
+
+    /// Kills the gateway, and starts it again in the same folder on the same database.
+    pub(crate) async fn restart(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("its end");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealpost"));
+        (self.child, self.lines) = spawn(&mut command, self.folder.path(), &self.database);
+        self.wait_until_listening().await;
+    }
+
+    async fn wait_until_listening(&mut self) {
+        let line = self.wait_for("listening", |line| line["message"] == "listening").await;
+        self.ingest = format!("http://{}", line["ingest"].as_str().expect("an address"));
+        self.operator = format!("http://{}", line["operator"].as_str().expect("an address"));
     }
 
     /// The log lines so far.

@@ -103,6 +103,31 @@ async fn each_request_is_one_log_line_and_one_count_without_secrets() {
     }
 }
 
+#[tokio::test]
+async fn setup_link_is_named_again_while_there_is_no_user() {
+    let mut process = Process::start().await;
+    let file = process.folder().join("data/sealpost-setup-link");
+    let token = || {
+        let link = std::fs::read_to_string(&file).unwrap();
+        link.split_once("token=").unwrap().1.to_owned()
+    };
+    let first = token();
+    let is_named = |line: &Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.contains("link to create the first user still in its file")
+            && line["path"].as_str().unwrap_or_default().ends_with("data/sealpost-setup-link")
+    };
+    process.restart().await;
+    process.wait_for("the file of the link", is_named).await;
+    assert_eq!(token(), first, "it is the same link");
+    std::fs::remove_file(&file).unwrap();
+    process.restart().await;
+    let is_hint = |line: &Value| {
+        line["message"].as_str().unwrap_or_default().contains("`sealpost users add NAME")
+    };
+    process.wait_for("another way", is_hint).await;
+}
+
 fn requests(process: &Process) -> Vec<Value> {
     let lines = process.log();
     let lines = lines
