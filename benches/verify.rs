@@ -37,7 +37,7 @@ const NOW: i64 = 1_700_000_000;
 const URL: &str = "https://hooks.example.com/hooks/acme";
 const SECRET: &str = "a-secret-of-a-benchmark-0123456789";
 const RSA: &str = include_str!("../tests/it/access/oidc/issuer.pem");
-const RSA_PUBLIC: &str = include_str!("../src/providers/data/fuzzing/rsa.pem");
+const RSA_PUBLIC: &str = include_str!("../src/providers/data/example_secret/rsa.pem");
 /// The public half of a P-256 key whose bytes are all 7.
 const P256_PUBLIC: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHhhTL9R1TALzBB2cdc6zO4P/2BrHzk/og\
                            syxyYvFiW6kbDEcTi/0DdlqNlPm5FRF0y3+SG7O11x6kMahiIHAow==";

@@ -3,13 +3,10 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 use sealpost::admin::{Provider, Scope};
 use sealpost::app;
-use sealpost::providers::data::{ProofLevel, ProviderFile};
-use sealpost::verify::{Algorithm, KeyEncoding};
+use sealpost::providers::data::{ProofLevel, ProviderFile, example_secret};
 use serde_json::{Value, json};
 
 use crate::cli::Program;
@@ -84,36 +81,12 @@ fn provider_is_shown_with_everything_that_is_known() {
     assert!(unknown.stderr.contains("similar: slack"), "{}", unknown.stderr);
 }
 
-/// A public key that the sender of this provider published for tests.
-fn public_key(provider: &str) -> String {
-    let path = format!("{}/tests/vectors/{provider}.toml", env!("CARGO_MANIFEST_DIR"));
-    let file: toml::Table = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let mut vectors = file["vector"].as_array().unwrap().iter();
-    let key = vectors.find_map(|vector| vector.get("public_key")).expect("a public key");
-    key.as_str().unwrap().trim().to_owned()
-}
-
-/// The public key of RFC 7517, appendix A.1.
-const JWK: &str = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
-
 /// A secret in the form that the sender of this provider gives.
 fn secret(provider: &str) -> String {
-    let text = format!("an-example-secret-of-{provider}");
-    let Some(file) = ProviderFile::find(provider) else { return text };
-    let scheme = &file.scheme;
-    if scheme.algorithm == Algorithm::Basic {
-        return format!("user:{text}");
-    }
-    match scheme.key.encoding {
-        KeyEncoding::Text => text,
-        KeyEncoding::Base64 => STANDARD.encode(text),
-        KeyEncoding::Hex => hex::encode(text),
-        KeyEncoding::Pem => public_key("wise"),
-        KeyEncoding::SpkiBase64 => public_key("sendgrid"),
-        KeyEncoding::RawHex => public_key("discord"),
-        KeyEncoding::RawBase64 => public_key("telnyx"),
-        KeyEncoding::Jwk => JWK.to_owned(),
-        KeyEncoding::Certificate => panic!("{provider}: a certificate is fetched"),
+    let text = format!("a-secret-of-{provider}-0123456789");
+    match ProviderFile::find(provider) {
+        Some(file) => example_secret(&file.scheme, &text),
+        None => text,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Providers that are data: a file of the catalogue, or the `scheme` of a source.
 
+mod example_secret;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::example_secret::example_secret;
 pub use self::file::{
     PackageUse, ProofBy, ProofLevel, ProofOfScheme, ProviderFile, SenderHabits, file_names, parse,
     text,

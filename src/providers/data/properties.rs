@@ -22,7 +22,7 @@ use super::super::{Draft, find};
 use super::fuzzing::{EXAMPLES, Example, NOW};
 use crate::verify::{Algorithm, RawRequest, Refusal, RequestHead, Strength, VerifiedRequest};
 
-/// The key whose public half is in `fuzzing/rsa.pem`.
+/// The key whose public half is in `example_secret/rsa.pem`.
 const RSA: &str = include_str!("../../../tests/it/access/oidc/issuer.pem");
 const BODY: &[u8] = br#"{"sealpost_test":"1"}"#;
 

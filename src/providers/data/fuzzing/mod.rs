@@ -7,17 +7,16 @@ mod shape;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use url::Url;
 
 use self::shape::{Choices, Shape, named};
 use super::super::{Services, SourceScheme, SourceSpec};
+use super::example_secret::{CERTIFICATE, example_secret};
 use super::{CUSTOM, ProviderFile};
 use crate::verify::{
-    Algorithm, HandshakeMethod, KeyCache, KeyEncoding, RawRequest, RequestHead, SchemeDefinition,
-    Secret, SenderInfo, StreamedBody, Target, TransferLimits, UnixSeconds, Verifier, Window,
+    HandshakeMethod, KeyCache, KeyEncoding, RawRequest, RequestHead, SchemeDefinition, Secret,
+    SenderInfo, StreamedBody, Target, TransferLimits, UnixSeconds, Verifier, Window,
 };
 
 /// When every request arrives.
@@ -30,18 +29,6 @@ pub const URL: &str = "https://hooks.example.com/hooks/acme";
 pub const METHODS: [HandshakeMethod; 4] =
     [HandshakeMethod::Get, HandshakeMethod::Head, HandshakeMethod::Options, HandshakeMethod::Post];
 const SECRET: &str = "a-secret-of-good-length";
-/// The public keys of senders. The private ones are known, but no input is signed with them.
-const ED25519: &str = "6kpsY+KcUgq+9VB7Ey7F+ZVHdq6+vnuSQh7qaRRG0iw=";
-const ED25519_HEX: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
-const P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHhhTL9R1TALzBB2cdc6zO4P/2BrHzk/ogsyxyYvFiW6\
-                    kbDEcTi/0DdlqNlPm5FRF0y3+SG7O11x6kMahiIHAow==";
-const P256_JWK: &str = r#"{
-    "kty": "EC", "crv": "P-256",
-    "x": "HhhTL9R1TALzBB2cdc6zO4P_2BrHzk_ogsyxyYvFiW4",
-    "y": "pGwxHE4v9A3ZajZT5uRURdMt_khuztdcepDGoYiBwKM"
-}"#;
-const RSA: &str = include_str!("rsa.pem");
-const CERTIFICATE: &str = include_str!("certificate.pem");
 const KEY_SET: &str = include_str!("keys.json");
 
 /// What may replace a part of a definition.
@@ -123,7 +110,11 @@ impl Example {
         };
         let provider = super::build(&spec).ok()?.provider;
         let publishes = provider.fetches_keys();
-        let secret = if publishes { None } else { Some(Secret::new(secret_of(&definition)).ok()?) };
+        let secret = if publishes {
+            None
+        } else {
+            Some(Secret::new(example_secret(&definition, SECRET)).ok()?)
+        };
         let content = match definition.key.encoding {
             KeyEncoding::Certificate => CERTIFICATE,
             _ => KEY_SET,
@@ -237,23 +228,6 @@ impl Example {
 /// What a source of this provider has to know.
 pub(super) fn source(provider: &str, definition: Option<toml::Table>) -> SourceScheme {
     SourceScheme { provider: provider.to_owned(), definition, public_url: Url::parse(URL).ok() }
-}
-
-/// A secret in the form that the sender gives it.
-fn secret_of(definition: &SchemeDefinition) -> String {
-    let prefix = definition.key.strip.first().map_or("", String::as_str);
-    match (definition.key.encoding, definition.algorithm) {
-        (KeyEncoding::RawHex, _) => ED25519_HEX.to_owned(),
-        (KeyEncoding::RawBase64, _) => ED25519.to_owned(),
-        (KeyEncoding::SpkiBase64, _) => P256.to_owned(),
-        (KeyEncoding::Jwk, _) => P256_JWK.to_owned(),
-        (KeyEncoding::Pem, _) => RSA.trim().to_owned(),
-        (KeyEncoding::Certificate, _) => CERTIFICATE.trim().to_owned(),
-        (KeyEncoding::Base64, _) => format!("{prefix}{}", STANDARD.encode(SECRET)),
-        (KeyEncoding::Hex, _) => hex::encode(SECRET),
-        (KeyEncoding::Text, Algorithm::Basic) => format!("user:{SECRET}"),
-        (KeyEncoding::Text, _) => format!("{prefix}{SECRET}"),
-    }
 }
 
 /// A request to one of the providers.

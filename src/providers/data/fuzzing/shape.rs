@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest as _, Sha512};
 use url::form_urlencoded;
 
-use super::{NOW, OPTION, RSA};
+use super::super::example_secret::RSA;
+use super::{NOW, OPTION};
 use crate::verify::{Algorithm, SchemeDefinition, Secret};
 
 /// The length of a signature that has no fixed one, in bytes: RSA with 2048 bits.
