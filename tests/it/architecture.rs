@@ -126,7 +126,7 @@ pub(crate) fn sources() -> Vec<Source> {
             lines: text.lines().count(),
         }
     })
-    .filter(|source| !source.path.ends_with("tests.rs"))
+    .filter(|source| !source.path.ends_with("tests.rs") && !source.path.contains("tests/"))
     .collect()
 }
 
