@@ -202,6 +202,10 @@ fn page(source: &Source) -> String {
         text.push_str(&field);
     }
     text.push_str("\nSecrets\n");
+    if source.secrets.is_empty() {
+        text.push_str("  none: the sender publishes its keys\n");
+        return text;
+    }
     let unread = source.secrets.iter().any(is_unread);
     let rows: Vec<Vec<String>> = source
         .secrets

@@ -1,7 +1,9 @@
 //! The pages in `docs/providers`: their configuration passes `check`, their commands exist, and the
 //! sources of `custom.md` accept what is signed as they say. `adding.md` has a test of its own.
 
+use sealpost::clock::{Clock as _, SystemClock};
 use sealpost::config::File;
+use sealpost::providers::data::{ProviderFile, example_secret};
 use sealpost::providers::{self, Draft, SourceScheme};
 use sealpost::verify::Secret;
 use url::Url;
@@ -60,6 +62,68 @@ fn every_command_on_every_page_exists() {
     for page in [README, CUSTOM, ADDING] {
         assert_commands_exist(page);
     }
+}
+
+/// The steps of `README.md`, for senders that sign in different ways.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn source_of_a_provider_is_made_tested_and_receiving() {
+    const PROVIDERS: [&str; 5] = ["slack", "github", "shopify", "aws-sns", "supabase-auth-hook"];
+    let bare = Program::new("");
+    let own: String =
+        PROVIDERS.iter().map(|&name| bare.run(&["providers", "new", name]).stdout + "\n").collect();
+    let own = own.replace("replace-me", "arn:aws:sns:eu-west-1:123456789012:orders");
+    let config = format!("{}\n{own}", include_str!("harness/config.toml"));
+    let mut builder = Gateway::builder().more_config(&format!("\n{own}"));
+    let secrets: Vec<(String, String)> = PROVIDERS
+        .iter()
+        .filter(|&&name| name != "aws-sns")
+        .map(|&name| {
+            let scheme = &ProviderFile::find(name).unwrap().scheme;
+            let variable = format!("{}_SECRET", name.replace('-', "_").to_uppercase());
+            (variable, example_secret(scheme, &format!("a-secret-of-{name}-0123")))
+        })
+        .collect();
+    for (name, value) in &secrets {
+        assert!(own.contains(&format!("env = \"{name}\"")), "{name}: {own}");
+        builder = builder.variable(name, value);
+    }
+    // The command signs with the time of this machine.
+    let gateway = builder.start_at(SystemClock.now()).start().await;
+    let mut program = Program::beside_with(&gateway, &config).await;
+    for (name, value) in &secrets {
+        program.set(name, value);
+    }
+    let checked = program.run(&["check"]);
+    assert_eq!(checked.code, 0, "{}", checked.all());
+    for name in PROVIDERS {
+        let warning = format!("warning: source {name}: ");
+        let warnings = checked.stdout.lines().filter(|line| line.starts_with(&warning));
+        let only: Vec<&str> = warnings.collect();
+        let is_expected = |line: &&str| line.contains("neither a handler nor a destination");
+        assert!(only.len() == 1 && only.iter().all(is_expected), "{only:?}");
+    }
+    for name in PROVIDERS {
+        let url = gateway.url("");
+        let run = program.run(&["sources", "test", name, "--to", url.trim_end_matches('/')]);
+        if name == "aws-sns" {
+            assert!(
+                run.code == 1 && run.stderr.contains("providers show aws-sns"),
+                "{}",
+                run.all()
+            );
+        } else {
+            assert!(run.code == 0 && run.stdout.starts_with("202 accepted "), "{}", run.all());
+        }
+    }
+    gateway.flush_stats().await;
+    for name in PROVIDERS {
+        let state = if name == "aws-sns" { "waiting" } else { "receiving" };
+        let shown = program.run(&["sources", "show", name]).stdout;
+        assert!(shown.contains(&format!("state        {state}\n")), "{shown}");
+    }
+    let shown = program.run(&["sources", "show", "aws-sns"]).stdout;
+    assert!(shown.contains("none: the sender publishes its keys"), "{shown}");
+    gateway.run_until_idle().await;
 }
 
 #[tokio::test]

@@ -276,9 +276,8 @@ pub(super) fn set_up(cx: &PageContext, source: &Source) -> Markup {
             }
         } } }))
         (panel("Secret", &html! {}, &html! { div .pad { p {
-            "The secret is in the configuration and is not shown. "
-            @if source.secrets.is_empty() { "No secret is configured, so no request can be verified." }
-            @else { "The sender's secret must have this fingerprint:" }
+            @if source.secrets.is_empty() { "None: the sender publishes its keys, and they are fetched when a request needs them." }
+            @else { "The secret is in the configuration and is not shown. The sender's secret must have this fingerprint:" }
         }
         @for secret in &source.secrets { p { code { (visible(&secret.fingerprint)) } } }
         p .muted { (visible(&scheme(source))) }
