@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use url::Url;
 
 use super::{
     AnswerDefinition, Chunk, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing, Prompt, Proof,
@@ -82,6 +83,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether the sender publishes its keys, so that the source has no secret.
     fn fetches_keys(&self) -> bool {
         false
+    }
+
+    /// The URL of the sender's keys, if it is the same for every request.
+    fn key_url(&self) -> Option<Url> {
+        None
     }
 
     /// Whether it needs the method and the query of a request.

@@ -290,6 +290,10 @@ impl Provider for DataProvider {
         self.scheme.fetches_keys()
     }
 
+    fn key_url(&self) -> Option<Url> {
+        self.scheme.fixed_key_url()
+    }
+
     fn reads_target(&self) -> bool {
         self.scheme.reads_target()
     }
