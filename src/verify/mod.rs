@@ -112,7 +112,7 @@ pub use request::{
 pub use scheme::{
     Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, EventDefinition, Handshake,
     HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding, OneOrMany,
-    Prompt, Scheme, SchemeDefinition, SchemeOptions, SignedRequest, ToSign, intern,
+    Prompt, Scheme, SchemeDefinition, SchemeOptions, Schemes, SignedRequest, ToSign, intern,
 };
 pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;

@@ -324,6 +324,11 @@ impl VerifiedRequest {
         self.proof.strength
     }
 
+    /// The position of the scheme that proved it, among the alternatives of the source.
+    pub(super) fn alternative(&self) -> usize {
+        self.proof.alternative
+    }
+
     pub fn secret(&self) -> Fingerprint {
         self.proof.secret
     }

@@ -1,6 +1,6 @@
 //! Checks a definition and prepares it for one source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::EventRule;
 use super::jwt::Jwt;
@@ -9,8 +9,8 @@ use super::signature_field::{Place, SignatureField};
 use super::template::Template;
 use super::value::Value;
 use super::{
-    Algorithm, BodyHash, EventDefinition, HashDefinition, Scheme, SchemeDefinition, SchemeOptions,
-    Time, TimePlace, TimestampDefinition, handshake, intern,
+    Algorithm, BodyHash, Condition, EventDefinition, HashDefinition, Scheme, SchemeDefinition,
+    SchemeOptions, Time, TimePlace, TimestampDefinition, handshake, intern,
 };
 use crate::verify::Strength;
 
@@ -21,7 +21,7 @@ impl Scheme {
     /// The key that is wrong, and why.
     pub fn compile(definition: &SchemeDefinition, source: &SchemeOptions) -> Result<Self, String> {
         let algorithm = definition.algorithm;
-        let SchemeOptions { options, url } = source;
+        let SchemeOptions { options, url, .. } = source;
         let field = SignatureField::compile(&definition.signature, algorithm.length(), options)?;
         let parse =
             |text: &str| Template::parse(text, options).map_err(|error| format!("signed: {error}"));
@@ -50,14 +50,8 @@ impl Scheme {
             None => None,
         };
         let event = EventRule::compile(&definition.event, definition.batch.as_ref())?;
-        let require = |(name, text): (&String, &String)| {
-            let wrong = |error| format!("require.{name}: {error}");
-            let places = name.split('|').map(Value::parse);
-            let places = places.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-            Ok((places, Template::parse(text, options).map_err(wrong)?))
-        };
-        let require: Vec<(Vec<Value>, Template)> =
-            definition.require.iter().map(require).collect::<Result<_, String>>()?;
+        let require = conditions("require", &definition.require, options)?;
+        let when = conditions("when", &definition.when, options)?;
         let strength = strength(&texts, jwt.as_ref(), body_hash.as_ref(), definition);
         let values = placeholders(&texts, jwt.as_ref(), fetch.as_ref());
         let mut covered: BTreeSet<&'static str> = BTreeSet::new();
@@ -75,7 +69,8 @@ impl Scheme {
         }
         event.check(strength, &covered.iter().copied().collect::<Vec<_>>())?;
         let mut headers: BTreeSet<&'static str> = covered.clone();
-        headers.extend(require.iter().flat_map(|(any, _)| any).filter_map(Value::header));
+        let places = || require.iter().chain(&when).flat_map(|(any, _)| any);
+        headers.extend(places().filter_map(Value::header));
         headers.extend(values.iter().filter_map(Value::header));
         if let Place::Headers(names) = &field.place {
             headers.extend(names);
@@ -93,7 +88,7 @@ impl Scheme {
                     .into(),
             );
         }
-        let reads_target = values.iter().any(Value::reads_target)
+        let reads_target = values.iter().chain(places()).any(Value::reads_target)
             || matches!(field.place, Place::Query(_))
             || body_hash.as_ref().is_some_and(|hash| hash.from.reads_target())
             || definition.handshake.iter().any(handshake::reads_target)
@@ -110,6 +105,8 @@ impl Scheme {
             url: url.clone(),
             event,
             require,
+            when,
+            disabled: None,
             absent: absent(definition)?,
             challenges: handshake::challenges(&definition.handshake)?,
             payload: definition
@@ -155,6 +152,21 @@ impl Time {
         };
         Ok(Self { place, unit: definition.unit, optional: definition.optional })
     }
+}
+
+/// The values in a table, each in one of several places.
+fn conditions(
+    key: &str,
+    table: &BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
+) -> Result<Vec<Condition>, String> {
+    let condition = |(name, text): (&String, &String)| {
+        let wrong = |error| format!("{key}.{name}: {error}");
+        let places = name.split('|').map(Value::parse);
+        let places = places.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        Ok((places, Template::parse(text, options).map_err(wrong)?))
+    };
+    table.iter().map(condition).collect()
 }
 
 /// What a request must not contain: JSON pointers.

@@ -220,7 +220,7 @@ impl Scheme {
             KeyRing::prove_published(claims, &chain.root_sha256, self.strength, &self.covered)?
         } else {
             let by_key = |key: &Material| jwt.decode_by(token, key);
-            keys.prove_by(self.strength, &self.covered, by_key)?
+            keys.prove_by(self.algorithm, self.strength, &self.covered, by_key)?
         };
         let skew = jwt.check(&claims, values, now)?;
         let stored = serde_json::to_vec(&claims).map_err(|_| Refusal::Mismatch)?;

@@ -100,6 +100,11 @@ impl Material {
         algorithm: Algorithm,
         definition: &KeyDefinition,
     ) -> Result<Self, String> {
+        if !definition.fits(secret) {
+            return Err("the secret does not have the prefix of such a key".into());
+        }
+        let prefix = definition.prefix.as_deref().unwrap_or_default();
+        let secret = secret.strip_prefix(prefix.as_bytes()).unwrap_or(secret);
         if algorithm.is_public_key() {
             let text = std::str::from_utf8(secret).map_err(|_| "the public key is not text")?;
             let key = PublicKey::parse(text.trim(), algorithm, definition.encoding)?;

@@ -1,0 +1,57 @@
+//! What a request must have, beside its signature, and what it must not have.
+
+use subtle::ConstantTimeEq;
+
+use super::alternatives::KIND;
+use super::{Condition, Scheme, Values};
+use crate::verify::{Proof, Refusal};
+
+/// What is refused if it differs, or if it is there, for explanations.
+pub(in crate::verify) const REQUIRED: &str = "a value that the source requires";
+pub(in crate::verify) const UNCOVERED: &str = "a part that the signature does not cover";
+
+impl Scheme {
+    /// Checks that the request is signed in this way, and that the source accepts it.
+    pub(super) fn check_kind(&self, values: &Values<'_>) -> Result<(), Refusal> {
+        if !self.when.is_empty() && !holds(&self.when, values)? {
+            return Err(Refusal::Missing(KIND));
+        }
+        if self.disabled.is_some() {
+            self.field.texts(values)?;
+        }
+        self.check_enabled()
+    }
+
+    pub(super) fn check_enabled(&self) -> Result<(), Refusal> {
+        self.disabled.map_or(Ok(()), |option| Err(Refusal::NotEnabled(option)))
+    }
+
+    /// Checks what a proven request must contain, and what it must not.
+    pub(super) fn check_content(&self, values: Values<'_>, proof: &Proof) -> Result<(), Refusal> {
+        if self.require.is_empty() && self.absent.is_empty() {
+            // The usual case, in which the claims need not be read again.
+            return Ok(());
+        }
+        let claims = proof.claims.as_ref().and_then(|claims| serde_json::from_slice(claims).ok());
+        let values = values.with_claims(claims.as_ref());
+        if !holds(&self.require, &values)? {
+            return Err(Refusal::NotAllowed(REQUIRED));
+        }
+        if self.absent.iter().any(|pointer| values.has(pointer)) {
+            return Err(Refusal::NotAllowed(UNCOVERED));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a request has all these values.
+fn holds(conditions: &[Condition], values: &Values<'_>) -> Result<bool, Refusal> {
+    for (any, template) in conditions {
+        let expected = template.render(values)?;
+        let found = any.iter().find_map(|value| values.get(value).ok());
+        if found.is_none_or(|found| !bool::from(found.ct_eq(&expected))) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
