@@ -93,6 +93,7 @@ pub(super) fn timestamp(scheme: &SchemeDefinition) -> Option<String> {
         let jwt = scheme.jwt.as_ref()?;
         let claim = match jwt.max_age {
             Some(_) => "claim `/iat` of the token",
+            None if jwt.requires_end() => "claim `/exp` of the token",
             None => "claim `/exp` of the token, if it has one",
         };
         return Some(claim.to_owned());

@@ -165,6 +165,34 @@ fn list_may_have_any_order_and_unknown_or_malformed_elements() {
 }
 
 #[test]
+fn token_without_a_required_claim_is_refused() {
+    let table = r#"
+        algorithm = "jwt"
+        signature = { header = "x-signature" }
+        [jwt]
+        algorithms = ["HS256"]
+    "#;
+    let key = jsonwebtoken::EncodingKey::from_secret(b"a-secret-of-good-length").unwrap();
+    let token = |claims: &serde_json::Value| {
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+    };
+    let (open, required) = (table.to_owned(), format!("{table}required = ['exp']"));
+    let (open, required) = (Scheme::built_in(&open).unwrap(), Scheme::built_in(&required).unwrap());
+    let ring = || {
+        crate::verify::KeyRing::of_schemes(vec![secret()], &[(open.algorithm(), open.key())])
+            .unwrap()
+    };
+    let verify = |scheme: &Scheme, claims: serde_json::Value| {
+        let head = head(&[("x-signature", &token(&claims))]);
+        scheme.prove(&head, &Bytes::from_static(b"body"), (&ring(), None), WINDOW, NOW)
+    };
+    let (without, with) = (serde_json::json!({}), serde_json::json!({ "exp": NOW + 60 }));
+    assert!(verify(&open, without.clone()).is_ok());
+    assert!(matches!(verify(&required, without), Err(Refusal::NotAllowed(_))));
+    assert!(verify(&required, with).is_ok());
+}
+
+#[test]
 fn list_without_required_parts_is_rejected() {
     let valid = valid();
     for (value, reason) in [
