@@ -242,7 +242,7 @@ fn covers_content(text: &Template, definition: &SchemeDefinition) -> bool {
         || text.placeholders().iter().any(|placeholder| match &placeholder.source {
             Value::Form(field) => payload == Some(field.as_str()),
             // All members that have a meaning.
-            Value::Lines(_) | Value::Params => true,
+            Value::Lines(_) | Value::Params | Value::Php(_) => true,
             _ => false,
         })
 }

@@ -20,6 +20,7 @@ mod key;
 mod key_definition;
 mod multipart;
 mod names;
+mod php;
 mod prove;
 mod public_key;
 mod published;

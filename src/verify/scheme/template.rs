@@ -143,6 +143,7 @@ impl Template {
             !matches!(
                 placeholder.source,
                 Value::Params
+                    | Value::Php(_)
                     | Value::Form(_)
                     | Value::Json(_)
                     | Value::Lines(_)

@@ -82,8 +82,9 @@ impl Scheme {
 
     /// Whether the sender signs a form, so that nothing else could be signed for it.
     fn signs_form(&self) -> bool {
-        let signs_fields =
-            |text: &Template| text.any(|value| matches!(value, Value::Params | Value::Form(_)));
+        let signs_fields = |text: &Template| {
+            text.any(|value| matches!(value, Value::Params | Value::Php(_) | Value::Form(_)))
+        };
         let first = self.texts.first();
         let has_whole = first.is_some_and(Template::covers_body);
         matches!(self.field.place, Place::Form(_))

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use url::{Url, form_urlencoded};
 
 use super::value::Value;
-use super::{Element, json_member, multipart};
+use super::{Element, json_member, multipart, php};
 use crate::verify::RequestHead;
 
 /// A value that the request does not have.
@@ -19,9 +19,9 @@ pub(super) struct Missing(pub(super) &'static str);
 
 impl Missing {
     /// A header with two values: readers could disagree about which one counts.
-    const DIFFERENT: Self = Self("a header with one value");
+    pub(super) const DIFFERENT: Self = Self("a header with one value");
     /// A body of another kind than the text describes: it would not be covered.
-    const UNCOVERED: Self = Self("a body that the text covers");
+    pub(super) const UNCOVERED: Self = Self("a body that the text covers");
 
     /// Whether it cannot be left out, even where the text allows that.
     pub(super) fn is_fault(self) -> bool {
@@ -128,6 +128,7 @@ impl<'a> Values<'a> {
                 Cow::Owned(found.ok_or(Missing("an element"))?.value.as_bytes().to_vec())
             }
             Value::Params => owned(self.params()?),
+            Value::Php(without) => owned(self.php(without)?),
             Value::QueryPairs => owned(self.query_pairs().ok_or(Missing("a query"))?),
             Value::Lines(names) => owned(self.lines(names)?),
             Value::SignedHeaders(list) => {
@@ -253,6 +254,13 @@ impl<'a> Values<'a> {
             }
         }
         Ok(text)
+    }
+
+    fn php(&self, without: &str) -> Result<String, Missing> {
+        if !self.head.sender_info.is_form() {
+            return Err(Missing::UNCOVERED);
+        }
+        php::serialize(self.fields(), without)
     }
 
     fn query_pairs(&self) -> Option<String> {
