@@ -67,7 +67,9 @@ impl Scheme {
             // Nothing is signed: the secret vouches equally for the body and for the headers.
             covered.extend(event_headers(&definition.event));
         }
-        event.check(strength, &covered.iter().copied().collect::<Vec<_>>())?;
+        // Names and values run into each other, so the same text may have other fields.
+        let has_fields = !texts.iter().any(|text| text.contains(&Value::Params));
+        event.check(strength, &covered.iter().copied().collect::<Vec<_>>(), has_fields)?;
         let mut headers: BTreeSet<&'static str> = covered.clone();
         let places = || require.iter().chain(&when).flat_map(|(any, _)| any);
         headers.extend(places().filter_map(Value::header));
@@ -109,6 +111,7 @@ impl Scheme {
             disabled: None,
             absent: absent(definition)?,
             challenges: handshake::challenges(&definition.handshake)?,
+            has_one_field: !has_fields && definition.event.payload.is_some(),
             payload: definition
                 .event
                 .payload

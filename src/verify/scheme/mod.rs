@@ -85,6 +85,9 @@ pub struct Scheme {
     /// The public URL of the source.
     url: Option<Url>,
     payload: Option<String>,
+    /// Whether a form must have this field only: in the signed text, names and values run into each
+    /// other, so that the same text may have other fields.
+    has_one_field: bool,
     event: EventRule,
     /// What a request must contain.
     require: Vec<Condition>,

@@ -1,5 +1,6 @@
 //! What a request must have, beside its signature, and what it must not have.
 
+use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
 use super::alternatives::KIND;
@@ -28,6 +29,9 @@ impl Scheme {
 
     /// Checks what a proven request must contain, and what it must not.
     pub(super) fn check_content(&self, values: Values<'_>, proof: &Proof) -> Result<(), Refusal> {
+        if self.has_one_field && !self.is_one_field(&values) {
+            return Err(Refusal::NotAllowed(UNCOVERED));
+        }
         if self.require.is_empty() && self.absent.is_empty() {
             // The usual case, in which the claims need not be read again.
             return Ok(());
@@ -41,6 +45,13 @@ impl Scheme {
             return Err(Refusal::NotAllowed(UNCOVERED));
         }
         Ok(())
+    }
+
+    /// Whether a form has the document and nothing else.
+    fn is_one_field(&self, values: &Values<'_>) -> bool {
+        let is_document = |(name, _): &(String, String)| Some(name) == self.payload.as_ref();
+        values.body().is_none_or(Bytes::is_empty)
+            || matches!(values.fields(), Ok([field]) if is_document(field))
     }
 }
 

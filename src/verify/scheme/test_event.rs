@@ -54,7 +54,7 @@ impl Scheme {
         if !self.signs_form() {
             return is_test_document();
         }
-        values.fields().iter().all(|(name, text)| match &self.payload {
+        values.fields().unwrap_or_default().iter().all(|(name, text)| match &self.payload {
             Some(payload) if payload == name => is_test_document(),
             None if name == MEMBER => true,
             _ => self.adds_field(name) || (self.names(&Value::Form(name.clone())) && *text == id),

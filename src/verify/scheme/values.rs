@@ -13,6 +13,9 @@ use super::value::Value;
 use super::{Element, json_member, multipart, php};
 use crate::verify::RequestHead;
 
+/// The maximum number of fields of a form: each takes far more memory than it has bytes.
+const MAX_FIELDS: usize = 4096;
+
 /// A value that the request does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Missing(pub(super) &'static str);
@@ -44,7 +47,8 @@ pub(super) struct Values<'a> {
     pub(super) elements: &'a [Element<'a>],
     pub(super) timestamp: Option<Cow<'a, str>>,
     claims: Option<&'a Json>,
-    form: OnceCell<Vec<(String, String)>>,
+    /// `None` if there are too many fields.
+    form: OnceCell<Option<Vec<(String, String)>>>,
     /// Makes a MAC with the first secret.
     mac: Option<MakeMac<'a>>,
 }
@@ -210,7 +214,7 @@ impl<'a> Values<'a> {
     /// A field of a form. One that occurs twice is a fault: readers could disagree about which one
     /// counts.
     pub(super) fn form(&self, name: &str) -> Result<Option<&str>, Missing> {
-        let mut values = self.fields().iter().filter(|(known, _)| known == name);
+        let mut values = self.fields()?.iter().filter(|(known, _)| known == name);
         let first = values.next();
         if values.next().is_some() {
             return Err(Missing::DIFFERENT);
@@ -219,18 +223,21 @@ impl<'a> Values<'a> {
     }
 
     /// The fields of a form, in order.
-    pub(super) fn fields(&self) -> &[(String, String)] {
-        self.form.get_or_init(|| {
-            let Some(body) = self.body else { return Vec::new() };
+    pub(super) fn fields(&self) -> Result<&[(String, String)], Missing> {
+        let fields = self.form.get_or_init(|| {
+            let Some(body) = self.body else { return Some(Vec::new()) };
             // Any text can be parsed as either: what the request says decides.
             if let Some(boundary) = self.head.sender_info.boundary() {
-                return multipart::fields(body, boundary).unwrap_or_default();
+                return Some(multipart::fields(body, boundary).unwrap_or_default());
             }
             if !self.head.sender_info.is_form() {
-                return Vec::new();
+                return Some(Vec::new());
             }
-            form_urlencoded::parse(body).into_owned().collect()
-        })
+            let pairs = form_urlencoded::parse(body).into_owned();
+            let fields: Vec<(String, String)> = pairs.take(MAX_FIELDS + 1).collect();
+            (fields.len() <= MAX_FIELDS).then_some(fields)
+        });
+        fields.as_deref().ok_or(Missing::UNCOVERED)
     }
 
     fn params(&self) -> Result<String, Missing> {
@@ -241,7 +248,7 @@ impl<'a> Values<'a> {
             return Err(Missing::UNCOVERED);
         }
         let mut sorted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, value) in self.fields() {
+        for (name, value) in self.fields()? {
             sorted.entry(name).or_default().push(value);
         }
         let mut text = String::new();
@@ -260,7 +267,7 @@ impl<'a> Values<'a> {
         if !self.head.sender_info.is_form() {
             return Err(Missing::UNCOVERED);
         }
-        php::serialize(self.fields(), without)
+        php::serialize(self.fields()?, without)
     }
 
     fn query_pairs(&self) -> Option<String> {
