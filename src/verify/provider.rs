@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{
-    AnswerDefinition, Chunk, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing, Prompt, Proof,
-    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    AnswerDefinition, Chunk, EventMethod, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
+    Prompt, Proof, Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest,
+    VerifyContext, Window,
 };
 
 /// Returns the handlers that accept an event type.
@@ -83,6 +84,12 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether the sender publishes its keys, so that the source has no secret.
     fn fetches_keys(&self) -> bool {
         false
+    }
+
+    /// The method of the sender's requests. Those by GET have no body: the sorted query is that of
+    /// the event, as a form.
+    fn event_method(&self) -> EventMethod {
+        EventMethod::Post
     }
 
     /// The URL of the sender's keys, if it is the same for every request.

@@ -37,6 +37,15 @@ pub struct Target {
     pub query: Option<String>,
 }
 
+impl Target {
+    /// The parts of the query, sorted as they stand.
+    pub fn sorted_query(&self) -> String {
+        let mut parts: Vec<&str> = self.query.as_deref().unwrap_or_default().split('&').collect();
+        parts.sort_unstable();
+        parts.join("&")
+    }
+}
+
 impl RequestHead {
     /// The query parameters that the provider reads, undecoded.
     pub fn reads(provider: &dyn Provider, query: Option<&str>) -> Option<String> {

@@ -22,9 +22,10 @@ pub use self::file::{
 pub(super) use self::sign::{has_own_answer, is_sender_only, sign, test_body};
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, SourceSpec};
 use crate::verify::{
-    AnswerDefinition, Classified, Handshake, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
-    Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme, SchemeDefinition,
-    SchemeOptions, Schemes, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
+    AnswerDefinition, Classified, EventMethod, Handshake, HandshakeAnswer, HandshakeMethod,
+    KeyError, KeyRing, Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme,
+    SchemeDefinition, SchemeOptions, Schemes, Secret, UnixSeconds, VerifiedRequest, VerifyContext,
+    Window, intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -299,6 +300,10 @@ impl Provider for DataProvider {
 
     fn fetches_keys(&self) -> bool {
         self.schemes.fetches_keys()
+    }
+
+    fn event_method(&self) -> EventMethod {
+        self.schemes.main().method()
     }
 
     fn key_url(&self) -> Option<Url> {

@@ -21,7 +21,7 @@ pub(in crate::providers) fn sign(
     }
     let signed = scheme
         .sign(&ToSign {
-            method: "POST",
+            method: scheme.method().as_str(),
             query: None,
             headers: &headers,
             body: draft.body,
@@ -29,7 +29,8 @@ pub(in crate::providers) fn sign(
             at: draft.at,
         })
         .map_err(SignError::Impossible)?;
-    Ok(Signed { query: signed.query, headers: signed.headers, body: signed.body.into() })
+    let method = scheme.method();
+    Ok(Signed { method, query: signed.query, headers: signed.headers, body: signed.body.into() })
 }
 
 /// The body of a test event with this id, before it is signed.

@@ -9,8 +9,9 @@ use super::signature_field::{Place, SignatureField};
 use super::template::Template;
 use super::value::Value;
 use super::{
-    Algorithm, BodyHash, Condition, EventDefinition, HashDefinition, Scheme, SchemeDefinition,
-    SchemeOptions, Time, TimePlace, TimestampDefinition, handshake, intern,
+    Algorithm, BodyHash, Condition, EventDefinition, EventMethod, HandshakeMethod, HashDefinition,
+    Scheme, SchemeDefinition, SchemeOptions, Time, TimePlace, TimestampDefinition, handshake,
+    intern,
 };
 use crate::verify::Strength;
 
@@ -30,6 +31,7 @@ impl Scheme {
             let what = if texts.is_empty() { "needs the signed text" } else { "signs no text" };
             return Err(format!("signed: `{algorithm}` {what}"));
         }
+        check_method(definition, &texts)?;
         let is_hash = matches!(algorithm, Algorithm::Sha1 | Algorithm::Sha256);
         if texts.iter().any(|text| text.contains(&Value::Secret) != is_hash) {
             return Err(
@@ -97,6 +99,7 @@ impl Scheme {
             || event_values(&definition.event).any(|text| text.starts_with("query:"));
         let mut scheme = Self {
             algorithm,
+            method: definition.method,
             field,
             texts,
             time,
@@ -181,6 +184,27 @@ fn absent(definition: &SchemeDefinition) -> Result<Vec<String>, String> {
     definition.absent.iter().map(pointer).collect()
 }
 
+/// A request without a body has its content in the query, all of which must be signed as it stands.
+fn check_method(definition: &SchemeDefinition, texts: &[Template]) -> Result<(), String> {
+    if definition.method == EventMethod::Post {
+        return Ok(());
+    }
+    let covers = |text: &Template| {
+        text.contains(&Value::Method)
+            && text.contains(&Value::SortedQuery)
+            && !text.contains(&Value::Body)
+    };
+    if texts.is_empty() || !texts.iter().all(covers) {
+        return Err("method: `GET` needs a signed text with `{method}` and `{query_sorted}`, and \
+                    without `{body}`"
+            .into());
+    }
+    if definition.handshake.iter().any(|known| known.method == HandshakeMethod::Get) {
+        return Err("method: with `GET`, there can be no handshake by GET".into());
+    }
+    Ok(())
+}
+
 /// A time that is not signed proves nothing.
 fn check_time(
     texts: &[Template],
@@ -246,6 +270,7 @@ fn covers_content(text: &Template, definition: &SchemeDefinition) -> bool {
             Value::Form(field) => payload == Some(field.as_str()),
             // All members that have a meaning.
             Value::Lines(_) | Value::Params | Value::Php(_) => true,
+            Value::SortedQuery => definition.method == EventMethod::Get,
             _ => false,
         })
 }

@@ -20,6 +20,10 @@ use super::words::{Digest, Encoding, OneOrMany};
 pub struct SchemeDefinition {
     /// The algorithm of the proof.
     pub algorithm: Algorithm,
+    /// The method of the sender's requests. With `GET` the sorted query is the body of the event, and
+    /// the text must contain `{method}` and `{query_sorted}`.
+    #[serde(default)]
+    pub method: EventMethod,
     /// The signed text, as a template; with several, any of them may match. Not for `jwt`, `token`
     /// and `basic`.
     #[serde(default)]
@@ -100,6 +104,33 @@ impl SchemeDefinition {
             || self.key.fetch.is_some()
             || self.key.x5c.is_some()
             || self.jwt.as_ref().is_some_and(JwtDefinition::is_public_key)
+    }
+}
+
+/// The method of requests that are events.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
+pub enum EventMethod {
+    Get,
+    #[default]
+    Post,
+}
+
+impl EventMethod {
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

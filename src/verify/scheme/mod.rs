@@ -75,6 +75,7 @@ use super::{KeyCache, KeyRing, Refusal, RequestHead, Strength};
 #[derive(Debug)]
 pub struct Scheme {
     algorithm: Algorithm,
+    method: EventMethod,
     field: SignatureField,
     texts: Vec<Template>,
     time: Option<Time>,
@@ -159,6 +160,11 @@ impl Scheme {
 
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The method of the sender's requests.
+    pub fn method(&self) -> EventMethod {
+        self.method
     }
 
     /// How the secrets of a source become keys.

@@ -8,7 +8,10 @@ use subtle::ConstantTimeEq;
 
 use super::signature_field::{self, Group};
 use super::template::NoText;
-use super::{Algorithm, BodyHash, Candidate, Encoding, Material, Piece, Scheme, TimePlace, Values};
+use super::{
+    Algorithm, BodyHash, Candidate, Encoding, EventMethod, Material, Piece, Scheme, TimePlace,
+    Values,
+};
 use crate::verify::{
     KeyCache, KeyRing, Proof, Refusal, RequestHead, Strength, UnixSeconds, Window,
 };
@@ -53,7 +56,7 @@ impl Prover<'_> {
                 Ok(mut proof) => {
                     self.scheme.check_body_hash(&values)?;
                     self.scheme.check_challenge(&text)?;
-                    if !template.covers_body() {
+                    if !template.covers_body() && self.scheme.method == EventMethod::Post {
                         // Other bytes may have the same signature.
                         proof.signed_digest = Some(digest(&text));
                     }
@@ -162,6 +165,7 @@ impl Scheme {
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
         let values = self.values(head, Some(body));
+        self.check_method(&values)?;
         self.check_kind(&values)?;
         let proof = match self.algorithm {
             Algorithm::Token | Algorithm::Basic => self.prove_token(&values, keys),

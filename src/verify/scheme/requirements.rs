@@ -4,7 +4,7 @@ use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
 use super::alternatives::KIND;
-use super::{Condition, Scheme, Values};
+use super::{Condition, EventMethod, Scheme, Values};
 use crate::verify::{Proof, Refusal};
 
 /// What is refused if it differs, or if it is there, for explanations.
@@ -12,6 +12,19 @@ pub(in crate::verify) const REQUIRED: &str = "a value that the source requires";
 pub(in crate::verify) const UNCOVERED: &str = "a part that the signature does not cover";
 
 impl Scheme {
+    /// Checks that the content of a request without a body is its query, which is signed.
+    pub(super) fn check_method(&self, values: &Values<'_>) -> Result<(), Refusal> {
+        if self.method == EventMethod::Post {
+            return Ok(());
+        }
+        let target = values.head.target.as_deref();
+        let is_right = target.is_some_and(|target| {
+            target.method == self.method.as_str()
+                && values.body().is_some_and(|body| *body == target.sorted_query())
+        });
+        if is_right { Ok(()) } else { Err(Refusal::Mismatch) }
+    }
+
     /// Checks that the request is signed in this way, and that the source accepts it.
     pub(super) fn check_kind(&self, values: &Values<'_>) -> Result<(), Refusal> {
         if !self.when.is_empty() && !holds(&self.when, values)? {

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::signature_field::Place;
 use super::value::Value;
-use super::{Scheme, Template, TimePlace, Values};
+use super::{EventMethod, Scheme, Template, TimePlace, Values};
 use crate::verify::RequestHead;
 use crate::verify::test_event::{MEMBER, test_body};
 
@@ -87,7 +87,8 @@ impl Scheme {
         };
         let first = self.texts.first();
         let has_whole = first.is_some_and(Template::covers_body);
-        matches!(self.field.place, Place::Form(_))
+        self.method == EventMethod::Get
+            || matches!(self.field.place, Place::Form(_))
             || matches!(self.time.as_ref().map(|time| &time.place), Some(TimePlace::Form(_)))
             || (!has_whole && (self.payload.is_some() || first.is_some_and(signs_fields)))
     }

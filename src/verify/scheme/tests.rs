@@ -254,6 +254,23 @@ fn token_without_a_required_claim_is_refused() {
 }
 
 #[test]
+fn event_by_get_needs_a_signed_query() {
+    let table = |signed: &str| {
+        format!(
+            "algorithm = 'hmac-sha256'\nmethod = 'GET'\nsigned = '{signed}'\n\
+             signature = {{ header = 'x-signature' }}"
+        )
+    };
+    assert!(Scheme::built_in(&table("{method}{query_sorted}")).is_ok());
+    for signed in
+        ["{method}", "{query_sorted}", "{method}{query_sorted}{body}", "{method}{query_pairs}"]
+    {
+        let error = Scheme::built_in(&table(signed)).unwrap_err();
+        assert!(error.starts_with("method: "), "{signed}: {error}");
+    }
+}
+
+#[test]
 fn list_without_required_parts_is_rejected() {
     let valid = valid();
     for (value, reason) in [

@@ -172,9 +172,7 @@ impl<'a> Values<'a> {
             None => base.to_owned(),
         };
         if *value == Value::SortedQuery {
-            let mut parts: Vec<&str> = query.unwrap_or_default().split('&').collect();
-            parts.sort_unstable();
-            return Ok(parts.join("&"));
+            return Ok(target.sorted_query());
         }
         let url = self.url.ok_or(Missing("the public URL"))?;
         let base = &url[..url::Position::AfterPath];
