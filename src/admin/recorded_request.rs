@@ -26,7 +26,7 @@ pub struct RecordedRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    /// Ignored: the gateway accepts only POST.
+    /// Ignored: events come by the method of the source's provider.
     #[serde(rename = "method")]
     _method: Option<String>,
     path: Option<String>,

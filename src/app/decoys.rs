@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::ingest::{Rate, Source};
 use crate::verify::{
-    Classified, HandshakeAnswer, HandshakeMethod, KeyRing, Prompt, Proof, Provider, Refusal,
-    RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, Verifier, VerifyContext, WeakSecret,
-    Window,
+    Classified, EventMethod, HandshakeAnswer, HandshakeMethod, KeyRing, Prompt, Proof, Provider,
+    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, Verifier, VerifyContext,
+    WeakSecret, Window,
 };
 use crate::web::{Decoy, Oversize};
 
@@ -95,6 +95,10 @@ impl Provider for RejectsAll {
 
     fn fetches_keys(&self) -> bool {
         self.0.fetches_keys()
+    }
+
+    fn event_method(&self) -> EventMethod {
+        self.0.event_method()
     }
 
     fn reads_target(&self) -> bool {

@@ -93,6 +93,9 @@ impl Wiring {
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
         let verifier = verifier(source, entry, built.provider, services)?;
+        if let Some(url) = verifier.provider.key_url() {
+            services.sender_client.want(url);
+        }
         self.verifiers.add(name, &source.entry.tenant, verifier.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {

@@ -120,7 +120,7 @@ impl IngestService {
     async fn fetch_key(source: &Source, raw: &RawRequest) -> Result<(), Rejection> {
         let Some(client) = &source.sender_client else { return Ok(()) };
         let Some(needed) = raw.needed_key(&source.verifier) else { return Ok(()) };
-        client.fetch_key(&needed).await.map_err(Rejection::KeysUnavailable)
+        client.fetch_key(&source.name, &needed).await.map_err(Rejection::KeysUnavailable)
     }
 
     /// The answer to a challenge of the sender.

@@ -16,7 +16,7 @@ use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
 use crate::sender_client::SenderClient;
 use crate::store::{ExpectedTokens, ResponseLog};
-use crate::verify::{Provider, Secret, TransferLimits, UnixSeconds, test_body};
+use crate::verify::{EventMethod, Provider, Secret, TransferLimits, UnixSeconds, test_body};
 
 pub mod apify;
 pub mod bot;
@@ -201,13 +201,14 @@ impl Services {
 /// A request that is signed as its sender would sign it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
+    pub method: EventMethod,
     pub query: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
 }
 
 impl Signed {
-    /// The path with the query of the request.
+    /// The path with the query of the request. One by GET has all of its content there.
     pub fn path(&self, path: &str) -> String {
         match &self.query {
             Some(query) => format!("{path}?{query}"),
@@ -239,7 +240,12 @@ impl Entry {
     ) -> Result<Signed, SignError> {
         let Some(sign) = self.sign else { return data::sign(self.name, draft, scheme) };
         let headers = sign(draft);
-        Ok(Signed { query: None, headers, body: Bytes::copy_from_slice(draft.body) })
+        Ok(Signed {
+            method: EventMethod::Post,
+            query: None,
+            headers,
+            body: Bytes::copy_from_slice(draft.body),
+        })
     }
 
     /// The body of a test event with a unique `id`, before it is signed. `options` are the

@@ -73,14 +73,18 @@ impl SenderClient {
         }))
     }
 
-    /// Fetches a key that a request needs. Requests that need the same URL share one fetch. `Ok`
+    /// Fetches a key that a request to this source needs. Requests that need the same URL share one fetch. `Ok`
     /// does not mean that the key was found: if it was not, verification refuses the request.
     ///
     /// # Errors
     /// [`KeyUnavailable`] if the fetch fails, has just failed, or is beyond the limit of URLs that
     /// are not known yet. The sender should try again.
-    pub async fn fetch_key(&self, request: &KeyRequest) -> Result<(), KeyUnavailable> {
-        let Some(entry) = self.0.keys.entry(&request.url) else {
+    pub async fn fetch_key(
+        &self,
+        source: &Arc<str>,
+        request: &KeyRequest,
+    ) -> Result<(), KeyUnavailable> {
+        let Some(entry) = self.0.keys.entry(&request.url, source) else {
             count("limited");
             return Err(KeyUnavailable);
         };
@@ -92,7 +96,7 @@ impl SenderClient {
         if let Some(result) = entry.settled(request.is_outdated) {
             return result;
         }
-        if !entry.is_known() && !self.0.keys.admit_unknown() {
+        if !entry.is_known() && !self.0.keys.admit_unknown(source) {
             count("limited");
             return Err(KeyUnavailable);
         }

@@ -12,9 +12,11 @@ use super::KeyUnavailable;
 
 /// How many URLs are cached that requests named.
 const MAX_ENTRIES: usize = 256;
-/// How many fetches of URLs that are not known yet may begin within [`UNKNOWN_WINDOW`]. Anybody can
-/// name such a URL.
+/// How many fetches of URLs that are not known yet may begin within [`UNKNOWN_WINDOW`]: for one
+/// source, and for all. Anybody can name such a URL, but only to the source of a sender that
+/// publishes its keys.
 const MAX_UNKNOWN: usize = 20;
+const MAX_UNKNOWN_OF_ALL: usize = 400;
 const UNKNOWN_WINDOW: Duration = Duration::from_mins(1);
 /// How long a failure is remembered.
 const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(5);
@@ -27,12 +29,15 @@ const VALID_FOR: Duration = Duration::from_hours(24);
 /// How long content is kept that no request needs.
 const UNUSED_FOR: Duration = Duration::from_hours(24);
 
+/// Times, and for which source.
+type Unknown = VecDeque<(Instant, Arc<str>)>;
+
 /// All cached URLs.
 #[derive(Debug, Default)]
 pub(super) struct PublishedKeys {
     entries: RwLock<HashMap<Url, Arc<Entry>>>,
-    /// When the fetches of unknown URLs began.
-    unknown: Mutex<VecDeque<Instant>>,
+    /// When the fetches of unknown URLs began, and for which source.
+    unknown: Mutex<Unknown>,
 }
 
 /// One URL.
@@ -87,13 +92,14 @@ impl PublishedKeys {
         Arc::clone(entry)
     }
 
-    /// The entry of this URL; a new one, unless too many unknown URLs were fetched recently.
-    pub(super) fn entry(&self, url: &Url) -> Option<Arc<Entry>> {
+    /// The entry of this URL; a new one, unless too many unknown URLs were fetched recently for this
+    /// source.
+    pub(super) fn entry(&self, url: &Url, source: &str) -> Option<Arc<Entry>> {
         let known = self.read().get(url).cloned();
         if known.is_some() {
             return known;
         }
-        if recent(&mut self.unknown()).len() >= MAX_UNKNOWN {
+        if !has_room(recent(&mut self.unknown()), source) {
             return None;
         }
         let mut entries = self.write();
@@ -107,12 +113,12 @@ impl PublishedKeys {
     }
 
     /// Counts a fetch of an unknown URL; returns whether it may begin.
-    pub(super) fn admit_unknown(&self) -> bool {
+    pub(super) fn admit_unknown(&self, source: &Arc<str>) -> bool {
         let mut unknown = self.unknown();
         let recent = recent(&mut unknown);
-        let is_admitted = recent.len() < MAX_UNKNOWN;
+        let is_admitted = has_room(recent, source);
         if is_admitted {
-            recent.push_back(Instant::now());
+            recent.push_back((Instant::now(), Arc::clone(source)));
         }
         is_admitted
     }
@@ -134,7 +140,7 @@ impl PublishedKeys {
         self.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unknown(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+    fn unknown(&self) -> MutexGuard<'_, Unknown> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -239,9 +245,15 @@ fn make_room(entries: &mut HashMap<Url, Arc<Entry>>) {
 }
 
 /// Forgets the times before [`UNKNOWN_WINDOW`].
-fn recent(times: &mut VecDeque<Instant>) -> &mut VecDeque<Instant> {
-    while times.front().is_some_and(|first| first.elapsed() >= UNKNOWN_WINDOW) {
+fn recent(times: &mut Unknown) -> &mut Unknown {
+    while times.front().is_some_and(|(first, _)| first.elapsed() >= UNKNOWN_WINDOW) {
         times.pop_front();
     }
     times
+}
+
+/// Whether another fetch may begin for a source.
+fn has_room(recent: &Unknown, source: &str) -> bool {
+    let of_source = recent.iter().filter(|(_, of)| **of == *source).count();
+    of_source < MAX_UNKNOWN && recent.len() < MAX_UNKNOWN_OF_ALL
 }

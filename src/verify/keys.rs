@@ -26,6 +26,8 @@ pub struct Proof {
     pub(super) signed_digest: Option<[u8; 32]>,
     /// By how many seconds the token has expired, if it has.
     pub(super) late: Option<i64>,
+    /// The position of the scheme among the alternatives of the source.
+    pub(super) alternative: usize,
 }
 
 impl Proof {
@@ -39,6 +41,7 @@ impl Proof {
             request_key: None,
             signed_digest: None,
             late: None,
+            alternative: 0,
         }
     }
 
@@ -96,8 +99,9 @@ pub struct KeyRing {
 #[derive(Clone)]
 struct Key {
     mac: Hmac<Sha256>,
-    /// The key that the secret contains, for the scheme of the source.
-    material: Material,
+    /// The keys that the secret contains: one for each algorithm of the source's schemes for which
+    /// it is a secret; without an algorithm, one for all.
+    materials: Vec<(Option<Algorithm>, Material)>,
     secret: Secret,
     fingerprint: Fingerprint,
     /// The number of successful verifications, shared by all clones of the ring.
@@ -114,25 +118,36 @@ impl KeyRing {
     /// A ring of one to three secrets.
     pub fn new(secrets: Vec<Secret>) -> Result<Self, WeakSecret> {
         check_count(&secrets)?;
-        let keys = secrets.into_iter().map(|secret| Key::new((&secret).into(), secret));
+        let keys =
+            secrets.into_iter().map(|secret| Key::new(vec![(None, (&secret).into())], secret));
         Ok(Self { keys: keys.collect() })
     }
 
-    /// A ring of secrets in the form that the sender of a scheme gives them.
+    /// A ring of secrets in the form that the sender gives them. Each is a key of the `kinds` that
+    /// its prefix fits.
     ///
     /// # Errors
     /// [`KeyError`] names the secret by its fingerprint.
-    pub fn of_scheme(
+    pub(super) fn of_schemes(
         secrets: Vec<Secret>,
-        algorithm: Algorithm,
-        key: &KeyDefinition,
+        kinds: &[(Algorithm, &KeyDefinition)],
     ) -> Result<Self, KeyError> {
         check_count(&secrets)?;
         let keys = secrets.into_iter().map(|secret| {
-            let material = Material::of(secret.expose(), algorithm, key).map_err(|reason| {
-                KeyError::Form { fingerprint: secret.fingerprint().to_string(), reason }
-            })?;
-            Ok(Key::new(material, secret))
+            let wrong = |reason| {
+                let fingerprint = secret.fingerprint().to_string();
+                KeyError::Form { fingerprint, reason }
+            };
+            let fitting = kinds.iter().filter(|(_, key)| key.fits(secret.expose()));
+            let material = |(algorithm, key): &(Algorithm, &KeyDefinition)| {
+                let material = Material::of(secret.expose(), *algorithm, key).map_err(wrong)?;
+                Ok((Some(*algorithm), material))
+            };
+            let materials = fitting.map(material).collect::<Result<Vec<_>, KeyError>>()?;
+            if materials.is_empty() {
+                return Err(wrong("the secret does not have the prefix of a key".to_owned()));
+            }
+            Ok(Key::new(materials, secret))
         });
         Ok(Self { keys: keys.collect::<Result<_, KeyError>>()? })
     }
@@ -152,19 +167,23 @@ impl KeyRing {
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
         let mut keys = self.keys.iter();
-        let key = keys.find(|key| key.material.verifies(algorithm, text, candidates));
+        let key = keys.find(|key| {
+            let material = key.material(algorithm);
+            material.is_some_and(|material| material.verifies(algorithm, text, candidates))
+        });
         Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
     }
 
     /// Proves a request by what `check` finds with one of the secrets.
     pub(super) fn prove_by<T>(
         &self,
+        algorithm: Algorithm,
         strength: Strength,
         covered: &[&'static str],
         check: impl Fn(&Material) -> Option<T>,
     ) -> Result<(Proof, T), Refusal> {
         let mut keys = self.keys.iter();
-        let found = keys.find_map(|key| Some((key, check(&key.material)?)));
+        let found = keys.find_map(|key| Some((key, check(key.material(algorithm)?)?)));
         let (key, found) = found.ok_or(Refusal::Mismatch)?;
         Ok((Self::proof(strength, key, covered.to_vec()), found))
     }
@@ -182,26 +201,28 @@ impl KeyRing {
 
     /// The MACs or hashes, one per secret, at the beginning of a text.
     pub(super) fn begin(&self, algorithm: Algorithm) -> Vec<SchemeMac> {
-        self.keys.iter().filter_map(|key| key.material.begin(algorithm)).collect()
+        self.of(algorithm).filter_map(|(_, material)| material.begin(algorithm)).collect()
     }
 
     /// Proves that one of the secrets made one of the candidates over a text that arrived in
     /// pieces.
     pub(super) fn conclude(
         &self,
+        algorithm: Algorithm,
         macs: Vec<SchemeMac>,
         candidates: &[Candidate],
         strength: Strength,
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
-        let mut by_key = self.keys.iter().zip(macs);
+        let mut by_key = self.of(algorithm).map(|(key, _)| key).zip(macs);
         let key = by_key.find_map(|(key, mac)| mac.matches_one_of(candidates).then_some(key));
         Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
     }
 
     /// The MAC of the first secret, for the answer to a challenge.
     pub(super) fn mac(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
-        let mut mac = self.keys.first()?.material.begin(algorithm)?;
+        let (_, material) = self.of(algorithm).next()?;
+        let mut mac = material.begin(algorithm)?;
         mac.update(message);
         Some(mac.finish().to_vec())
     }
@@ -240,6 +261,11 @@ impl KeyRing {
         Ok(Self::proof(Strength::Vouched, key, covered.to_vec()))
     }
 
+    /// The keys for an algorithm.
+    fn of(&self, algorithm: Algorithm) -> impl Iterator<Item = (&Key, &Material)> {
+        self.keys.iter().filter_map(move |key| Some((key, key.material(algorithm)?)))
+    }
+
     fn find(&self, message: &[&[u8]], candidates: &[[u8; 32]]) -> Result<&Key, Refusal> {
         for key in &self.keys {
             let mut mac = key.mac.clone();
@@ -264,14 +290,20 @@ fn check_count(secrets: &[Secret]) -> Result<(), WeakSecret> {
 }
 
 impl Key {
-    fn new(material: Material, secret: Secret) -> Self {
+    fn new(materials: Vec<(Option<Algorithm>, Material)>, secret: Secret) -> Self {
         Self {
             mac: secret.mac(),
-            material,
+            materials,
             fingerprint: secret.fingerprint(),
             secret,
             uses: Arc::default(),
         }
+    }
+
+    fn material(&self, algorithm: Algorithm) -> Option<&Material> {
+        let mut materials = self.materials.iter();
+        let found = materials.find(|(known, _)| known.is_none_or(|known| known == algorithm));
+        found.map(|(_, material)| material)
     }
 }
 

@@ -110,9 +110,10 @@ pub use request::{
     ExpiredToken, RawRequest, RequestHead, Target, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use scheme::{
-    Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, EventDefinition, Handshake,
-    HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding, OneOrMany,
-    Prompt, Scheme, SchemeDefinition, SchemeOptions, SignedRequest, ToSign, intern,
+    Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, EventDefinition, EventMethod,
+    Handshake, HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding,
+    OneOrMany, Prompt, Scheme, SchemeDefinition, SchemeOptions, Schemes, SignedRequest, ToSign,
+    intern,
 };
 pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;

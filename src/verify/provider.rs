@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use url::Url;
 
 use super::{
-    AnswerDefinition, Chunk, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing, Prompt, Proof,
-    Refusal, RequestHead, Scheme, Secret, SignedTime, UnixSeconds, VerifiedRequest, VerifyContext,
-    Window,
+    AnswerDefinition, Chunk, EventMethod, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
+    Prompt, Proof, Refusal, RequestHead, Scheme, Secret, SignedTime, UnixSeconds, VerifiedRequest,
+    VerifyContext, Window,
 };
 
 /// Returns the handlers that accept an event type.
@@ -93,6 +94,17 @@ pub trait Provider: Send + Sync + 'static {
     /// Whether the sender publishes its keys, so that the source has no secret.
     fn fetches_keys(&self) -> bool {
         false
+    }
+
+    /// The method of the sender's requests. Those by GET have no body: the sorted query is that of
+    /// the event, as a form.
+    fn event_method(&self) -> EventMethod {
+        EventMethod::Post
+    }
+
+    /// The URL of the sender's keys, if it is the same for every request.
+    fn key_url(&self) -> Option<Url> {
+        None
     }
 
     /// Whether it needs the method and the query of a request.

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The request names a service, origin or purpose that the source does not accept.
     #[error("{0} is not in the source's allow list")]
     NotAllowed(&'static str),
+    /// The request is signed in a way that the source accepts only with this option.
+    #[error("a signature of this kind needs the option `{0}`")]
+    NotEnabled(&'static str),
     /// Authentic, but its token has expired: accepted only if its run is still expected.
     #[error("token expired")]
     Late(Box<ExpiredToken>),
@@ -105,7 +108,7 @@ impl Refusal {
             Self::Future { .. } => RefusalReason::TsFuture,
             Self::Mismatch => RefusalReason::SigMismatch,
             Self::Ambiguous(_) => RefusalReason::IdCharset,
-            Self::NotAllowed(_) => RefusalReason::NotAllowed,
+            Self::NotAllowed(_) | Self::NotEnabled(_) => RefusalReason::NotAllowed,
         }
     }
 }

@@ -37,6 +37,15 @@ pub struct Target {
     pub query: Option<String>,
 }
 
+impl Target {
+    /// The parts of the query, sorted as they stand.
+    pub fn sorted_query(&self) -> String {
+        let mut parts: Vec<&str> = self.query.as_deref().unwrap_or_default().split('&').collect();
+        parts.sort_unstable();
+        parts.join("&")
+    }
+}
+
 impl RequestHead {
     /// The query parameters that the provider reads, undecoded.
     pub fn reads(provider: &dyn Provider, query: Option<&str>) -> Option<String> {
@@ -322,6 +331,11 @@ impl VerifiedRequest {
 
     pub fn strength(&self) -> Strength {
         self.proof.strength
+    }
+
+    /// The position of the scheme that proved it, among the alternatives of the source.
+    pub(super) fn alternative(&self) -> usize {
+        self.proof.alternative
     }
 
     pub fn secret(&self) -> Fingerprint {

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 pub struct SenderInfo(Vec<(&'static str, String)>);
 
 impl SenderInfo {
+    /// The content type of a form.
+    pub const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
     /// The maximum length of a stored value, in characters.
     const MAX_CHARS: usize = 200;
     const CONTENT_TYPE: &'static str = ":content-type";

@@ -11,7 +11,7 @@ use super::decoy::Decoy;
 use super::problem::{Problem, ProblemResponse};
 use super::routes::Route;
 use crate::ingest::Source;
-use crate::verify::{Refusal, RequestHead, SenderInfo, Target};
+use crate::verify::{EventMethod, Refusal, RequestHead, SenderInfo, Target};
 
 #[derive(Debug, Clone, Copy)]
 pub struct HeadLimits {
@@ -48,7 +48,10 @@ pub(super) fn choose(
     now: i64,
 ) -> Result<Chosen, (Refusal, Option<Box<Chosen>>)> {
     let mut refused = (Refusal::UnknownSource, None);
-    for source in &route.sources {
+    let takes = |source: &&Arc<Source>| {
+        source.verifier.provider.event_method().as_str() == request.method().as_str()
+    };
+    for source in route.sources.iter().filter(takes) {
         let head = head_for(request, route, source);
         match source.verifier.precheck(&head, now) {
             Ok(()) => return Ok((Arc::clone(source), head)),
@@ -60,24 +63,32 @@ pub(super) fn choose(
 }
 
 /// Unsigned metadata of the request, for display.
-fn sender_info(request: &HttpRequest) -> SenderInfo {
+fn sender_info(request: &HttpRequest, method: EventMethod) -> SenderInfo {
     let value = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    SenderInfo::new(value(header::CONTENT_TYPE), value(header::USER_AGENT))
+    let content_type = match method {
+        EventMethod::Get => Some(SenderInfo::FORM),
+        EventMethod::Post => value(header::CONTENT_TYPE),
+    };
+    SenderInfo::new(content_type, value(header::USER_AGENT))
+}
+
+/// The method and the query of a request.
+pub(super) fn target(request: &HttpRequest) -> Target {
+    Target {
+        method: request.method().as_str().to_owned(),
+        query: request.uri().query().map(str::to_owned),
+    }
 }
 
 /// The parts of the request head that the provider of a source reads.
 pub(super) fn head_for(request: &HttpRequest, route: &Route, source: &Source) -> RequestHead {
     let provider = &source.verifier.provider;
     let query = request.uri().query();
-    let target = || {
-        let method = request.method().as_str().to_owned();
-        Box::new(Target { method, query: query.map(str::to_owned) })
-    };
     let mut head = RequestHead {
         action: route.action,
         query: RequestHead::reads(&**provider, query),
-        target: provider.reads_target().then(target),
-        sender_info: sender_info(request),
+        target: provider.reads_target().then(|| Box::new(target(request))),
+        sender_info: sender_info(request, provider.event_method()),
         ..RequestHead::default()
     };
     for name in provider.headers() {

@@ -14,7 +14,7 @@ use super::answer;
 use super::body::{Limits, Read, no_room, read_body};
 use super::decoy::Decoy;
 use super::handshake;
-use super::head::{Chosen, HeadLimits, check_head, choose, is_signed};
+use super::head::{Chosen, HeadLimits, check_head, choose, is_signed, target};
 use super::keep_rejected::Rejected;
 use super::oversize::{self, Oversize};
 use super::peer::{Proxies, Sender};
@@ -30,7 +30,7 @@ use crate::ingest::{
 };
 use crate::store::{Committed, Counters};
 use crate::verify::{
-    HandshakeAnswer, HandshakeMethod, RawRequest, Refusal, RequestHead, StreamedBody,
+    EventMethod, HandshakeAnswer, HandshakeMethod, RawRequest, Refusal, RequestHead, StreamedBody,
 };
 
 /// Larger bodies are verified on a separate thread pool, so that they do not delay small ones.
@@ -116,7 +116,9 @@ async fn answer_to(
             return Err((Problem::NotFound, "not_found"));
         }
     };
-    if request.method() != actix_web::http::Method::POST {
+    let method = request.method().as_str();
+    let is_event = route.map_or(method == EventMethod::Post.as_str(), |route| route.takes(method));
+    if !is_event {
         let answered = handshake::of_other_method(request, (route, known), ingest.head, report);
         return answered.map(Taken::Answered);
     }
@@ -281,13 +283,16 @@ impl IncomingRequest<'_> {
         }
     }
 
-    /// Reads the body, up to the limit.
+    /// Reads the body, up to the limit. A request by GET has none: its content is its query.
     async fn read(
         &self,
         payload: &mut web::Payload,
         source: &Source,
         reservation: &mut Reservation,
     ) -> Result<Read, ProblemResponse> {
+        if source.verifier.provider.event_method() == EventMethod::Get {
+            return Ok(Read::Complete(Bytes::from(target(self.request).sorted_query())));
+        }
         let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
         self.counting_failure(source, read_body(self.request, payload, limits, reservation)).await
     }

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::ingest::Source;
-use crate::verify::HandshakeMethod;
+use crate::verify::{EventMethod, HandshakeMethod};
 
 /// The path prefix of all sources.
 const HOOKS: &str = "/hooks/";
@@ -30,16 +30,21 @@ pub(super) struct Route {
     pub(super) action: Option<&'static str>,
 }
 
-/// The methods of a path: POST, and those of the handshakes of its sources.
+/// The methods of a path: that of its events, and those of the handshakes of its sources.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Methods([bool; 3]);
+pub(super) struct Methods {
+    handshakes: [bool; 3],
+    /// Whether events come by GET, and whether they do so only.
+    by_get: bool,
+    only_by_get: bool,
+}
 
 impl Methods {
     const HANDSHAKES: [HandshakeMethod; 3] =
         [HandshakeMethod::Get, HandshakeMethod::Head, HandshakeMethod::Options];
 
     fn handshakes(self) -> impl Iterator<Item = HandshakeMethod> {
-        let all = Self::HANDSHAKES.into_iter().zip(self.0);
+        let all = Self::HANDSHAKES.into_iter().zip(self.handshakes);
         all.filter_map(|(method, is_allowed)| is_allowed.then_some(method))
     }
 
@@ -51,7 +56,10 @@ impl Methods {
     /// The value of the header `Allow`.
     pub(super) fn allow(self) -> String {
         let handshakes = self.handshakes().map(|method| method.to_string());
-        handshakes.chain([HandshakeMethod::Post.to_string()]).collect::<Vec<_>>().join(", ")
+        let get = (self.by_get && !self.handshakes().any(|known| known == HandshakeMethod::Get))
+            .then(|| HandshakeMethod::Get.to_string());
+        let post = (!self.only_by_get).then(|| HandshakeMethod::Post.to_string());
+        get.into_iter().chain(handshakes).chain(post).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -61,7 +69,23 @@ impl Route {
             let mut sources = self.sources.iter();
             sources.any(|source| source.verifier.provider.handshake_methods().contains(&method))
         };
-        Methods(Methods::HANDSHAKES.map(has))
+        let by_get = self.has_events_by(EventMethod::Get);
+        Methods {
+            handshakes: Methods::HANDSHAKES.map(has),
+            by_get,
+            only_by_get: by_get && !self.has_events_by(EventMethod::Post),
+        }
+    }
+
+    /// Whether a source of this path has events by this method.
+    fn has_events_by(&self, method: EventMethod) -> bool {
+        self.sources.iter().any(|source| source.verifier.provider.event_method() == method)
+    }
+
+    /// Whether a request with this method may be an event.
+    pub(super) fn takes(&self, method: &str) -> bool {
+        let mut methods = [EventMethod::Get, EventMethod::Post].into_iter();
+        methods.any(|known| known.as_str() == method && self.has_events_by(known))
     }
 }
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sealpost::providers::{self, Draft, Signed, SourceScheme};
+use sealpost::verify::EventMethod;
 use sealpost::verify::Secret;
 use sealpost::verify::diagnose::FindingKind;
 use serde_json::{Value, json};
@@ -334,7 +335,7 @@ fn token_and_public_key_are_explained() {
         ("x-signature-ed25519".to_owned(), hex::encode(signature.to_bytes())),
         ("x-signature-timestamp".to_owned(), AT.to_string()),
     ];
-    let event = Signed { query: None, headers, body: BODY.into() };
+    let event = Signed { method: EventMethod::Post, query: None, headers, body: BODY.into() };
     let (code, _) = explain_data("bots", &event, BODY.as_bytes(), AT);
     assert_eq!(code, 0);
     let (_, explained) = explain_data("bots", &event, longer.as_bytes(), AT);

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use super::{AdminError, Caller, RecordedRequest, Scope};
 use crate::near_names;
 use crate::verify::diagnose::{Case, explain as explain_case};
-use crate::verify::{RequestHead, Secret, SenderInfo, Target, Verifier};
+use crate::verify::{EventMethod, RequestHead, Secret, SenderInfo, Target, Verifier};
 
 #[derive(Clone, Default)]
 pub struct Verifiers {
@@ -71,7 +71,8 @@ impl SourceVerifier {
             query: RequestHead::reads(&**provider, request.query.as_deref()),
             // Only requests with this method are verified.
             target: provider.reads_target().then(|| {
-                Box::new(Target { method: "POST".to_owned(), query: request.query.clone() })
+                let method = provider.event_method().as_str().to_owned();
+                Box::new(Target { method, query: request.query.clone() })
             }),
             ..RequestHead::default()
         };
@@ -81,8 +82,19 @@ impl SourceVerifier {
                 head.headers.push(known, Bytes::copy_from_slice(value));
             }
         }
-        head.sender_info = sender_info(request);
+        head.sender_info = match provider.event_method() {
+            EventMethod::Get => SenderInfo::new(Some(SenderInfo::FORM), None),
+            EventMethod::Post => sender_info(request),
+        };
         head
+    }
+
+    /// The body of a request. One by GET has none: its content is its query.
+    fn body(&self, head: &RequestHead, request: &RecordedRequest) -> Bytes {
+        match (self.verifier.provider.event_method(), &head.target) {
+            (EventMethod::Get, Some(target)) => Bytes::from(target.sorted_query()),
+            _ => request.body.clone(),
+        }
     }
 
     fn explain(
@@ -127,5 +139,6 @@ pub fn explain(
     caller.needs(Scope::SecretsWrite)?;
     let verifier = verifiers.of(caller, source)?;
     let (head, at) = (verifier.head(request), request.received_at.unwrap_or(at));
-    Ok(verifier.explain(source, &head, &request.body, at, offered))
+    let body = verifier.body(&head, request);
+    Ok(verifier.explain(source, &head, &body, at, offered))
 }

@@ -75,7 +75,10 @@ impl Known {
                 (name.clone(), value.to_owned())
             };
             let options: BTreeMap<String, String> = file.options.iter().map(text).collect();
-            Scheme::compile(&file.scheme, &SchemeOptions { options, url })
+            Scheme::compile(
+                &file.scheme,
+                &SchemeOptions { options, url, ..SchemeOptions::default() },
+            )
         };
         let without_url = compile(None);
         let needs_url = without_url.is_err();
@@ -111,8 +114,8 @@ impl Known {
             has_handler: self.has_handler,
             algorithm: scheme.algorithm.to_string(),
             strength: self.strength,
-            signed: or_else(&given.signed, || scheme.signed.iter().map(str::to_owned).collect()),
-            signature: given.signature.clone().unwrap_or_else(|| words::signature(scheme)),
+            signed: or_else(&given.signed, || words::signed(scheme)),
+            signature: given.signature.clone().unwrap_or_else(|| words::signatures(scheme)),
             timestamp: given.timestamp.clone().or_else(|| words::timestamp(scheme)),
             replay_protection,
             replayable: replay_protection == ReplayProtection::None,
@@ -172,9 +175,11 @@ impl Known {
     fn replay_protection(&self) -> ReplayProtection {
         let scheme = &self.file.scheme;
         let max_age = scheme.jwt.as_ref().map(|jwt| jwt.max_age);
+        let requires_end = scheme.jwt.as_ref().is_some_and(|jwt| jwt.requires_end());
         match (&scheme.timestamp, max_age) {
             (Some(time), _) if time.optional => ReplayProtection::OptionalTime,
             (Some(_), _) | (None, Some(Some(_))) => ReplayProtection::Time,
+            (None, Some(None)) if requires_end => ReplayProtection::Time,
             (None, Some(None)) => ReplayProtection::OptionalTime,
             (None, None) => ReplayProtection::None,
         }
@@ -207,6 +212,13 @@ impl Known {
         if self.file.scheme.batch.is_some() {
             let meaning = "`true`: an event of each item of a request with several.";
             options.push(option("split", meaning, false));
+        }
+        for other in &self.file.scheme.alternative {
+            if let Some(name) = &other.option {
+                let algorithm = other.algorithm.unwrap_or(self.file.scheme.algorithm);
+                let meaning = format!("`true`: signatures by `{algorithm}` are accepted, too.");
+                options.push(option(name, &meaning, false));
+            }
         }
         options
     }

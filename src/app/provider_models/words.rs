@@ -28,8 +28,36 @@ pub(super) fn place(text: &str) -> String {
     }
 }
 
+/// The signed texts, also of the alternatives.
+pub(super) fn signed(scheme: &SchemeDefinition) -> Vec<String> {
+    let others = scheme.alternative.iter().flat_map(|other| other.signed.iter());
+    scheme.signed.iter().chain(others).map(str::to_owned).collect()
+}
+
+/// Where the signature is, and how it is written, also for the alternatives.
+pub(super) fn signatures(scheme: &SchemeDefinition) -> String {
+    let mut text = signature(scheme);
+    for other in &scheme.alternative {
+        text.push_str("; or ");
+        if let Some(field) = &other.signature {
+            let algorithm = other.algorithm.unwrap_or(scheme.algorithm);
+            let other = SchemeDefinition { signature: field.clone(), algorithm, ..scheme.clone() };
+            text.push_str(&signature(&other));
+        } else {
+            text.push_str("the same");
+        }
+        if let Some(algorithm) = other.algorithm {
+            text.push_str(&format!(", by `{algorithm}`"));
+        }
+        if let Some(option) = &other.option {
+            text.push_str(&format!(", with the option `{option}`"));
+        }
+    }
+    text
+}
+
 /// Where the signature is, and how it is written.
-pub(super) fn signature(scheme: &SchemeDefinition) -> String {
+fn signature(scheme: &SchemeDefinition) -> String {
     let field = &scheme.signature;
     let headers = field.header.iter().map(|name| format!("header `{name}`"));
     let places = headers
@@ -65,6 +93,7 @@ pub(super) fn timestamp(scheme: &SchemeDefinition) -> Option<String> {
         let jwt = scheme.jwt.as_ref()?;
         let claim = match jwt.max_age {
             Some(_) => "claim `/iat` of the token",
+            None if jwt.requires_end() => "claim `/exp` of the token",
             None => "claim `/exp` of the token, if it has one",
         };
         return Some(claim.to_owned());
@@ -98,6 +127,9 @@ pub(super) fn secret(scheme: &SchemeDefinition) -> Option<String> {
         algorithm if algorithm.is_public_key() => format!("the sender's public key: {form}"),
         _ => form.to_owned(),
     }];
+    if let Some(prefix) = &key.prefix {
+        parts.push(format!("after `{prefix}`"));
+    }
     if !key.strip.is_empty() {
         let prefixes: Vec<String> = key.strip.iter().map(|text| format!("`{text}`")).collect();
         parts.push(format!("after {}, which may be left out", prefixes.join(" or ")));
@@ -114,7 +146,18 @@ pub(super) fn secret(scheme: &SchemeDefinition) -> Option<String> {
     if let Some(form) = &key.normalize {
         parts.push(format!("normalized ({})", word(form).to_uppercase()));
     }
-    Some(parts.join(", "))
+    let mut text = parts.join(", ");
+    for other in scheme.alternative.iter().filter(|other| other.key.is_some()) {
+        let other = SchemeDefinition {
+            key: other.key.clone().unwrap_or_default(),
+            algorithm: other.algorithm.unwrap_or(scheme.algorithm),
+            alternative: Vec::new(),
+            ..scheme.clone()
+        };
+        text.push_str("; or ");
+        text.push_str(&secret(&other).unwrap_or_default());
+    }
+    Some(text)
 }
 
 fn encoding(encoding: KeyEncoding) -> &'static str {

@@ -46,9 +46,13 @@ impl<'a> Reference<'a> {
         self.schema.get("definitions").and_then(Value::as_object).into_iter().flatten()
     }
 
-    /// Whether several keys have this type.
+    /// Whether several keys have this type, or a key of such a type has it.
     fn is_shared(&self, name: &str) -> bool {
-        self.text.matches(&format!("\"#/definitions/{name}\"")).count() > 1
+        let reference = |name: &str| format!("\"#/definitions/{name}\"");
+        let is_repeated = |name: &str| self.text.matches(&reference(name)).count() > 1;
+        let is_in = |definition: &Value| definition.to_string().contains(&reference(name));
+        is_repeated(name)
+            || self.definitions().any(|(other, definition)| is_repeated(other) && is_in(definition))
     }
 
     /// The type that a schema refers to, with its name.

@@ -24,9 +24,10 @@ pub use self::file::{
 pub(super) use self::sign::{has_own_answer, is_sender_only, sign, test_body};
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, SourceSpec};
 use crate::verify::{
-    AnswerDefinition, Classified, Handshake, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
-    Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme, SchemeDefinition,
-    SchemeOptions, Secret, SignedTime, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
+    AnswerDefinition, Classified, EventMethod, Handshake, HandshakeAnswer, HandshakeMethod,
+    KeyError, KeyRing, Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme,
+    SchemeDefinition, SchemeOptions, Schemes, Secret, SignedTime, UnixSeconds, VerifiedRequest,
+    VerifyContext, Window, intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -83,11 +84,24 @@ fn entry(name: &'static str, file: Option<&'static ProviderFile>) -> Entry {
     }
 }
 
+/// The options that a definition describes: texts with their meaning, and the alternatives that
+/// `true` enables.
+#[derive(Default)]
+struct Described {
+    texts: BTreeMap<String, String>,
+    switches: Vec<String>,
+    is_custom: bool,
+}
+
 /// The definition of a source's scheme, and the options that it describes.
 fn definition(
     provider: &str,
     scheme: &SourceScheme,
-) -> Result<(SchemeDefinition, BTreeMap<String, String>), OptionsError> {
+) -> Result<(SchemeDefinition, Described), OptionsError> {
+    let described = |definition: &SchemeDefinition, texts, is_custom| {
+        let options = definition.alternative.iter().filter_map(|other| other.option.clone());
+        Described { texts, switches: options.collect(), is_custom }
+    };
     let scheme = scheme.definition.as_ref();
     if provider == CUSTOM {
         let Some(table) = scheme else {
@@ -95,14 +109,15 @@ fn definition(
         };
         let definition = serde_path_to_error::deserialize(table.clone())
             .map_err(|error| OptionsError(format!("scheme.{}: {}", error.path(), error.inner())))?;
-        return Ok((definition, BTreeMap::new()));
+        let described = described(&definition, BTreeMap::new(), true);
+        return Ok((definition, described));
     }
     if scheme.is_some() {
         return Err(OptionsError("scheme: only for the provider `custom`".to_owned()));
     }
     let file = ProviderFile::find(provider)
         .ok_or_else(|| OptionsError(format!("`{provider}` is not a provider")))?;
-    Ok((file.scheme.clone(), file.options.clone()))
+    Ok((file.scheme.clone(), described(&file.scheme, file.options.clone(), false)))
 }
 
 /// The options of a source.
@@ -113,11 +128,11 @@ struct Options {
 
 fn options(
     options: &toml::Table,
-    described: &BTreeMap<String, String>,
-    is_custom: bool,
+    described: &Described,
     public: Option<&Url>,
 ) -> Result<Options, OptionsError> {
-    let mut read = SchemeOptions { options: BTreeMap::new(), url: public.cloned() };
+    let Described { texts, switches, is_custom } = described;
+    let mut read = SchemeOptions { url: public.cloned(), ..SchemeOptions::default() };
     let mut split = false;
     for (name, value) in options {
         match (name.as_str(), value) {
@@ -132,15 +147,20 @@ fn options(
                 read.url = Some(url);
             }
             (SPLIT, toml::Value::Boolean(wanted)) => split = *wanted,
-            (name, toml::Value::String(text)) if is_custom || described.contains_key(name) => {
+            (name, toml::Value::Boolean(wanted)) if switches.iter().any(|known| known == name) => {
+                if *wanted {
+                    read.enabled.insert(name.to_owned());
+                }
+            }
+            (name, toml::Value::String(text)) if *is_custom || texts.contains_key(name) => {
                 read.options.insert(name.to_owned(), text.clone());
             }
-            (name, _) if described.contains_key(name) => {
+            (name, _) if texts.contains_key(name) => {
                 return Err(OptionsError(format!("{name}: must be text")));
             }
             (name, _) => {
-                let known: Vec<&str> =
-                    described.keys().map(String::as_str).chain([URL, SPLIT]).collect();
+                let known = texts.keys().chain(switches).map(String::as_str);
+                let known: Vec<&str> = known.chain([URL, SPLIT]).collect();
                 return Err(OptionsError(format!(
                     "{name}: not an option of this provider (known: {})",
                     known.join(", ")
@@ -148,7 +168,7 @@ fn options(
             }
         }
     }
-    for (name, meaning) in described {
+    for (name, meaning) in texts {
         if !read.options.contains_key(name) {
             return Err(OptionsError(format!("{name}: missing. {meaning}")));
         }
@@ -159,14 +179,14 @@ fn options(
 fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let provider = &spec.scheme.provider;
     let (definition, described) = definition(provider, &spec.scheme)?;
-    let is_custom = provider == CUSTOM;
-    let options = options(&spec.options, &described, is_custom, spec.scheme.public_url.as_ref())?;
+    let is_custom = described.is_custom;
+    let options = options(&spec.options, &described, spec.scheme.public_url.as_ref())?;
     if options.split && definition.batch.is_none() {
         return Err(OptionsError("split: the sender gives no id to the items".to_owned()));
     }
     let wrong =
         |error: String| OptionsError(if is_custom { format!("scheme.{error}") } else { error });
-    let scheme = Scheme::compile(&definition, &options.scheme).map_err(wrong)?;
+    let schemes = Schemes::compile(&definition, &options.scheme).map_err(wrong)?;
     let handshakes = (definition.handshake.iter().enumerate())
         .map(|(index, handshake)| {
             Handshake::compile(handshake, &options.scheme.options)
@@ -176,7 +196,7 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     Ok(Built {
         provider: Arc::new(DataProvider::new(
             provider,
-            scheme,
+            schemes,
             handshakes,
             &definition,
             options.split,
@@ -193,10 +213,9 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
 /// A provider that is data, for one source.
 struct DataProvider {
     name: &'static str,
-    scheme: Arc<Scheme>,
+    schemes: Schemes,
     handshakes: Vec<Handshake>,
     methods: Vec<HandshakeMethod>,
-    kept: Vec<&'static str>,
     parameters: Vec<String>,
     answer: Option<AnswerDefinition>,
     max_age: Option<Duration>,
@@ -207,7 +226,7 @@ struct DataProvider {
 impl DataProvider {
     fn new(
         name: &str,
-        scheme: Scheme,
+        schemes: Schemes,
         handshakes: Vec<Handshake>,
         definition: &SchemeDefinition,
         split: bool,
@@ -221,9 +240,8 @@ impl DataProvider {
         }
         Self {
             name: intern(name),
-            kept: scheme.kept_headers(definition),
-            parameters: scheme.parameters(),
-            scheme: Arc::new(scheme),
+            parameters: schemes.parameters(),
+            schemes,
             handshakes,
             methods,
             answer: definition.answer.clone(),
@@ -244,15 +262,15 @@ impl Provider for DataProvider {
     }
 
     fn headers(&self) -> &[&'static str] {
-        self.scheme.headers()
+        self.schemes.headers()
     }
 
     fn proof_headers(&self) -> Vec<&'static str> {
-        self.scheme.proof_headers()
+        self.schemes.proof_headers()
     }
 
     fn kept_headers(&self) -> &[&'static str] {
-        &self.kept
+        self.schemes.kept_headers()
     }
 
     fn parameters(&self) -> Vec<&str> {
@@ -260,7 +278,7 @@ impl Provider for DataProvider {
     }
 
     fn redact(&self, head: &mut RequestHead) {
-        self.scheme.redact(head);
+        self.schemes.redact(head);
     }
 
     fn precheck(
@@ -269,25 +287,19 @@ impl Provider for DataProvider {
         window: Window,
         now: UnixSeconds,
     ) -> Result<(), Refusal> {
-        self.scheme.precheck(head, window, now)
+        self.schemes.precheck(head, window, now)
     }
 
     fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
-        request.signed(&self.scheme)
+        self.schemes.verify(request)
     }
 
-    fn scheme(&self, _head: &RequestHead) -> Option<&Arc<Scheme>> {
-        Some(&self.scheme)
+    fn scheme(&self, head: &RequestHead) -> Option<&Arc<Scheme>> {
+        self.schemes.of_head(head)
     }
 
     fn key_ring(&self, secrets: Vec<Secret>) -> Result<KeyRing, KeyError> {
-        if self.scheme.fetches_keys() {
-            if !secrets.is_empty() {
-                return Err(KeyError::Published);
-            }
-            return Ok(KeyRing::without_secrets());
-        }
-        KeyRing::of_scheme(secrets, self.scheme.algorithm(), self.scheme.key())
+        self.schemes.key_ring(secrets)
     }
 
     fn max_age(&self) -> Option<Duration> {
@@ -303,15 +315,23 @@ impl Provider for DataProvider {
     }
 
     fn fetches_keys(&self) -> bool {
-        self.scheme.fetches_keys()
+        self.schemes.fetches_keys()
+    }
+
+    fn event_method(&self) -> EventMethod {
+        self.schemes.main().method()
+    }
+
+    fn key_url(&self) -> Option<Url> {
+        self.schemes.main().fixed_key_url()
     }
 
     fn reads_target(&self) -> bool {
-        self.scheme.reads_target()
+        self.schemes.reads_target()
     }
 
-    fn claimed_proofs(&self, _request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
-        vec![ProofMethod::Signature(&self.scheme)]
+    fn claimed_proofs(&self, request: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
+        vec![ProofMethod::Signature(self.schemes.claimed(request))]
     }
 
     fn handshake_methods(&self) -> &[HandshakeMethod] {
@@ -323,7 +343,9 @@ impl Provider for DataProvider {
     }
 
     fn handshake(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<HandshakeAnswer> {
-        self.handshakes.iter().find_map(|handshake| handshake.answer(&self.scheme, keys, prompt))
+        self.handshakes
+            .iter()
+            .find_map(|handshake| handshake.answer(self.schemes.main(), keys, prompt))
     }
 
     fn answer(&self) -> Option<&AnswerDefinition> {
@@ -331,6 +353,6 @@ impl Provider for DataProvider {
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {
-        self.scheme.classify(request, self.split)
+        self.schemes.classify(request, self.split)
     }
 }

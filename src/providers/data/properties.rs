@@ -58,7 +58,8 @@ enum Place {
 
 impl Sent {
     fn verify(&self, example: &Example) -> Result<VerifiedRequest, Refusal> {
-        let head = example.head("POST", self.query.as_deref(), &self.headers);
+        let method = example.verifier.provider.event_method().as_str();
+        let head = example.head(method, self.query.as_deref(), &self.headers);
         example.verifier.precheck(&head, NOW)?;
         let body = Bytes::from(self.body.clone());
         RawRequest::new(head, body).verify(&example.verifier, NOW)

@@ -1,8 +1,8 @@
 //! Signs as the sender does, for fixtures and test events.
 
 use super::super::{Draft, OptionsError, SignError, Signed, SourceScheme};
-use super::{CUSTOM, definition, options};
-use crate::verify::{Scheme, SchemeDefinition, ToSign};
+use super::{definition, options};
+use crate::verify::{SchemeDefinition, Schemes, ToSign};
 
 /// Signs as the sender of this provider does.
 pub(in crate::providers) fn sign(
@@ -10,14 +10,18 @@ pub(in crate::providers) fn sign(
     draft: &Draft<'_>,
     source: &SourceScheme,
 ) -> Result<Signed, SignError> {
-    let scheme = compiled(provider, draft.options, source)?;
+    let schemes = compiled(provider, draft.options, source)?;
+    let scheme = schemes.of_secret(draft.secret);
+    if scheme.algorithm().is_public_key() {
+        return Err(SignError::SenderOnly);
+    }
     let mut headers = draft.headers.to_vec();
     if !headers.iter().any(|(name, _)| name == "content-type") {
         headers.push(("content-type".to_owned(), content_type(draft.body).to_owned()));
     }
     let signed = scheme
         .sign(&ToSign {
-            method: "POST",
+            method: scheme.method().as_str(),
             query: None,
             headers: &headers,
             body: draft.body,
@@ -25,7 +29,8 @@ pub(in crate::providers) fn sign(
             at: draft.at,
         })
         .map_err(SignError::Impossible)?;
-    Ok(Signed { query: signed.query, headers: signed.headers, body: signed.body.into() })
+    let method = scheme.method();
+    Ok(Signed { method, query: signed.query, headers: signed.headers, body: signed.body.into() })
 }
 
 /// The body of a test event with this id, before it is signed.
@@ -35,7 +40,7 @@ pub(in crate::providers) fn test_body(
     source: &SourceScheme,
     id: &str,
 ) -> Result<Vec<u8>, SignError> {
-    Ok(compiled(provider, given, source)?.test_body(id))
+    Ok(compiled(provider, given, source)?.main().test_body(id))
 }
 
 /// Whether only the sender can sign.
@@ -49,19 +54,18 @@ pub(in crate::providers) fn has_own_answer(provider: &str, source: &SourceScheme
     definition(provider, source).is_ok_and(has_answer)
 }
 
-/// The scheme of a source, which others than the sender can sign by.
+/// The schemes of a source, which others than the sender can sign by.
 fn compiled(
     provider: &str,
     given: &toml::Table,
     source: &SourceScheme,
-) -> Result<Scheme, SignError> {
+) -> Result<Schemes, SignError> {
     let (definition, described) = definition(provider, source)?;
     if definition.is_sender_only() {
         return Err(SignError::SenderOnly);
     }
-    let is_custom = provider == CUSTOM;
-    let options = options(given, &described, is_custom, source.public_url.as_ref())?;
-    Ok(Scheme::compile(&definition, &options.scheme).map_err(OptionsError)?)
+    let options = options(given, &described, source.public_url.as_ref())?;
+    Ok(Schemes::compile(&definition, &options.scheme).map_err(OptionsError)?)
 }
 
 fn content_type(body: &[u8]) -> &'static str {

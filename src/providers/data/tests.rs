@@ -68,6 +68,10 @@ impl KeyCache for Published {
 impl Vector {
     fn body(&self) -> Bytes {
         match (&self.body, &self.body_base64) {
+            (Some(_), None) if self.method == "GET" => {
+                let query = self.url.query().map(str::to_owned);
+                Bytes::from(Target { method: self.method.clone(), query }.sorted_query())
+            }
             (Some(text), None) => Bytes::from(text.clone()),
             (None, Some(text)) => Bytes::from(STANDARD.decode(text).unwrap()),
             _ => panic!("needs exactly one body"),
@@ -246,7 +250,8 @@ fn signed_request_of_every_provider_is_accepted() {
         signed += 1;
         let headers = request.headers.into_iter().map(|(name, value)| (name, value.into_bytes()));
         let headers: Vec<(String, Vec<u8>)> = headers.collect();
-        let head = example.head("POST", request.query.as_deref(), &headers);
+        let method = request.method.as_str();
+        let head = example.head(method, request.query.as_deref(), &headers);
         let verified = verifier
             .precheck(&head, NOW)
             .and_then(|()| RawRequest::new(head, request.body.clone()).verify(verifier, NOW));

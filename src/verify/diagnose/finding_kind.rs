@@ -96,7 +96,9 @@ impl Explanation {
             Finding::Stale { .. } => FindingKind::Stale,
             Finding::Future { .. } => FindingKind::Future,
             Finding::Character(_) => FindingKind::Character,
-            Finding::NotAllowed(_) | Finding::Differs(_) => FindingKind::NotAllowed,
+            Finding::NotAllowed(_) | Finding::NotEnabled(_) | Finding::Differs(_) => {
+                FindingKind::NotAllowed
+            }
             Finding::InvalidSignature => {
                 self.made.as_ref().map_or(FindingKind::Departs, SignedBy::kind)
             }

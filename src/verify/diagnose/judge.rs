@@ -43,6 +43,7 @@ pub(super) fn finding_of(
         Refusal::NotAllowed(what) => {
             Requirement::of(what).map_or(Finding::NotAllowed(what), Finding::Differs)
         }
+        Refusal::NotEnabled(option) => Finding::NotEnabled(option),
         Refusal::Late(_) => Finding::TokenExpired,
         Refusal::Mismatch => match made {
             Some(made) if made.is_conforming() && means.is_token => {

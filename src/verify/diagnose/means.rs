@@ -188,6 +188,7 @@ pub(super) fn lacks(what: &str) -> String {
         "body" => "the signature, or its time, is missing in the body".to_owned(),
         "query" => "the signature is missing in the query".to_owned(),
         "the public URL" => "the source has no public URL, which the sender signs".to_owned(),
+        diagnosis::KIND => "it is signed in a way that the source does not know".to_owned(),
         what if what.starts_with("a body that") => {
             "the body is not of the kind that the sender signs, such as a form".to_owned()
         }

@@ -50,6 +50,9 @@ impl Explanation {
                 format!("`{header}` is empty, too long, or contains a forbidden character")
             }
             Finding::NotAllowed(what) => format!("{what} is not in the source's allow list"),
+            Finding::NotEnabled(option) => {
+                format!("signed in a way that the source accepts only with the option `{option}`")
+            }
             Finding::Lacks(what) => lacks(what),
             Finding::Differs(requirement) => requirement.text().to_owned(),
             Finding::InvalidSignature => means.invalid().to_owned(),
@@ -90,6 +93,12 @@ impl Explanation {
         }
         let fixed = match &self.finding {
             Finding::Verifies { .. } => return None,
+            Finding::NotEnabled(option) => {
+                return Some(format!(
+                    "let the sender sign in the newer way, or set `{option} = true` in the source's \
+                     `options`"
+                ));
+            }
             Finding::InvalidSignature => match (deviation, &self.made) {
                 (Some(deviation), _) => deviation.hint(),
                 (None, Some(SignedBy { origin: Origin::Retired, .. })) => {

@@ -106,6 +106,8 @@ pub enum Finding {
     Character(&'static str),
     /// The named value is not in the source's allow list.
     NotAllowed(&'static str),
+    /// It is signed in a way that the source accepts only with this option.
+    NotEnabled(&'static str),
     /// The request lacks something, other than a header, that the sender signs.
     Lacks(&'static str),
     /// It is signed, but differs from what the source expects.

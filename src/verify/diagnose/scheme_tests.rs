@@ -158,7 +158,7 @@ fn judged(
     let configured = vec![Secret::new(configured).unwrap()];
     let keys = match &known {
         Some(_) => KeyRing::without_secrets(),
-        None => KeyRing::of_scheme(configured, scheme.algorithm(), scheme.key()).unwrap(),
+        None => KeyRing::of_schemes(configured, &[(scheme.algorithm(), scheme.key())]).unwrap(),
     };
     let published = known.map(|known| -> Arc<dyn KeyCache> { Arc::new(known) });
     let window = Window { max_age: 300, max_future: 300 };

@@ -1,6 +1,6 @@
 //! Checks a definition and prepares it for one source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::EventRule;
 use super::jwt::Jwt;
@@ -9,8 +9,9 @@ use super::signature_field::{Place, SignatureField};
 use super::template::Template;
 use super::value::Value;
 use super::{
-    Algorithm, BodyHash, EventDefinition, HashDefinition, Scheme, SchemeDefinition, SchemeOptions,
-    Time, TimePlace, TimestampDefinition, handshake, intern,
+    Algorithm, BodyHash, Condition, EventDefinition, EventMethod, HandshakeMethod, HashDefinition,
+    Scheme, SchemeDefinition, SchemeOptions, Time, TimePlace, TimestampDefinition, handshake,
+    intern,
 };
 use crate::verify::Strength;
 
@@ -21,7 +22,7 @@ impl Scheme {
     /// The key that is wrong, and why.
     pub fn compile(definition: &SchemeDefinition, source: &SchemeOptions) -> Result<Self, String> {
         let algorithm = definition.algorithm;
-        let SchemeOptions { options, url } = source;
+        let SchemeOptions { options, url, .. } = source;
         let field = SignatureField::compile(&definition.signature, algorithm.length(), options)?;
         let parse =
             |text: &str| Template::parse(text, options).map_err(|error| format!("signed: {error}"));
@@ -30,6 +31,7 @@ impl Scheme {
             let what = if texts.is_empty() { "needs the signed text" } else { "signs no text" };
             return Err(format!("signed: `{algorithm}` {what}"));
         }
+        check_method(definition, &texts)?;
         let is_hash = matches!(algorithm, Algorithm::Sha1 | Algorithm::Sha256);
         if texts.iter().any(|text| text.contains(&Value::Secret) != is_hash) {
             return Err(
@@ -50,14 +52,8 @@ impl Scheme {
             None => None,
         };
         let event = EventRule::compile(&definition.event, definition.batch.as_ref())?;
-        let require = |(name, text): (&String, &String)| {
-            let wrong = |error| format!("require.{name}: {error}");
-            let places = name.split('|').map(Value::parse);
-            let places = places.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-            Ok((places, Template::parse(text, options).map_err(wrong)?))
-        };
-        let require: Vec<(Vec<Value>, Template)> =
-            definition.require.iter().map(require).collect::<Result<_, String>>()?;
+        let require = conditions("require", &definition.require, options)?;
+        let when = conditions("when", &definition.when, options)?;
         let strength = strength(&texts, jwt.as_ref(), body_hash.as_ref(), definition);
         let values = placeholders(&texts, jwt.as_ref(), fetch.as_ref());
         let mut covered: BTreeSet<&'static str> = BTreeSet::new();
@@ -73,9 +69,12 @@ impl Scheme {
             // Nothing is signed: the secret vouches equally for the body and for the headers.
             covered.extend(event_headers(&definition.event));
         }
-        event.check(strength, &covered.iter().copied().collect::<Vec<_>>())?;
+        // Names and values run into each other, so the same text may have other fields.
+        let has_fields = !texts.iter().any(|text| text.contains(&Value::Params));
+        event.check(strength, &covered.iter().copied().collect::<Vec<_>>(), has_fields)?;
         let mut headers: BTreeSet<&'static str> = covered.clone();
-        headers.extend(require.iter().flat_map(|(any, _)| any).filter_map(Value::header));
+        let places = || require.iter().chain(&when).flat_map(|(any, _)| any);
+        headers.extend(places().filter_map(Value::header));
         headers.extend(values.iter().filter_map(Value::header));
         if let Place::Headers(names) = &field.place {
             headers.extend(names);
@@ -93,13 +92,14 @@ impl Scheme {
                     .into(),
             );
         }
-        let reads_target = values.iter().any(Value::reads_target)
+        let reads_target = values.iter().chain(places()).any(Value::reads_target)
             || matches!(field.place, Place::Query(_))
             || body_hash.as_ref().is_some_and(|hash| hash.from.reads_target())
             || definition.handshake.iter().any(handshake::reads_target)
             || event_values(&definition.event).any(|text| text.starts_with("query:"));
         let mut scheme = Self {
             algorithm,
+            method: definition.method,
             field,
             texts,
             time,
@@ -110,8 +110,11 @@ impl Scheme {
             url: url.clone(),
             event,
             require,
+            when,
+            disabled: None,
             absent: absent(definition)?,
             challenges: handshake::challenges(&definition.handshake)?,
+            has_one_field: !has_fields && definition.event.payload.is_some(),
             payload: definition
                 .event
                 .payload
@@ -157,6 +160,21 @@ impl Time {
     }
 }
 
+/// The values in a table, each in one of several places.
+fn conditions(
+    key: &str,
+    table: &BTreeMap<String, String>,
+    options: &BTreeMap<String, String>,
+) -> Result<Vec<Condition>, String> {
+    let condition = |(name, text): (&String, &String)| {
+        let wrong = |error| format!("{key}.{name}: {error}");
+        let places = name.split('|').map(Value::parse);
+        let places = places.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        Ok((places, Template::parse(text, options).map_err(wrong)?))
+    };
+    table.iter().map(condition).collect()
+}
+
 /// What a request must not contain: JSON pointers.
 fn absent(definition: &SchemeDefinition) -> Result<Vec<String>, String> {
     let pointer = |text: &String| match text.strip_prefix("json:") {
@@ -164,6 +182,27 @@ fn absent(definition: &SchemeDefinition) -> Result<Vec<String>, String> {
         None => Err(format!("absent: `{text}` is not `json:/pointer`")),
     };
     definition.absent.iter().map(pointer).collect()
+}
+
+/// A request without a body has its content in the query, all of which must be signed as it stands.
+fn check_method(definition: &SchemeDefinition, texts: &[Template]) -> Result<(), String> {
+    if definition.method == EventMethod::Post {
+        return Ok(());
+    }
+    let covers = |text: &Template| {
+        text.contains(&Value::Method)
+            && text.contains(&Value::SortedQuery)
+            && !text.contains(&Value::Body)
+    };
+    if texts.is_empty() || !texts.iter().all(covers) {
+        return Err("method: `GET` needs a signed text with `{method}` and `{query_sorted}`, and \
+                    without `{body}`"
+            .into());
+    }
+    if definition.handshake.iter().any(|known| known.method == HandshakeMethod::Get) {
+        return Err("method: with `GET`, there can be no handshake by GET".into());
+    }
+    Ok(())
 }
 
 /// A time that is not signed proves nothing.
@@ -230,7 +269,8 @@ fn covers_content(text: &Template, definition: &SchemeDefinition) -> bool {
         || text.placeholders().iter().any(|placeholder| match &placeholder.source {
             Value::Form(field) => payload == Some(field.as_str()),
             // All members that have a meaning.
-            Value::Lines(_) | Value::Params => true,
+            Value::Lines(_) | Value::Params | Value::Php(_) => true,
+            Value::SortedQuery => definition.method == EventMethod::Get,
             _ => false,
         })
 }

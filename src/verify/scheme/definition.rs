@@ -11,6 +11,7 @@ use super::event_definition::{
     AnswerDefinition, BatchDefinition, EventDefinition, HandshakeDefinition,
 };
 use super::jwt_definition::JwtDefinition;
+use super::key_definition::KeyDefinition;
 use super::words::{Digest, Encoding, OneOrMany};
 
 /// How a sender signs, and what its events look like.
@@ -19,6 +20,10 @@ use super::words::{Digest, Encoding, OneOrMany};
 pub struct SchemeDefinition {
     /// The algorithm of the proof.
     pub algorithm: Algorithm,
+    /// The method of the sender's requests. With `GET` the sorted query is the body of the event, and
+    /// the text must contain `{method}` and `{query_sorted}`.
+    #[serde(default)]
+    pub method: EventMethod,
     /// The signed text, as a template; with several, any of them may match. Not for `jwt`, `token`
     /// and `basic`.
     #[serde(default)]
@@ -58,6 +63,38 @@ pub struct SchemeDefinition {
     pub batch: Option<BatchDefinition>,
     /// The response to a recorded event, for senders that require a certain one.
     pub answer: Option<AnswerDefinition>,
+    /// What a request has that is signed in this way, if the sender signs in several: as in
+    /// `require`.
+    #[serde(default)]
+    pub when: BTreeMap<String, String>,
+    /// Other ways in which the sender signs. Each has only what differs.
+    #[serde(default)]
+    pub alternative: Vec<AlternativeDefinition>,
+}
+
+/// Another way in which the sender signs. What is left out is as in the scheme; a table replaces the
+/// whole table.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlternativeDefinition {
+    /// The option of the source that must be `true`, or the alternative is refused.
+    pub option: Option<String>,
+    /// What a request has that is signed in this way: as in `require`.
+    #[serde(default)]
+    pub when: BTreeMap<String, String>,
+    /// The algorithm of the proof.
+    pub algorithm: Option<Algorithm>,
+    /// The signed text. With the same algorithm and key, only the names of headers may differ.
+    #[serde(default)]
+    pub signed: OneOrMany,
+    /// Where the signature is, and how it is written.
+    pub signature: Option<SignatureDefinition>,
+    /// Where the signed time is.
+    pub timestamp: Option<TimestampDefinition>,
+    /// How a secret becomes the key.
+    pub key: Option<KeyDefinition>,
+    /// The type, the id and the lane of an event.
+    pub event: Option<EventDefinition>,
 }
 
 impl SchemeDefinition {
@@ -67,6 +104,33 @@ impl SchemeDefinition {
             || self.key.fetch.is_some()
             || self.key.x5c.is_some()
             || self.jwt.as_ref().is_some_and(JwtDefinition::is_public_key)
+    }
+}
+
+/// The method of requests that are events.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
+pub enum EventMethod {
+    Get,
+    #[default]
+    Post,
+}
+
+impl EventMethod {
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -221,104 +285,6 @@ pub enum TimeUnit {
     Rfc3339,
     /// As in the `Date` header.
     HttpDate,
-}
-
-/// How a secret becomes the key.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyDefinition {
-    /// How the secret contains the key.
-    #[serde(default)]
-    pub encoding: KeyEncoding,
-    /// Prefixes; the first that the secret has is removed.
-    #[serde(default)]
-    pub strip: Vec<String>,
-    /// A prefix as a pattern in which `*` stands for letters, digits and `_`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strip_pattern: Option<String>,
-    /// A text after the secret.
-    #[serde(default)]
-    pub suffix: String,
-    /// The key is this digest of the secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
-    /// The Unicode normalization form of the secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub normalize: Option<Normalization>,
-    /// Where the sender publishes its keys, instead of a secret of the source.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fetch: Option<FetchDefinition>,
-    /// A certificate chain in the token, which must lead to a root that is compiled in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub x5c: Option<X5cDefinition>,
-}
-
-/// How the secret contains the key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyEncoding {
-    /// The bytes of the text.
-    #[default]
-    Text,
-    Base64,
-    Hex,
-    /// A public key in PEM form.
-    Pem,
-    /// A public key in base64 of its DER form.
-    SpkiBase64,
-    /// The 32 bytes of an Ed25519 key in hexadecimal.
-    RawHex,
-    /// The 32 bytes of an Ed25519 key in base64.
-    RawBase64,
-    /// A JSON Web Key.
-    Jwk,
-    /// An X.509 certificate in PEM form.
-    Certificate,
-}
-
-/// A Unicode normalization form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Normalization {
-    Nfkd,
-}
-
-/// Where the sender publishes its keys.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FetchDefinition {
-    /// The URL, or a template such as `{json:/SigningCertURL}`.
-    pub url: String,
-    /// The hosts that a URL from the request may have; `*` stands for one label or a part of it.
-    #[serde(default)]
-    pub hosts: Vec<String>,
-    /// The path that such a URL must have; `*` stands for letters, digits, `-` and `_`.
-    pub path: Option<String>,
-    /// What is at the URL.
-    #[serde(default)]
-    pub format: FetchFormat,
-}
-
-/// What is at the URL.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FetchFormat {
-    /// A JSON Web Key Set.
-    #[default]
-    Jwks,
-    /// An X.509 certificate in PEM form.
-    Certificate,
-}
-
-/// A certificate chain in a token.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct X5cDefinition {
-    /// The SHA-256 fingerprint of the root, in hexadecimal.
-    pub root_sha256: String,
-    /// The extensions that the certificates must have, from the leaf up.
-    #[serde(default)]
-    pub oids: Vec<String>,
 }
 
 /// A signed value that contains the digest of the body.

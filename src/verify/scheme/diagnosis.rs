@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use serde_json::Value as Json;
 
+pub(in crate::verify) use super::alternatives::KIND;
 pub(in crate::verify) use super::jwt::CLAIM;
 use super::jwt::{by_key_set, check_hash};
 use super::prove::decode_basic;
-pub(in crate::verify) use super::prove::{REQUIRED, UNCOVERED};
+pub(in crate::verify) use super::requirements::{REQUIRED, UNCOVERED};
 pub(in crate::verify) use super::signature_field::{
     Candidate, Element, Holds, List, MAX_CANDIDATES,
 };

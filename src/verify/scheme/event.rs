@@ -70,11 +70,19 @@ impl EventRule {
     }
 
     /// Checks that an id, or a part of it, is covered by the proof.
-    pub(super) fn check(&self, strength: Strength, covered: &[&'static str]) -> Result<(), String> {
+    ///
+    /// `has_fields`: whether the signed text shows where a field of a form begins and ends.
+    pub(super) fn check(
+        &self,
+        strength: Strength,
+        covered: &[&'static str],
+        has_fields: bool,
+    ) -> Result<(), String> {
         for value in self.id.iter().chain(&self.lane) {
             let is_covered = match value {
                 Value::Header(name) => covered.contains(name),
                 Value::Query(_) => strength == Strength::Vouched,
+                Value::Form(_) => has_fields,
                 _ => true,
             };
             if !is_covered {

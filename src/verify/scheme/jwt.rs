@@ -25,6 +25,7 @@ const LEEWAY: i64 = 60;
 pub(super) struct Jwt {
     algorithms: Vec<JwtAlgorithm>,
     claims: Vec<(String, Template)>,
+    required: Vec<String>,
     body_hash: Option<ClaimHash>,
     url_hash: Option<ClaimHash>,
     max_age: Option<i64>,
@@ -54,6 +55,7 @@ impl Jwt {
         Ok(Self {
             algorithms: definition.algorithms.clone(),
             claims: definition.claims.iter().map(claim).collect::<Result<_, String>>()?,
+            required: definition.required.clone(),
             body_hash: definition.body_hash.clone(),
             url_hash: definition.url_hash.clone(),
             max_age: definition.max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX)),
@@ -123,6 +125,9 @@ impl Jwt {
                 seconds.map(Some).ok_or(Refusal::TimestampMalformed)
             }
         };
+        if self.required.iter().any(|name| claims.get(name).is_none_or(Json::is_null)) {
+            return Err(Refusal::NotAllowed(CLAIM));
+        }
         if let Some(expires) = time("exp")?
             && now > expires.saturating_add(LEEWAY)
         {
@@ -220,7 +225,7 @@ impl Scheme {
             KeyRing::prove_published(claims, &chain.root_sha256, self.strength, &self.covered)?
         } else {
             let by_key = |key: &Material| jwt.decode_by(token, key);
-            keys.prove_by(self.strength, &self.covered, by_key)?
+            keys.prove_by(self.algorithm, self.strength, &self.covered, by_key)?
         };
         let skew = jwt.check(&claims, values, now)?;
         let stored = serde_json::to_vec(&claims).map_err(|_| Refusal::Mismatch)?;

@@ -17,6 +17,9 @@ pub struct JwtDefinition {
     /// Claims and their required values, as templates.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
+    /// Claims that must be there, such as `exp` if the sender always sets it.
+    #[serde(default)]
+    pub required: Vec<String>,
     /// The claim that contains the digest of the body.
     pub body_hash: Option<ClaimHash>,
     /// The claim that contains the digest of the URL.
@@ -28,6 +31,11 @@ pub struct JwtDefinition {
 }
 
 impl JwtDefinition {
+    /// Whether a token always says until when it is valid.
+    pub fn requires_end(&self) -> bool {
+        self.required.iter().any(|name| name == "exp")
+    }
+
     /// Whether the sender signs with a private key.
     pub fn is_public_key(&self) -> bool {
         let is_secret = |algorithm: &JwtAlgorithm| {

@@ -11,6 +11,7 @@ use super::public_key::PublicKey;
 use super::template::Piece;
 use super::{Algorithm, Digest, KeyDefinition, KeyEncoding, wildcard};
 use crate::verify::Secret;
+use crate::verify::secret::MAX_SECRETS;
 
 /// The key of one secret, ready to verify.
 #[derive(Clone)]
@@ -100,6 +101,11 @@ impl Material {
         algorithm: Algorithm,
         definition: &KeyDefinition,
     ) -> Result<Self, String> {
+        if !definition.fits(secret) {
+            return Err("the secret does not have the prefix of such a key".into());
+        }
+        let prefix = definition.prefix.as_deref().unwrap_or_default();
+        let secret = secret.strip_prefix(prefix.as_bytes()).unwrap_or(secret);
         if algorithm.is_public_key() {
             let text = std::str::from_utf8(secret).map_err(|_| "the public key is not text")?;
             let key = PublicKey::parse(text.trim(), algorithm, definition.encoding)?;
@@ -153,7 +159,9 @@ impl Material {
             return false;
         }
         if let Self::Public(key) = self {
-            return candidates.iter().any(|claimed| key.verifies(pieces(), claimed.as_bytes()));
+            // Each signature costs a pass over the text, and anybody can write some more.
+            let mut candidates = candidates.iter().take(MAX_SECRETS);
+            return candidates.any(|claimed| key.verifies(pieces(), claimed.as_bytes()));
         }
         let Some(mut mac) = self.begin(algorithm) else { return false };
         for piece in pieces() {

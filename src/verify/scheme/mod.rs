@@ -4,6 +4,7 @@
 //! algorithm. [`Scheme::compile`] checks it once at startup. Verification then evaluates the text
 //! for a request and compares every candidate in constant time, without a copy of the body.
 
+mod alternatives;
 mod body_place;
 mod compile;
 mod definition;
@@ -16,11 +17,14 @@ mod json_member;
 mod jwt;
 mod jwt_definition;
 mod key;
+mod key_definition;
 mod multipart;
 mod names;
+mod php;
 mod prove;
 mod public_key;
 mod published;
+mod requirements;
 mod sign;
 mod signature_field;
 mod streaming;
@@ -36,12 +40,13 @@ mod words;
 mod written_body;
 mod x5c;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use url::Url;
 
+pub use self::alternatives::Schemes;
 pub use self::body_place::BodyPlace;
 pub use self::definition::*;
 use self::event::EventRule;
@@ -52,6 +57,7 @@ use self::jwt::Jwt;
 pub use self::words::*;
 
 pub(super) use self::key::{Mac, Material};
+pub use self::key_definition::*;
 pub use self::names::intern;
 use self::published::{Fetch, is_allowed};
 pub use self::sign::{SignedRequest, ToSign};
@@ -69,6 +75,7 @@ use super::{KeyCache, KeyRing, Refusal, RequestHead, Strength};
 #[derive(Debug)]
 pub struct Scheme {
     algorithm: Algorithm,
+    method: EventMethod,
     field: SignatureField,
     texts: Vec<Template>,
     time: Option<Time>,
@@ -79,9 +86,16 @@ pub struct Scheme {
     /// The public URL of the source.
     url: Option<Url>,
     payload: Option<String>,
+    /// Whether a form must have this field only: in the signed text, names and values run into each
+    /// other, so that the same text may have other fields.
+    has_one_field: bool,
     event: EventRule,
-    /// What a request must contain, in one of these places.
-    require: Vec<(Vec<Value>, Template)>,
+    /// What a request must contain.
+    require: Vec<Condition>,
+    /// What a request has that is signed in this way.
+    when: Vec<Condition>,
+    /// The option of the source that would enable it, if it does not.
+    disabled: Option<&'static str>,
     /// What it must not contain.
     absent: Vec<String>,
     /// What open handshakes let anybody have signed.
@@ -97,11 +111,16 @@ pub struct Scheme {
     adds_to_body: bool,
 }
 
+/// A value, and the places in one of which it must be.
+type Condition = (Vec<Value>, Template);
+
 /// The source's part of a scheme.
 #[derive(Debug, Default, Clone)]
 pub struct SchemeOptions {
     /// The values of `{option:NAME}`.
     pub options: BTreeMap<String, String>,
+    /// The options that are `true`.
+    pub enabled: BTreeSet<String>,
     /// The URL as it is configured at the sender.
     pub url: Option<Url>,
 }
@@ -141,6 +160,11 @@ impl Scheme {
 
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The method of the sender's requests.
+    pub fn method(&self) -> EventMethod {
+        self.method
     }
 
     /// How the secrets of a source become keys.

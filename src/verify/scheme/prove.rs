@@ -8,14 +8,14 @@ use subtle::ConstantTimeEq;
 
 use super::signature_field::{self, Group};
 use super::template::NoText;
-use super::{Algorithm, BodyHash, Candidate, Encoding, Material, Piece, Scheme, TimePlace, Values};
+use super::{
+    Algorithm, BodyHash, Candidate, Encoding, EventMethod, Material, Piece, Scheme, TimePlace,
+    Values,
+};
 use crate::verify::{
     KeyCache, KeyRing, Proof, Refusal, RequestHead, Strength, UnixSeconds, Window,
 };
 
-/// What is refused if it differs, or if it is there, for explanations.
-pub(in crate::verify) const REQUIRED: &str = "a value that the source requires";
-pub(in crate::verify) const UNCOVERED: &str = "a part that the signature does not cover";
 /// The maximum length of a challenge, in bytes.
 const MAX_CHALLENGE: usize = 256;
 
@@ -56,7 +56,7 @@ impl Prover<'_> {
                 Ok(mut proof) => {
                     self.scheme.check_body_hash(&values)?;
                     self.scheme.check_challenge(&text)?;
-                    if !template.covers_body() {
+                    if !template.covers_body() && self.scheme.method == EventMethod::Post {
                         // Other bytes may have the same signature.
                         proof.signed_digest = Some(digest(&text));
                     }
@@ -96,6 +96,7 @@ impl Scheme {
         }
         let values = self.values(head, None);
         let texts = self.field.texts(&values)?;
+        self.check_enabled()?;
         if matches!(self.algorithm, Algorithm::Jwt | Algorithm::Token | Algorithm::Basic) {
             return texts.iter().try_for_each(|text| self.field.token(text).map(drop));
         }
@@ -164,6 +165,8 @@ impl Scheme {
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
         let values = self.values(head, Some(body));
+        self.check_method(&values)?;
+        self.check_kind(&values)?;
         let proof = match self.algorithm {
             Algorithm::Token | Algorithm::Basic => self.prove_token(&values, keys),
             Algorithm::Jwt => self.prove_jwt(&values, (keys, cache), now),
@@ -171,27 +174,6 @@ impl Scheme {
         }?;
         self.check_content(values, &proof)?;
         Ok(proof)
-    }
-
-    /// Checks what a proven request must contain, and what it must not.
-    fn check_content(&self, values: Values<'_>, proof: &Proof) -> Result<(), Refusal> {
-        if self.require.is_empty() && self.absent.is_empty() {
-            // The usual case, in which the claims need not be read again.
-            return Ok(());
-        }
-        let claims = proof.claims.as_ref().and_then(|claims| serde_json::from_slice(claims).ok());
-        let values = values.with_claims(claims.as_ref());
-        for (any, template) in &self.require {
-            let expected = template.render(&values)?;
-            let found = any.iter().find_map(|value| values.get(value).ok());
-            if found.is_none_or(|found| !bool::from(found.ct_eq(&expected))) {
-                return Err(Refusal::NotAllowed(REQUIRED));
-            }
-        }
-        if self.absent.iter().any(|pointer| values.has(pointer)) {
-            return Err(Refusal::NotAllowed(UNCOVERED));
-        }
-        Ok(())
     }
 
     /// Tries every signature of the request with every text that may be signed.
@@ -227,9 +209,10 @@ impl Scheme {
         keys: (&KeyRing, Option<&dyn KeyCache>),
         now: UnixSeconds,
     ) -> Result<Proof, Refusal> {
-        if !self.require.is_empty() || !self.absent.is_empty() {
+        if !self.require.is_empty() || !self.absent.is_empty() || !self.when.is_empty() {
             return Err(Refusal::Mismatch);
         }
+        self.check_enabled()?;
         let values = self.values(head, None);
         match self.algorithm {
             // The digest of the body cannot be compared.

@@ -35,6 +35,12 @@ impl Scheme {
         }
     }
 
+    /// The URL of the sender's keys, if it is the same for every request.
+    pub fn fixed_key_url(&self) -> Option<Url> {
+        let fetch = self.fetch.as_ref().filter(|fetch| fetch.hosts.is_empty())?;
+        fetch.url(&self.values(&RequestHead::default(), None)).ok()
+    }
+
     /// The published keys of a sender that signs a text, and where they are.
     pub(super) fn published_keys(
         &self,

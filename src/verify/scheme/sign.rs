@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::signature_field::{Place, encode};
 use super::value::Value;
 use super::written_body::set_field;
-use super::{Algorithm, Material, Scheme, TimePlace};
+use super::{Algorithm, EventMethod, Material, Scheme, TimePlace};
 use crate::verify::{Headers, RequestHead, Secret, SenderInfo, Target, UnixSeconds};
 
 /// A request to sign.
@@ -46,6 +46,13 @@ impl Scheme {
             headers: draft.headers.to_vec(),
             body: draft.body.to_vec(),
         };
+        if self.method == EventMethod::Get {
+            // The content is the query.
+            let query = String::from_utf8(request.body).map_err(|_| "the query is not text")?;
+            let target = Target { method: self.method.as_str().to_owned(), query: Some(query) };
+            request.body = target.sorted_query().into_bytes();
+            request.query = target.query;
+        }
         let timestamp = self.time.as_ref().map(|time| time.unit.write(draft.at));
         match self.time.as_ref().map(|time| &time.place) {
             Some(TimePlace::Header(name)) => {

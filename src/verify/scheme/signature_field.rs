@@ -19,6 +19,8 @@ const MAX_MACS: usize = 4096;
 const MAX_FIELD: usize = 8192;
 /// The maximum number of signatures in a request.
 pub(in crate::verify) const MAX_CANDIDATES: usize = 16;
+/// The maximum number of lists: each has a time of its own, and so another signed text.
+const MAX_GROUPS: usize = 4;
 /// The maximum number of elements of a list.
 const MAX_ELEMENTS: usize = 2048;
 
@@ -208,7 +210,7 @@ impl SignatureField {
         };
         let mut groups = Vec::with_capacity(1);
         let mut seen = 0;
-        for part in list.parts(text).into_iter().take(MAX_CANDIDATES) {
+        for part in list.parts(text).into_iter().take(MAX_GROUPS) {
             let (group, count) = self.group(list, part)?;
             seen += count;
             if seen > MAX_CANDIDATES {

@@ -72,7 +72,13 @@ impl Running {
                     }
                 }
             }
-            let mut proof = keys.conclude(macs, candidates, scheme.strength, &scheme.covered)?;
+            let mut proof = keys.conclude(
+                scheme.algorithm,
+                macs,
+                candidates,
+                scheme.strength,
+                &scheme.covered,
+            )?;
             proof.skew = skew;
             Ok(proof)
         })
@@ -84,6 +90,8 @@ impl Scheme {
     pub fn streams(&self) -> bool {
         let is_whole = !self.require.is_empty()
             || !self.absent.is_empty()
+            || !self.when.is_empty()
+            || self.disabled.is_some()
             || matches!(
                 self.time.as_ref().map(|time| &time.place),
                 Some(super::TimePlace::Json(_) | super::TimePlace::Form(_))

@@ -99,6 +99,22 @@ impl Template {
         all
     }
 
+    /// What it is made of, whatever its headers are called.
+    pub(super) fn shape(&self) -> String {
+        fn write(parts: &[Part]) -> String {
+            let part = |part: &Part| match part {
+                Part::Text(text) => format!("{text:?}"),
+                Part::Optional(parts) => format!("[{}]", write(parts)),
+                Part::Value(Placeholder { source, filters, .. }) => match source {
+                    Value::Header(_) => format!("{{header{filters:?}}}"),
+                    source => format!("{{{source:?}{filters:?}}}"),
+                },
+            };
+            parts.iter().map(part).collect()
+        }
+        write(&self.parts)
+    }
+
     /// The values without which the text does not exist.
     pub(super) fn required(&self) -> impl Iterator<Item = &Value> {
         self.parts.iter().filter_map(|part| match part {
@@ -127,6 +143,7 @@ impl Template {
             !matches!(
                 placeholder.source,
                 Value::Params
+                    | Value::Php(_)
                     | Value::Form(_)
                     | Value::Json(_)
                     | Value::Lines(_)

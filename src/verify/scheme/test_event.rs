@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::signature_field::Place;
 use super::value::Value;
-use super::{Scheme, Template, TimePlace, Values};
+use super::{EventMethod, Scheme, Template, TimePlace, Values};
 use crate::verify::RequestHead;
 use crate::verify::test_event::{MEMBER, test_body};
 
@@ -54,7 +54,7 @@ impl Scheme {
         if !self.signs_form() {
             return is_test_document();
         }
-        values.fields().iter().all(|(name, text)| match &self.payload {
+        values.fields().unwrap_or_default().iter().all(|(name, text)| match &self.payload {
             Some(payload) if payload == name => is_test_document(),
             None if name == MEMBER => true,
             _ => self.adds_field(name) || (self.names(&Value::Form(name.clone())) && *text == id),
@@ -82,11 +82,13 @@ impl Scheme {
 
     /// Whether the sender signs a form, so that nothing else could be signed for it.
     fn signs_form(&self) -> bool {
-        let signs_fields =
-            |text: &Template| text.any(|value| matches!(value, Value::Params | Value::Form(_)));
+        let signs_fields = |text: &Template| {
+            text.any(|value| matches!(value, Value::Params | Value::Php(_) | Value::Form(_)))
+        };
         let first = self.texts.first();
         let has_whole = first.is_some_and(Template::covers_body);
-        matches!(self.field.place, Place::Form(_))
+        self.method == EventMethod::Get
+            || matches!(self.field.place, Place::Form(_))
             || matches!(self.time.as_ref().map(|time| &time.place), Some(TimePlace::Form(_)))
             || (!has_whole && (self.payload.is_some() || first.is_some_and(signs_fields)))
     }

@@ -164,6 +164,112 @@ fn list_may_have_any_order_and_unknown_or_malformed_elements() {
     }
 }
 
+/// The head of a form that is signed over the texts `url` and `params`.
+fn form(scheme: &Scheme, body: &'static str, signed: &str) -> Result<Proof, Refusal> {
+    let form = crate::verify::SenderInfo::new(Some(crate::verify::SenderInfo::FORM), None);
+    let mac = hex::encode(secret().sign(&[signed.as_bytes()]));
+    let mut head = head(&[("x-signature", &mac)]);
+    head.sender_info = form;
+    let ring = KeyRing::new(vec![secret()]).unwrap();
+    scheme.prove(&head, &Bytes::from_static(body.as_bytes()), (&ring, None), WINDOW, NOW)
+}
+
+const PARAMS: &str = r#"
+    algorithm = "hmac-sha256"
+    signed = "{params?}"
+    signature = { header = "x-signature" }
+"#;
+
+#[test]
+fn form_with_a_document_has_no_other_fields_where_they_run_into_each_other() {
+    let scheme =
+        Scheme::built_in(&format!("{PARAMS}event = {{ payload = 'form:events' }}")).unwrap();
+    assert!(form(&scheme, "events=[1]", "events[1]").is_ok());
+    for body in ["event=s[1]", "events=[&1=]", "events=&%5B1=]", "a=&events=[1]"] {
+        let signed: String = body.replace("%5B", "[").split(['=', '&']).collect();
+        let refusal = form(&scheme, Box::leak(body.to_owned().into_boxed_str()), &signed);
+        assert!(matches!(refusal, Err(Refusal::NotAllowed(_))), "{body}: {refusal:?}");
+    }
+    let id = Scheme::built_in(&format!("{PARAMS}event = {{ id = 'form:id' }}"));
+    assert!(id.unwrap_err().contains("form:id"), "its name may begin elsewhere");
+}
+
+#[test]
+fn form_with_too_many_fields_is_refused() {
+    let scheme = Scheme::built_in(PARAMS).unwrap();
+    for (fields, is_accepted) in [(4096, true), (4097, false)] {
+        let body: String = (0..fields).map(|number| format!("{number:05}=&")).collect();
+        let signed: String = (0..fields).map(|number| format!("{number:05}")).collect();
+        let body: &'static str = Box::leak(body.into_boxed_str());
+        assert_eq!(form(&scheme, body, &signed).is_ok(), is_accepted, "{fields}");
+    }
+    // Nor as one that is signed as an empty form.
+    let body: &'static str = Box::leak("a&".repeat(5000).into_boxed_str());
+    assert!(form(&scheme, body, "").is_err());
+}
+
+#[test]
+fn lists_beyond_the_fourth_are_not_tried() {
+    let table = r#"
+        algorithm = "hmac-sha256"
+        signed = "{timestamp}.{body}"
+        signature = { header = "x-signature", format = "t={timestamp},v1={signature}", groups = " " }
+        timestamp = { from = "signature", tolerance = "5m" }
+    "#;
+    let scheme = Scheme::built_in(table).unwrap();
+    let wrong = format!("t=1700000000,v1={} ", "0".repeat(64));
+    for (before, is_accepted) in [(0, true), (3, true), (4, false)] {
+        let text = format!("{}t=1700000000,v1={}", wrong.repeat(before), valid());
+        let found = check(&scheme, &head(&[("x-signature", &text)]));
+        assert_eq!(found.is_ok(), is_accepted, "{before}");
+    }
+}
+
+#[test]
+fn token_without_a_required_claim_is_refused() {
+    let table = r#"
+        algorithm = "jwt"
+        signature = { header = "x-signature" }
+        [jwt]
+        algorithms = ["HS256"]
+    "#;
+    let key = jsonwebtoken::EncodingKey::from_secret(b"a-secret-of-good-length").unwrap();
+    let token = |claims: &serde_json::Value| {
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
+    };
+    let (open, required) = (table.to_owned(), format!("{table}required = ['exp']"));
+    let (open, required) = (Scheme::built_in(&open).unwrap(), Scheme::built_in(&required).unwrap());
+    let ring = || {
+        crate::verify::KeyRing::of_schemes(vec![secret()], &[(open.algorithm(), open.key())])
+            .unwrap()
+    };
+    let verify = |scheme: &Scheme, claims: serde_json::Value| {
+        let head = head(&[("x-signature", &token(&claims))]);
+        scheme.prove(&head, &Bytes::from_static(b"body"), (&ring(), None), WINDOW, NOW)
+    };
+    let (without, with) = (serde_json::json!({}), serde_json::json!({ "exp": NOW + 60 }));
+    assert!(verify(&open, without.clone()).is_ok());
+    assert!(matches!(verify(&required, without), Err(Refusal::NotAllowed(_))));
+    assert!(verify(&required, with).is_ok());
+}
+
+#[test]
+fn event_by_get_needs_a_signed_query() {
+    let table = |signed: &str| {
+        format!(
+            "algorithm = 'hmac-sha256'\nmethod = 'GET'\nsigned = '{signed}'\n\
+             signature = {{ header = 'x-signature' }}"
+        )
+    };
+    assert!(Scheme::built_in(&table("{method}{query_sorted}")).is_ok());
+    for signed in
+        ["{method}", "{query_sorted}", "{method}{query_sorted}{body}", "{method}{query_pairs}"]
+    {
+        let error = Scheme::built_in(&table(signed)).unwrap_err();
+        assert!(error.starts_with("method: "), "{signed}: {error}");
+    }
+}
+
 #[test]
 fn list_without_required_parts_is_rejected() {
     let valid = valid();

@@ -26,6 +26,8 @@ pub(super) enum Value {
     Secret,
     /// The parameters of a form, sorted, each name followed by its value.
     Params,
+    /// The PHP serialization of a form, without this field.
+    Php(String),
     /// The query parameters, decoded and sorted, as `name=value` joined by `&`.
     QueryPairs,
     Header(&'static str),
@@ -51,7 +53,14 @@ impl Value {
         let header = || intern(&argument.to_ascii_lowercase());
         let needs_argument = matches!(
             kind,
-            "header" | "query" | "form" | "pair" | "lines" | "signed_headers" | "headers_of"
+            "header"
+                | "query"
+                | "form"
+                | "php"
+                | "pair"
+                | "lines"
+                | "signed_headers"
+                | "headers_of"
         );
         if needs_argument && argument.is_empty() {
             return Err(format!("`{name}`: the name after `{kind}:` is missing"));
@@ -77,6 +86,7 @@ impl Value {
             "secret" => Self::Secret,
             "params" => Self::Params,
             "query_pairs" => Self::QueryPairs,
+            "php" => Self::Php(argument.to_owned()),
             "header" => Self::Header(header()),
             "query" => Self::Query(argument.to_owned()),
             "form" => Self::Form(argument.to_owned()),

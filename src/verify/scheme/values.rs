@@ -10,8 +10,11 @@ use sha2::{Digest as _, Sha256};
 use url::{Url, form_urlencoded};
 
 use super::value::Value;
-use super::{Element, json_member, multipart};
+use super::{Element, json_member, multipart, php};
 use crate::verify::RequestHead;
+
+/// The maximum number of fields of a form: each takes far more memory than it has bytes.
+const MAX_FIELDS: usize = 4096;
 
 /// A value that the request does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +22,9 @@ pub(super) struct Missing(pub(super) &'static str);
 
 impl Missing {
     /// A header with two values: readers could disagree about which one counts.
-    const DIFFERENT: Self = Self("a header with one value");
+    pub(super) const DIFFERENT: Self = Self("a header with one value");
     /// A body of another kind than the text describes: it would not be covered.
-    const UNCOVERED: Self = Self("a body that the text covers");
+    pub(super) const UNCOVERED: Self = Self("a body that the text covers");
 
     /// Whether it cannot be left out, even where the text allows that.
     pub(super) fn is_fault(self) -> bool {
@@ -44,7 +47,8 @@ pub(super) struct Values<'a> {
     pub(super) elements: &'a [Element<'a>],
     pub(super) timestamp: Option<Cow<'a, str>>,
     claims: Option<&'a Json>,
-    form: OnceCell<Vec<(String, String)>>,
+    /// `None` if there are too many fields.
+    form: OnceCell<Option<Vec<(String, String)>>>,
     /// Makes a MAC with the first secret.
     mac: Option<MakeMac<'a>>,
 }
@@ -128,6 +132,7 @@ impl<'a> Values<'a> {
                 Cow::Owned(found.ok_or(Missing("an element"))?.value.as_bytes().to_vec())
             }
             Value::Params => owned(self.params()?),
+            Value::Php(without) => owned(self.php(without)?),
             Value::QueryPairs => owned(self.query_pairs().ok_or(Missing("a query"))?),
             Value::Lines(names) => owned(self.lines(names)?),
             Value::SignedHeaders(list) => {
@@ -167,9 +172,7 @@ impl<'a> Values<'a> {
             None => base.to_owned(),
         };
         if *value == Value::SortedQuery {
-            let mut parts: Vec<&str> = query.unwrap_or_default().split('&').collect();
-            parts.sort_unstable();
-            return Ok(parts.join("&"));
+            return Ok(target.sorted_query());
         }
         let url = self.url.ok_or(Missing("the public URL"))?;
         let base = &url[..url::Position::AfterPath];
@@ -209,7 +212,7 @@ impl<'a> Values<'a> {
     /// A field of a form. One that occurs twice is a fault: readers could disagree about which one
     /// counts.
     pub(super) fn form(&self, name: &str) -> Result<Option<&str>, Missing> {
-        let mut values = self.fields().iter().filter(|(known, _)| known == name);
+        let mut values = self.fields()?.iter().filter(|(known, _)| known == name);
         let first = values.next();
         if values.next().is_some() {
             return Err(Missing::DIFFERENT);
@@ -218,18 +221,21 @@ impl<'a> Values<'a> {
     }
 
     /// The fields of a form, in order.
-    pub(super) fn fields(&self) -> &[(String, String)] {
-        self.form.get_or_init(|| {
-            let Some(body) = self.body else { return Vec::new() };
+    pub(super) fn fields(&self) -> Result<&[(String, String)], Missing> {
+        let fields = self.form.get_or_init(|| {
+            let Some(body) = self.body else { return Some(Vec::new()) };
             // Any text can be parsed as either: what the request says decides.
             if let Some(boundary) = self.head.sender_info.boundary() {
-                return multipart::fields(body, boundary).unwrap_or_default();
+                return Some(multipart::fields(body, boundary).unwrap_or_default());
             }
             if !self.head.sender_info.is_form() {
-                return Vec::new();
+                return Some(Vec::new());
             }
-            form_urlencoded::parse(body).into_owned().collect()
-        })
+            let pairs = form_urlencoded::parse(body).into_owned();
+            let fields: Vec<(String, String)> = pairs.take(MAX_FIELDS + 1).collect();
+            (fields.len() <= MAX_FIELDS).then_some(fields)
+        });
+        fields.as_deref().ok_or(Missing::UNCOVERED)
     }
 
     fn params(&self) -> Result<String, Missing> {
@@ -240,7 +246,7 @@ impl<'a> Values<'a> {
             return Err(Missing::UNCOVERED);
         }
         let mut sorted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (name, value) in self.fields() {
+        for (name, value) in self.fields()? {
             sorted.entry(name).or_default().push(value);
         }
         let mut text = String::new();
@@ -253,6 +259,13 @@ impl<'a> Values<'a> {
             }
         }
         Ok(text)
+    }
+
+    fn php(&self, without: &str) -> Result<String, Missing> {
+        if !self.head.sender_info.is_form() {
+            return Err(Missing::UNCOVERED);
+        }
+        php::serialize(self.fields()?, without)
     }
 
     fn query_pairs(&self) -> Option<String> {
