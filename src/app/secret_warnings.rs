@@ -1,8 +1,9 @@
-//! Warnings about secrets that look wrong.
+//! Checks of secrets, and warnings about those that look wrong.
 
+use super::BuildError;
 use crate::config::{Config, SourceConfig};
 use crate::providers::Entry;
-use crate::verify::Secret;
+use crate::verify::{Provider, Secret};
 
 /// Warnings about the secrets of a source. They never contain a part of a secret.
 pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> Vec<String> {
@@ -30,6 +31,31 @@ pub(super) fn secrets(config: &Config, source: &SourceConfig, entry: &Entry) -> 
         }
     }
     warnings
+}
+
+/// Checks that the secrets that the sender brings can be sealed. Configured secrets work without.
+pub(super) fn check_master_key(
+    config: &Config,
+    source: &SourceConfig,
+    provider: &dyn Provider,
+) -> Result<(), BuildError> {
+    match config.vault.newest() {
+        Err(error) if provider.stores_secrets() && source.secrets.is_empty() => {
+            Err(BuildError::MasterKey { source_name: source.entry.name.clone(), error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The warning where only the configured secrets work.
+pub(super) fn master_key(
+    config: &Config,
+    source: &SourceConfig,
+    provider: &dyn Provider,
+) -> Option<String> {
+    let error = config.vault.newest().err()?;
+    let is_optional = provider.stores_secrets() && !source.secrets.is_empty();
+    is_optional.then(|| format!("a handshake that brings a secret cannot be accepted: {error}"))
 }
 
 /// The other sources that have this secret. Sharing between tenants is rejected when the

@@ -26,6 +26,7 @@ use crate::sender_client::SenderClient;
 use crate::store::{
     ChunkQuota, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits, ResponseLog, Store,
 };
+use crate::stored_secrets::StoredSecrets;
 use crate::verify::{HandlersFor, KeyCache, KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
 
@@ -35,13 +36,13 @@ const LARGE_BODY: usize = 2 * 1024 * 1024;
 const DEFAULT_FUTURE: Duration = Duration::from_mins(5);
 
 /// The tables built from all sources.
-#[derive(Default)]
 pub(super) struct Wiring {
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
     pub(super) verifiers: Verifiers,
+    pub(super) stored_secrets: StoredSecrets,
     pub(super) expected_tokens: Vec<Arc<dyn ExpectedTokens>>,
     pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
     /// Selects the decoy of an unknown source name.
@@ -52,12 +53,23 @@ impl Wiring {
     /// Builds the tables of every enabled source.
     pub(super) fn of(
         config: &Config,
+        store: &Store,
         parts: &TestOverrides,
         services: &Services,
         destinations: &[Destined<'_>],
         apis: &mut Apis,
     ) -> Result<Self, BuildError> {
-        let mut wiring = Self::default();
+        let mut wiring = Self {
+            sources: Vec::new(),
+            routes: Routes::default(),
+            table: HandlerTable::default(),
+            routing: Routing::default(),
+            verifiers: Verifiers::default(),
+            stored_secrets: StoredSecrets::new(store.clone(), config.vault.clone()),
+            expected_tokens: Vec::new(),
+            maintenance_tasks: Vec::new(),
+            seed: None,
+        };
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, services, destinations, apis)?;
         }
@@ -94,7 +106,12 @@ impl Wiring {
         let max_body = max_body(config, source, entry);
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
-        let verifier = verifier(source, entry, built.provider, services)?;
+        let verifier = verifier(config, source, entry, built.provider, services)?;
+        let tenant = &source.entry.tenant;
+        let stored_secrets = verifier.keys.stored().is_some().then(|| {
+            self.stored_secrets.add(tenant, name, &verifier.keys);
+            self.stored_secrets.clone()
+        });
         self.verifiers.add(name, &source.entry.tenant, verifier.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
@@ -102,6 +119,7 @@ impl Wiring {
             tenant: source.entry.tenant.clone(),
             verifier,
             sender_client: Some(services.sender_client.clone()),
+            stored_secrets,
             handlers_for,
             expected_tokens: built.registry,
             max_body,
@@ -133,8 +151,11 @@ pub fn check_sources(config: &Config) -> Result<Vec<Vec<String>>, BuildError> {
     issuer(config, &services, &TestOverrides::default().clock)?;
     super::discord(config, &services)?;
     let sources = config.sources.iter();
-    let check = |source| {
+    let check = |source: &SourceConfig| {
         let (entry, built) = build_source(config, source, &services)?;
+        if source.entry.enabled {
+            verifier(config, source, entry, built.provider, &services)?;
+        }
         Ok(built
             .warnings
             .into_iter()
@@ -150,7 +171,7 @@ pub fn verifiers(config: &Config) -> Result<Verifiers, BuildError> {
     let mut verifiers = Verifiers::default();
     for source in &config.sources {
         let (entry, built) = build_source(config, source, &services)?;
-        let verifier = verifier(source, entry, built.provider, &services)?;
+        let verifier = verifier(config, source, entry, built.provider, &services)?;
         verifiers.add(&source.entry.name, &source.entry.tenant, verifier, source.retired.clone());
     }
     Ok(verifiers)
@@ -223,6 +244,7 @@ pub(super) fn build_source(
     let mut built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
     check_memory(config, source, entry, &built)?;
+    built.warnings.extend(secret_warnings::master_key(config, source, &*built.provider));
     built.warnings.extend(warnings(config, source, entry));
     Ok((entry, built))
 }
@@ -262,11 +284,13 @@ fn check_memory(
 }
 
 fn verifier(
+    config: &Config,
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,
     services: &Services,
 ) -> Result<Verifier, BuildError> {
+    secret_warnings::check_master_key(config, source, &*provider)?;
     let keys = provider
         .key_ring(source.secrets.clone())
         .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;

@@ -20,10 +20,23 @@ const MODULES: &[(&str, &[&str])] = &[
     ("vault", &[]),
     ("postgres", &[]),
     ("store", &["verify", "postgres", "vault"]),
+    ("stored_secrets", &["verify", "store", "vault"]),
     ("alerts", &["verify", "outbound", "store"]),
-    ("ingest", &["verify", "lifecycle", "sender_client", "store"]),
+    ("ingest", &["verify", "lifecycle", "sender_client", "store", "stored_secrets"]),
     ("dispatch", &["clock", "verify", "store"]),
-    ("admin", &["clock", "dispatch", "verify", "lifecycle", "outbound", "store", "vault"]),
+    (
+        "admin",
+        &[
+            "clock",
+            "dispatch",
+            "verify",
+            "lifecycle",
+            "outbound",
+            "store",
+            "stored_secrets",
+            "vault",
+        ],
+    ),
     (
         "providers",
         &[

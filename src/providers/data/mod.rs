@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use url::Url;
 
 pub use self::file::{
@@ -22,9 +23,10 @@ pub use self::file::{
 pub(super) use self::sign::{has_own_answer, is_sender_only, sign, test_body};
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, SourceSpec};
 use crate::verify::{
-    AnswerDefinition, Classified, Handshake, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
-    Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme, SchemeDefinition,
-    SchemeOptions, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window, intern,
+    AnswerDefinition, BroughtSecret, Classified, Handshake, HandshakeAnswer, HandshakeMethod,
+    KeyError, KeyRing, Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme,
+    SchemeDefinition, SchemeOptions, Secret, UnixSeconds, VerifiedRequest, VerifyContext, Window,
+    intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -167,8 +169,14 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let scheme = Scheme::compile(&definition, &options.scheme).map_err(wrong)?;
     let handshakes = (definition.handshake.iter().enumerate())
         .map(|(index, handshake)| {
-            Handshake::compile(handshake, &options.scheme.options)
-                .map_err(|error| wrong(format!("handshake[{index}].{error}")))
+            let compiled = Handshake::compile(handshake, &options.scheme.options);
+            let compiled = compiled.and_then(|compiled| match compiled.brings_secret() {
+                true if definition.is_sender_only() => {
+                    Err("store: the sender keeps its key to itself, so it brings no secret".into())
+                }
+                _ => Ok(compiled),
+            });
+            compiled.map_err(|error| wrong(format!("handshake[{index}].{error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Built {
@@ -251,8 +259,11 @@ impl Provider for DataProvider {
         self.parameters.iter().map(String::as_str).collect()
     }
 
-    fn redact(&self, head: &mut RequestHead) {
+    fn redact(&self, head: &mut RequestHead, body: &mut Bytes) {
         self.scheme.redact(head);
+        for handshake in &self.handshakes {
+            handshake.redact(head, body);
+        }
     }
 
     fn precheck(
@@ -279,7 +290,11 @@ impl Provider for DataProvider {
             }
             return Ok(KeyRing::without_secrets());
         }
-        KeyRing::of_scheme(secrets, self.scheme.algorithm(), self.scheme.key())
+        let (algorithm, key) = (self.scheme.algorithm(), self.scheme.key());
+        if self.stores_secrets() {
+            return KeyRing::storing(secrets, algorithm, key);
+        }
+        KeyRing::of_scheme(secrets, algorithm, key)
     }
 
     fn max_age(&self) -> Option<Duration> {
@@ -308,6 +323,14 @@ impl Provider for DataProvider {
 
     fn handshake(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<HandshakeAnswer> {
         self.handshakes.iter().find_map(|handshake| handshake.answer(&self.scheme, keys, prompt))
+    }
+
+    fn stores_secrets(&self) -> bool {
+        self.handshakes.iter().any(Handshake::brings_secret)
+    }
+
+    fn brought_secret(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<BroughtSecret> {
+        self.handshakes.iter().find_map(|handshake| handshake.brought(&self.scheme, keys, prompt))
     }
 
     fn answer(&self) -> Option<&AnswerDefinition> {

@@ -21,6 +21,7 @@ mod names;
 mod prove;
 mod public_key;
 mod published;
+mod redact;
 mod sign;
 mod signature_field;
 mod streaming;
@@ -47,7 +48,7 @@ pub use self::definition::*;
 use self::event::EventRule;
 pub use self::event_definition::*;
 use self::filter::Filter;
-pub use self::handshake::{Handshake, HandshakeAnswer, Prompt};
+pub use self::handshake::{BroughtSecret, Handshake, HandshakeAnswer, Prompt};
 use self::jwt::Jwt;
 pub use self::words::*;
 
