@@ -300,6 +300,7 @@ fn topology() -> Topology {
         quarantine_retention: time::Duration::days(90),
         lane_blocks: false,
         secrets: vec!["0123456789ab".to_owned()],
+        stores_secrets: false,
         handlers: vec!["handler".to_owned()],
     };
     Topology {

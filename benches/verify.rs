@@ -26,7 +26,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use sealpost::providers::{self, Draft, Entry, Services, Signed, SourceScheme, SourceSpec};
 use sealpost::verify::{
-    RawRequest, RequestHead, Secret, SenderInfo, Target, TransferLimits, Verifier, Window,
+    EventMethod, RawRequest, RequestHead, Secret, SenderInfo, Target, TransferLimits, Verifier,
+    Window,
 };
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -357,7 +358,7 @@ fn token(round: usize, body: &Bytes) -> Case {
 /// A request that a private key signed.
 fn by_key(headers: &[(&str, String)], body: &Bytes) -> Signed {
     let all = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-    Signed { query: None, headers: all.collect(), body: body.clone() }
+    Signed { method: EventMethod::Post, query: None, headers: all.collect(), body: body.clone() }
 }
 
 fn ed25519(round: usize, body: &Bytes) -> Case {

@@ -427,6 +427,39 @@ COMMENT ON COLUMN credentials.nonce      IS 'The nonce: random, new for every se
 COMMENT ON COLUMN credentials.ciphertext IS 'The sealed secret with its tag.';
 COMMENT ON COLUMN credentials.sealed_at  IS 'When it was last sealed.';
 
+-- Secrets that senders bring in a handshake. The secrets themselves are in credentials.
+
+CREATE TABLE handshake_windows (
+    tenant    text        COLLATE "C" NOT NULL,
+    source    text        COLLATE "C" NOT NULL,
+    opened_at timestamptz NOT NULL,
+    opened_by text        NOT NULL,
+    closes_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, source)
+);
+
+COMMENT ON TABLE  handshake_windows           IS 'Sources that accept a handshake which brings a secret. The row is deleted with the first one that is accepted.';
+COMMENT ON COLUMN handshake_windows.tenant    IS 'The tenant of the source.';
+COMMENT ON COLUMN handshake_windows.source    IS 'The source.';
+COMMENT ON COLUMN handshake_windows.opened_at IS 'When it was opened.';
+COMMENT ON COLUMN handshake_windows.opened_by IS 'Who opened it.';
+COMMENT ON COLUMN handshake_windows.closes_at IS 'When it closes if no handshake arrives.';
+
+CREATE TABLE handshake_secrets (
+    tenant    text        COLLATE "C" NOT NULL,
+    source    text        COLLATE "C" NOT NULL,
+    name      text        COLLATE "C" NOT NULL,
+    stored_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant, source, name),
+    FOREIGN KEY (tenant, source, name) REFERENCES credentials ON DELETE CASCADE
+);
+
+COMMENT ON TABLE  handshake_secrets           IS 'The credentials that are secrets of handshakes: a source verifies with them as with its configured secrets.';
+COMMENT ON COLUMN handshake_secrets.tenant    IS 'As in credentials.';
+COMMENT ON COLUMN handshake_secrets.source    IS 'As in credentials.';
+COMMENT ON COLUMN handshake_secrets.name      IS 'As in credentials: handshake and the fingerprint of the secret.';
+COMMENT ON COLUMN handshake_secrets.stored_at IS 'When the handshake was accepted.';
+
 -- Alerts: written in the transaction that raises them, sent afterwards. Times are by the database's
 -- clock, which all gateways share.
 
@@ -536,7 +569,8 @@ CREATE TABLE rejected_requests (
     provider    text        NOT NULL,
     reason      text        NOT NULL
         CHECK (reason IN ('unknown_source', 'sig_missing', 'sig_malformed', 'ts_malformed',
-                          'ts_stale', 'ts_future', 'sig_mismatch', 'id_charset', 'not_allowed')),
+                          'ts_stale', 'ts_future', 'sig_mismatch', 'id_charset', 'not_allowed',
+                          'no_secret', 'handshake_closed')),
     peer        text,
     size_bytes  bigint      NOT NULL CHECK (size_bytes >= 0),
     key_id      text        COLLATE "C",

@@ -13,6 +13,7 @@ pub mod verify;
 
 pub mod postgres;
 pub mod store;
+pub mod stored_secrets;
 
 pub mod admin;
 pub mod alerts;

@@ -19,6 +19,7 @@
 //! - *Discarding* a dead letter resolves it without a replay. Either unblocks its lane.
 //! - Bulk operations are a [`Job`], which is planned, then started.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
+//! - [`Handshakes`] of senders bring secrets, while an operator lets them.
 //! - [`Pauses`] are sources and handlers that are paused.
 //! - [`Providers`] are what is known about each kind of sender.
 //! - [`explain`] diagnoses why a request is rejected; [`RejectedRequests`] are the kept ones.
@@ -40,6 +41,7 @@ mod error;
 mod events;
 mod explain;
 mod groups;
+mod handshakes;
 mod idempotency;
 mod input;
 mod jobs;
@@ -95,6 +97,7 @@ pub use explain::{Explanation, Verifiers, explain};
 pub use groups::{
     Class, Group, GroupCursor, GroupPage, GroupSelection, Groups, UnknownClass, normalize,
 };
+pub use handshakes::{Handshakes, RevealedSecret};
 pub use idempotency::{ClaimedKey, IdempotencyKeys, IdempotencyState, Repeat};
 pub use input::{Age, Count, Id, Name, Whole};
 pub use jobs::{
@@ -104,8 +107,8 @@ pub use jobs::{
 pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use monitoring::{
     Alarm, AlarmKind, Baseline, Counts, DispatchProblems, Link, Listener, Monitoring, Overview,
-    Point, ReasonCount, Series, Setting, Source, SourceFacts, SourceRow, SourceSecret, SourceSetup,
-    Topology, UnlistedProxies, is_internal,
+    Point, ReasonCount, Series, Setting, Source, SourceFacts, SourceHandshake, SourceRow,
+    SourceSecret, SourceSetup, Topology, UnlistedProxies, is_internal,
 };
 pub use page::Page;
 pub use pauses::{Pause, PauseStatus, PauseTarget, Pauses};

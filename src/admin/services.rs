@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Alerts, DeadLetters, Destinations, Groups, IdempotencyKeys, Issuer, Jobs, Monitoring,
-    Pauses, Providers, RejectedRequests, Reprocess, Routing, SendTest, Topology, Verifiers,
+    Access, Alerts, DeadLetters, Destinations, Groups, Handshakes, IdempotencyKeys, Issuer, Jobs,
+    Monitoring, Pauses, Providers, RejectedRequests, Reprocess, Routing, SendTest, Topology,
+    Verifiers,
 };
 use crate::clock::SharedClock;
 use crate::store::Store;
+use crate::stored_secrets::StoredSecrets;
 use crate::vault::Vault;
 
 /// The parts of the configuration that a command requires.
@@ -34,6 +36,8 @@ pub struct AdminParts {
     pub routing: Routing,
     /// How the requests of each source are verified.
     pub verifiers: Verifiers,
+    /// The secrets that handshakes have brought.
+    pub stored_secrets: StoredSecrets,
     /// Ingests rejected requests that verify now.
     pub reprocess: Arc<dyn Reprocess>,
     pub tests: Arc<dyn SendTest>,
@@ -49,12 +53,15 @@ pub struct Admin {
     pub clock: SharedClock,
     /// How the requests of each source are verified.
     pub verifiers: Verifiers,
+    /// The secrets that handshakes have brought, as the verifiers use them.
+    pub stored_secrets: StoredSecrets,
     pub dead_letters: DeadLetters,
     pub groups: Groups,
     pub jobs: Jobs,
     pub pauses: Pauses,
     pub destinations: Destinations,
     pub rejected_requests: RejectedRequests,
+    pub handshakes: Handshakes,
     pub alerts: Alerts,
     /// Events, transfers, sources, counts and alarms.
     pub monitoring: Monitoring,
@@ -77,7 +84,7 @@ impl Admin {
         let destinations = topology.destinations.clone();
         let sources = topology.sources.iter();
         let tenants = sources.map(|source| (source.name.clone(), source.tenant.clone()));
-        let access = Access::new(store.clone(), Arc::clone(&clock), vault)
+        let access = Access::new(store.clone(), Arc::clone(&clock), vault.clone())
             .with_issuer(parts.issuer)
             .with_second_factor(parts.require_second_factor);
         Self {
@@ -96,6 +103,12 @@ impl Admin {
                 destinations,
                 topology.alerts_are_sent,
             ),
+            handshakes: Handshakes::new(
+                store.clone(),
+                Arc::clone(&clock),
+                vault.clone(),
+                topology.sources.clone(),
+            ),
             monitoring: Monitoring::new(store.clone(), Arc::clone(&clock), topology),
             providers: parts.providers,
             idempotency_keys: IdempotencyKeys::new(store.clone(), Arc::clone(&clock)),
@@ -103,6 +116,7 @@ impl Admin {
             dead_letters,
             rejected_requests,
             verifiers,
+            stored_secrets: parts.stored_secrets,
             store,
             clock,
         }

@@ -22,6 +22,7 @@ use crate::config::{Config, LimitEntry};
 use crate::lifecycle::Supervisor;
 use crate::providers;
 use crate::store::{RecordedResponse, Store};
+use crate::stored_secrets::StoredSecrets;
 use crate::verify::RequestHead;
 use crate::web::{self, Apis, Limits, Quota, RequestIds};
 
@@ -33,7 +34,7 @@ pub fn admin(config: &Config, store: &Store, need: Need) -> Result<Admin, BuildE
             let (services, parts) = (services(config)?, TestOverrides::default());
             let destinations = destinations(config, &services)?;
             let mut apis = Apis::new(Arc::clone(&parts.clock), RequestIds::new(0));
-            let wiring = Wiring::of(config, &parts, &services, &destinations, &mut apis)?;
+            let wiring = Wiring::of(config, store, &parts, &services, &destinations, &mut apis)?;
             // Running gateways notice at their next poll.
             let committed: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
             let supervisor = Supervisor::new(TaskTracker::new());
@@ -71,6 +72,7 @@ impl Built<'_> {
             providers: provider_models::providers(),
             routing: wiring.routing.clone(),
             verifiers: wiring.verifiers.clone(),
+            stored_secrets: wiring.stored_secrets.clone(),
             reprocess: Arc::new(Reprocessor::new(store, &wiring.sources, committed, supervisor)),
             tests: Testers::build(destinations, clock),
             issuer,
@@ -107,6 +109,7 @@ fn by_name(config: &Config, store: &Store) -> Admin {
         providers: provider_models::providers(),
         routing,
         verifiers: Verifiers::default(),
+        stored_secrets: StoredSecrets::new(store.clone(), config.vault.clone()),
         reprocess: Arc::new(NotBuilt),
         tests: Arc::new(NotBuilt),
         issuer: None,

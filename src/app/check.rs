@@ -53,6 +53,6 @@ fn check_source(
     }
     let (entry, built) = build_source(config, source, services)?;
     let warnings = source_warnings::of_source(config, source, entry, &built);
-    verifier(source, entry, built.provider, services)?;
+    verifier(config, source, entry, built.provider, services)?;
     Ok(warnings)
 }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::ingest::{Rate, Source};
 use crate::verify::{
-    Classified, EventMethod, HandshakeAnswer, HandshakeMethod, KeyRing, Prompt, Proof, Provider,
-    Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, Verifier, VerifyContext,
-    WeakSecret, Window,
+    BroughtSecret, Classified, EventMethod, HandshakeAnswer, HandshakeMethod, KeyRing, Prompt,
+    Proof, Provider, Refusal, RequestHead, Scheme, Secret, UnixSeconds, VerifiedRequest, Verifier,
+    VerifyContext, WeakSecret, Window,
 };
 use crate::web::{Decoy, Oversize};
 
@@ -33,6 +35,7 @@ pub(super) fn decoy_source(source: &Source, rate: Rate) -> Result<Source, WeakSe
     let lengths = source.verifier.keys.lengths();
     let secrets = lengths.map(unknown_secret).collect::<Result<Vec<_>, _>>()?;
     let keys = if secrets.is_empty() { KeyRing::without_secrets() } else { KeyRing::new(secrets)? };
+    let keys = keys.sharing_stored(&source.verifier.keys);
     let provider = Arc::new(RejectsAll(Arc::clone(&source.verifier.provider)));
     Ok(Source {
         name: Arc::from(format!("none, like {}", source.name)),
@@ -40,6 +43,7 @@ pub(super) fn decoy_source(source: &Source, rate: Rate) -> Result<Source, WeakSe
         verifier: Verifier { provider, keys, ..source.verifier.clone() },
         // Fetching a key takes as long as it does for the source.
         sender_client: source.sender_client.clone(),
+        stored_secrets: source.stored_secrets.clone(),
         handlers_for: Arc::clone(&source.handlers_for),
         expected_tokens: None,
         max_body: source.max_body,
@@ -72,8 +76,8 @@ impl Provider for RejectsAll {
         self.0.parameters()
     }
 
-    fn redact(&self, head: &mut RequestHead) {
-        self.0.redact(head);
+    fn redact(&self, head: &mut RequestHead, body: &mut Bytes) {
+        self.0.redact(head, body);
     }
 
     fn precheck(
@@ -115,6 +119,15 @@ impl Provider for RejectsAll {
 
     fn handshake(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<HandshakeAnswer> {
         std::hint::black_box(self.0.handshake(keys, prompt)).and(None)
+    }
+
+    fn stores_secrets(&self) -> bool {
+        self.0.stores_secrets()
+    }
+
+    /// It looks for a window as long as the source does; there is none for a decoy.
+    fn brought_secret(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<BroughtSecret> {
+        self.0.brought_secret(keys, prompt)
     }
 
     fn classify(&self, request: &VerifiedRequest) -> Classified {

@@ -5,6 +5,7 @@ use crate::admin::IssuerError;
 use crate::alerts::WebhookError;
 use crate::destinations::DestinationError;
 use crate::providers::{OptionsError, ServicesError};
+use crate::vault::VaultError;
 use crate::verify::{KeyError, WeakSecret};
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,12 @@ pub enum BuildError {
     /// The secrets of a source are invalid.
     #[error("source `{source_name}`: secrets {error}")]
     Secrets { source_name: String, error: KeyError },
+    /// The sender brings its secret, and no master key can seal it.
+    #[error(
+        "source `{source_name}`: its sender brings the secret in a handshake, and the gateway \
+         stores it sealed: {error}"
+    )]
+    MasterKey { source_name: String, error: VaultError },
     /// Deduplication keys would expire while a request could still be replayed.
     #[error(
         "source `{source_name}`: keys.retention is {}, but a request to this source can be \

@@ -10,6 +10,7 @@ mod descriptors;
 mod destinations;
 mod error;
 mod issuer;
+mod master_key;
 mod memory;
 mod provider_models;
 mod repositories;
@@ -43,6 +44,7 @@ use crate::objects::Objects;
 use crate::providers::Services;
 use crate::sender_client::SenderClient;
 use crate::store::{PoolSettings, Store, Target};
+use crate::stored_secrets::StoredSecrets;
 use crate::telemetry::Metrics;
 use crate::web::{
     self, AcceptedMetrics, AdminState, Apis, AuthState, HeadLimits, IngestState, Limits, Proxies,
@@ -103,6 +105,7 @@ pub struct App {
     store: Store,
     objects: Objects,
     sender_client: SenderClient,
+    stored_secrets: StoredSecrets,
     peers: Arc<Peers>,
     limits: Arc<Limits>,
     auth: Arc<AuthState>,
@@ -143,7 +146,7 @@ impl App {
         let destinations = destinations::destinations(config, &services)?;
         let requests = || RequestIds::new(rand::random());
         let mut apis = Apis::new(Arc::clone(&parts.clock), requests());
-        let wiring = Wiring::of(config, parts, &services, &destinations, &mut apis)?;
+        let wiring = Wiring::of(config, &store, parts, &services, &destinations, &mut apis)?;
         let admin = admin::Built {
             wiring: &wiring,
             destinations: &destinations,
@@ -274,6 +277,7 @@ impl App {
             store,
             objects: services.objects,
             sender_client: services.sender_client,
+            stored_secrets: wiring.stored_secrets,
             peers,
             limits,
             auth,

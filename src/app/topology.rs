@@ -138,6 +138,7 @@ pub(super) fn source_facts(
         } else {
             source.secrets.iter().map(|secret| secret.fingerprint().to_string()).collect()
         },
+        stores_secrets: built.provider.stores_secrets(),
         handlers,
     }
 }

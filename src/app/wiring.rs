@@ -10,7 +10,7 @@ use url::Url;
 
 use super::decoys::{decoy_source, seed};
 use super::destinations::{Destined, handlers_to};
-use super::{BuildError, TestOverrides, source_warnings, span};
+use super::{BuildError, TestOverrides, master_key, source_warnings, span};
 use crate::admin::{RejectedRequestWriter, Routing, Verifiers};
 use crate::config::{Config, DeadHead, SourceConfig, Transfers};
 use crate::dispatch::{DispatchSettings, Handler, HandlerTable, ProviderMaintenance, RetryPolicy};
@@ -25,6 +25,7 @@ use crate::store::{
     ChunkQuota, EventRetention, ExpectedTokens, OpenTransferLimit, RejectedRequestLimits,
     ResponseLog, RetentionRules, Store,
 };
+use crate::stored_secrets::StoredSecrets;
 use crate::verify::{HandlersFor, KeyCache, KeyRing, Provider, TransferLimits, Verifier, Window};
 use crate::web::{Apis, Routes};
 
@@ -34,13 +35,13 @@ const LARGE_BODY: usize = 2 * 1024 * 1024;
 const DEFAULT_FUTURE: Duration = Duration::from_mins(5);
 
 /// The tables built from all sources.
-#[derive(Default)]
 pub(super) struct Wiring {
     pub(super) sources: Vec<Arc<Source>>,
     pub(super) routes: Routes,
     pub(super) table: HandlerTable,
     pub(super) routing: Routing,
     pub(super) verifiers: Verifiers,
+    pub(super) stored_secrets: StoredSecrets,
     pub(super) expected_tokens: Vec<Arc<dyn ExpectedTokens>>,
     pub(super) maintenance_tasks: Vec<Arc<dyn ProviderMaintenance>>,
     /// Selects the decoy of an unknown source name.
@@ -51,12 +52,23 @@ impl Wiring {
     /// Builds the tables of every enabled source.
     pub(super) fn of(
         config: &Config,
+        store: &Store,
         parts: &TestOverrides,
         services: &Services,
         destinations: &[Destined<'_>],
         apis: &mut Apis,
     ) -> Result<Self, BuildError> {
-        let mut wiring = Self::default();
+        let mut wiring = Self {
+            sources: Vec::new(),
+            routes: Routes::default(),
+            table: HandlerTable::default(),
+            routing: Routing::default(),
+            verifiers: Verifiers::default(),
+            stored_secrets: StoredSecrets::new(store.clone(), config.vault.clone()),
+            expected_tokens: Vec::new(),
+            maintenance_tasks: Vec::new(),
+            seed: None,
+        };
         for source in config.sources.iter().filter(|source| source.entry.enabled) {
             wiring.add(config, source, parts, services, destinations, apis)?;
         }
@@ -92,10 +104,15 @@ impl Wiring {
         let max_body = max_body(config, source, entry);
         let pace = pace(source, entry);
         let rate = || Rate::new(pace.per_second, pace.burst, pace.patience);
-        let verifier = verifier(source, entry, built.provider, services)?;
+        let verifier = verifier(config, source, entry, built.provider, services)?;
         if let Some(url) = verifier.provider.key_url() {
             services.sender_client.want(url);
         }
+        let tenant = &source.entry.tenant;
+        let stored_secrets = verifier.keys.stored().is_some().then(|| {
+            self.stored_secrets.add(tenant, name, &verifier.keys);
+            self.stored_secrets.clone()
+        });
         self.verifiers.add(name, &source.entry.tenant, verifier.clone(), source.retired.clone());
         let aliases = &source.entry.aliases;
         let source = Arc::new(Source {
@@ -103,6 +120,7 @@ impl Wiring {
             tenant: source.entry.tenant.clone(),
             verifier,
             sender_client: Some(services.sender_client.clone()),
+            stored_secrets,
             handlers_for,
             expected_tokens: built.registry,
             max_body,
@@ -133,7 +151,7 @@ pub fn verifiers(config: &Config) -> Result<Verifiers, BuildError> {
     let mut verifiers = Verifiers::default();
     for source in &config.sources {
         let (entry, built) = build_source(config, source, &services)?;
-        let verifier = verifier(source, entry, built.provider, &services)?;
+        let verifier = verifier(config, source, entry, built.provider, &services)?;
         verifiers.add(&source.entry.name, &source.entry.tenant, verifier, source.retired.clone());
     }
     Ok(verifiers)
@@ -219,6 +237,7 @@ pub(super) fn build_source(
     let mut built = (entry.build)(&spec)
         .map_err(|error| BuildError::Options { source_name: name.clone(), error })?;
     check_memory(config, source, entry, &built)?;
+    built.warnings.extend(master_key::warning(config, source, &*built.provider));
     built.warnings.extend(warnings(config, source, entry));
     Ok((entry, built))
 }
@@ -258,11 +277,13 @@ fn check_memory(
 }
 
 pub(super) fn verifier(
+    config: &Config,
     source: &SourceConfig,
     entry: &Entry,
     provider: Arc<dyn Provider>,
     services: &Services,
 ) -> Result<Verifier, BuildError> {
+    master_key::check(config, source, &*provider)?;
     let keys = provider
         .key_ring(source.secrets.clone())
         .map_err(|error| BuildError::Secrets { source_name: source.entry.name.clone(), error })?;

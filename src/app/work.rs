@@ -52,6 +52,7 @@ impl App {
         run!("published keys", self.sender_client.clone(), |it, stop| async {
             stop.run_until_cancelled(it.keep_fresh()).await;
         });
+        run!("stored secrets", self.stored_secrets.clone(), |it, stop| it.run(&stop));
         run!("the database's state", DatabaseWatch(self.store.clone()), |it, stop| it.run(&stop));
         let tidying = Tidying {
             peers: Arc::clone(&self.peers),

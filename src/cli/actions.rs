@@ -13,7 +13,7 @@ use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, explain, response_table, user_messages};
-use crate::admin::actions::{Action, ActionResult, IdKind, Noun, actions_on};
+use crate::admin::actions::{Action, ActionResult, IdKind, Noun, Options, actions_on};
 
 /// The item that a command acts on.
 pub(super) trait On {
@@ -62,6 +62,7 @@ pub(super) struct ActionArgs {
     pub(super) id: String,
     pub(super) reason: Option<String>,
     pub(super) option: bool,
+    pub(super) value: Option<String>,
     pub(super) actor: Option<String>,
     pub(super) format: Format,
 }
@@ -96,7 +97,8 @@ pub(super) async fn perform(
     args: &ActionArgs,
     globals: &GlobalArgs,
 ) -> anyhow::Result<Exit> {
-    let result = backend.act(action, &args.id, args.reason.as_deref(), args.option).await?;
+    let options = Options { option: args.option, value: args.value.as_deref() };
+    let result = backend.act(action, &args.id, args.reason.as_deref(), options).await?;
     if let Some(invitation) = &result.invitation {
         let link = super::setup_link(&backend.console(globals)?, invitation);
         let linked = Linked { link: &link, result: &result };
@@ -113,6 +115,9 @@ pub(super) async fn perform(
 }
 
 fn text(result: &ActionResult) -> String {
+    if let Some(secret) = &result.secret {
+        return format!("{}\n", output::line(&secret.secret));
+    }
     match (&result.response, &result.explanation) {
         (Some(response), _) => response_table::table(std::slice::from_ref(response)),
         (None, Some(explanation)) => explain::text(explanation),
@@ -149,6 +154,14 @@ fn subcommand(action: &'static Action) -> Command {
         let effect = option.effect.trim_end_matches('.');
         let switch = Arg::new(option.name).long(option.name).help(effect);
         command = command.arg(switch.action(ArgAction::SetTrue));
+    }
+    if let Some(value) = action.traits.value {
+        let about = value.meaning.trim_end_matches('.');
+        let argument = text_argument(value.name, value.placeholder, about);
+        command = command.arg(match value.default {
+            Some(default) => argument.default_value(default),
+            None => argument.required(true),
+        });
     }
     let actor = "Name recorded in the audit log; defaults to the current user";
     command.arg(text_argument("actor", "NAME", actor)).arg(
@@ -188,6 +201,7 @@ impl ActionArgs {
             id: text("id").unwrap_or_default(),
             reason: text("reason"),
             option: switch.is_some_and(|name| matches.get_flag(name)),
+            value: action.traits.value.and_then(|value| text(value.name)),
             actor: text("actor"),
             format: format.unwrap_or(Format::Text),
         }

@@ -160,6 +160,7 @@ impl Act {
                 id: id.to_string(),
                 reason: Some(self.reason.clone()),
                 option: false,
+                value: None,
                 actor: self.actor.clone(),
                 format: self.format,
             };

@@ -10,7 +10,7 @@ use super::actions::{OnSource, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend};
-use crate::admin::{AdminError, Source, SourceFacts, SourceSecret};
+use crate::admin::{AdminError, Source, SourceFacts, SourceHandshake, SourceSecret};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
@@ -192,6 +192,7 @@ fn page(source: &Source) -> String {
         ("limit", format!("{} per second, burst {}", source.per_second, source.burst)),
         ("kept", source.keep_rejected_seconds.map(kept).unwrap_or_default()),
         ("handlers", source.handlers.join(", ")),
+        ("handshake", source.handshake.as_ref().map(handshake).unwrap_or_default()),
         ("last event", source.last_event_at.map_or_else(|| "none".to_owned(), output::time)),
     ]);
     let rejected = source.day.reasons.iter();
@@ -231,6 +232,15 @@ fn state(source: &Source) -> &'static str {
     if source.paused.is_some() { "paused" } else { source.setup.as_str() }
 }
 
+fn handshake(handshake: &SourceHandshake) -> String {
+    match (handshake.open_until, &handshake.opened_by) {
+        (Some(until), Some(by)) => {
+            format!("accepted until {}, opened by {by}", output::time(until))
+        }
+        _ => "not accepted (`sealpost sources accept-handshake`)".to_owned(),
+    }
+}
+
 fn kept(seconds: f64) -> String {
     format!("rejected requests, for {}", output::age(Duration::seconds_f64(seconds)))
 }
@@ -243,6 +253,9 @@ fn is_unread(secret: &SourceSecret) -> bool {
 fn in_words(secret: &SourceSecret, unread: bool) -> String {
     match (secret.place, secret.last_at) {
         _ if is_unread(secret) => "not set here".to_owned(),
+        (None, _) if let Some(at) = secret.stored_at => {
+            format!("of the handshake at {}", output::time(at))
+        }
         (None, _) if unread => String::new(),
         (None, _) => "no longer configured".to_owned(),
         (_, None) => "not used yet".to_owned(),

@@ -29,7 +29,7 @@ pub struct SourceEntry {
     #[serde(default = "yes")]
     pub enabled: bool,
     /// One to three secrets; a request signed with any of them verifies. None for senders that
-    /// publish their keys.
+    /// publish their keys; optional for those that bring their secret in a handshake.
     #[serde(default, deserialize_with = "at_least_one")]
     #[schemars(extend("minItems" = 1, "maxItems" = 3))]
     pub secrets: Vec<SecretRef>,

@@ -13,6 +13,7 @@
 //! and retries; if it crashes later, the retry is a duplicate.
 
 mod batch;
+mod brought_secret;
 mod budget;
 mod chunk;
 mod event;
@@ -92,7 +93,13 @@ impl IngestService {
             Box::pin(Self::fetch_key(source, &raw)).await?;
         }
         let slot = lane.acquire().await;
-        let verified = match raw.verify(&source.verifier, now.unix_timestamp()) {
+        let again = source.stored_secrets.is_some().then(|| raw.clone());
+        let mut verified = raw.verify(&source.verifier, now.unix_timestamp());
+        if let (Err(Refusal::Mismatch | Refusal::NoSecret), Some(raw)) = (&verified, again) {
+            Box::pin(Self::read_secrets(source)).await?;
+            verified = raw.verify(&source.verifier, now.unix_timestamp());
+        }
+        let verified = match verified {
             Ok(verified) => verified,
             Err(Refusal::Late(late)) => Box::pin(self.accept_late(source, *late, now)).await?,
             Err(refusal) => return Err(Rejection::Refused(refusal)),
@@ -142,7 +149,13 @@ impl IngestService {
         lane: SlowLane,
     ) -> Result<Committed<Receipt>, Rejection> {
         let slot = lane.acquire().await;
-        let request = body.verify(&source.verifier).map_err(Rejection::Refused)?;
+        let request = match body.verify(&source.verifier) {
+            Ok(request) => request,
+            Err(refusal @ (Refusal::Mismatch | Refusal::NoSecret)) => {
+                return Err(Box::pin(Self::refused_or_new_secret(source, refusal)).await);
+            }
+            Err(refusal) => return Err(Rejection::Refused(refusal)),
+        };
         drop(slot);
         Self::limit_rate(source).await?;
         let provenance = request.provenance(source.verifier.provider.kept_headers());

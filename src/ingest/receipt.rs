@@ -3,6 +3,7 @@
 use super::NotStored;
 use crate::sender_client::KeyUnavailable;
 use crate::store::{Committed, EventId};
+use crate::stored_secrets::SecretsUnavailable;
 use crate::verify::{HandshakeAnswer, Quarantine, Refusal};
 
 /// The outcome of an authentic request. There is no response to an event without its commit: only
@@ -62,6 +63,9 @@ pub enum Rejection {
     /// and not of the request.
     #[error("the published keys of the sender are not available")]
     KeysUnavailable(#[source] KeyUnavailable),
+    /// Whether it is authentic is unknown: its secret may have been stored a moment ago.
+    #[error("the stored secrets of the source are not available")]
+    SecretsUnavailable(#[source] SecretsUnavailable),
     #[error("the idempotency key was already used with a different body")]
     KeyReused,
     #[error("a request with this idempotency key is in progress")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Rate;
 use crate::sender_client::SenderClient;
 use crate::store::{ChunkQuota, ExpectedTokens};
+use crate::stored_secrets::StoredSecrets;
 use crate::verify::{HandlersFor, Verifier};
 
 /// One configured sender.
@@ -15,6 +16,8 @@ pub struct Source {
     pub verifier: Verifier,
     /// Fetches published keys and confirms subscriptions.
     pub sender_client: Option<SenderClient>,
+    /// Stores the secrets that its sender brings; `None` if it brings none.
+    pub stored_secrets: Option<StoredSecrets>,
     pub handlers_for: HandlersFor,
     /// Decides about requests whose token has expired.
     pub expected_tokens: Option<Arc<dyn ExpectedTokens>>,

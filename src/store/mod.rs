@@ -8,6 +8,7 @@
 //! - An *attempt* is one run of a delivery.
 //! - A *transfer* is a payload that comes in chunks and is not complete yet.
 //! - A *rejected request* failed verification and is kept, sealed, for inspection.
+//! - A *handshake secret* is brought by its sender, in a window that an operator opened.
 //! - An *alert* is a notification for users.
 //! - A *counter* counts received events and outcomes.
 //!
@@ -51,6 +52,7 @@ mod expired_events;
 mod group_writer;
 mod groups;
 mod handler_name;
+mod handshake_secrets;
 mod health;
 mod id_range;
 mod idempotency_keys;
@@ -123,6 +125,9 @@ pub use expired_events::{DeletedEvents, EventRetention, RetentionRules};
 pub use group_writer::{GroupWriter, LockWait};
 pub use groups::{GroupFilter, GroupPosition, GroupRow, GroupUpdate, UngroupedDeadLetter};
 pub use handler_name::HandlerName;
+pub use handshake_secrets::{
+    HandshakeSecret, HandshakeSecretRow, HandshakeWindow, MAX_HANDSHAKE_SECRETS, NewHandshakeSecret,
+};
 pub use id_range::IdRange;
 pub use idempotency_keys::{IdempotencyClaim, IdempotentRequest};
 pub use ingest_retries::IngestRetries;

@@ -1,15 +1,15 @@
 //! The key ring of a source, and the proof that only a key ring can create.
 
-use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use hmac::Mac as _;
 
+use super::key::{Key, KeyError, Mark, keys_of_schemes};
 use super::scheme::{Algorithm, Candidate, KeyDefinition, Mac as SchemeMac, Material, Piece};
 use super::secret::{Fingerprint, MAX_SECRETS, Secret, WeakSecret};
+use super::stored_keys::StoredKeys;
 use super::{Refusal, Strength};
 
 /// Evidence that a verification succeeded. The fields are private and only a key ring constructs
@@ -76,51 +76,22 @@ impl Proof {
     }
 }
 
-/// Why a source's secrets are no keys.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    #[error(transparent)]
-    Weak(#[from] WeakSecret),
-    /// The secret is not in the form that the sender gives it.
-    #[error("with fingerprint {fingerprint}: {reason}")]
-    Form { fingerprint: String, reason: String },
-    /// The sender publishes its keys.
-    #[error("must be empty: the sender publishes its keys")]
-    Published,
-}
-
-/// The secrets of one source, any of which may have signed. HMAC states are prepared once at
-/// startup.
+/// The secrets of one source, any of which may have signed: those of its configuration, and those
+/// that handshakes have brought. HMAC states are prepared when a secret is added.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
     keys: Vec<Key>,
-}
-
-#[derive(Clone)]
-struct Key {
-    mac: Hmac<Sha256>,
-    /// The keys that the secret contains: one for each algorithm of the source's schemes for which
-    /// it is a secret; without an algorithm, one for all.
-    materials: Vec<(Option<Algorithm>, Material)>,
-    secret: Secret,
-    fingerprint: Fingerprint,
-    /// The number of successful verifications, shared by all clones of the ring.
-    uses: Arc<AtomicU64>,
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({})", self.fingerprint)
-    }
+    /// The secrets of handshakes; `None` if the sender brings none.
+    stored: Option<Arc<StoredKeys>>,
 }
 
 impl KeyRing {
     /// A ring of one to three secrets.
     pub fn new(secrets: Vec<Secret>) -> Result<Self, WeakSecret> {
-        check_count(&secrets)?;
+        check_count(&secrets, 1)?;
         let keys =
             secrets.into_iter().map(|secret| Key::new(vec![(None, (&secret).into())], secret));
-        Ok(Self { keys: keys.collect() })
+        Ok(Self { keys: keys.collect(), stored: None })
     }
 
     /// A ring of secrets in the form that the sender gives them. Each is a key of the `kinds` that
@@ -132,29 +103,38 @@ impl KeyRing {
         secrets: Vec<Secret>,
         kinds: &[(Algorithm, &KeyDefinition)],
     ) -> Result<Self, KeyError> {
-        check_count(&secrets)?;
-        let keys = secrets.into_iter().map(|secret| {
-            let wrong = |reason| {
-                let fingerprint = secret.fingerprint().to_string();
-                KeyError::Form { fingerprint, reason }
-            };
-            let fitting = kinds.iter().filter(|(_, key)| key.fits(secret.expose()));
-            let material = |(algorithm, key): &(Algorithm, &KeyDefinition)| {
-                let material = Material::of(secret.expose(), *algorithm, key).map_err(wrong)?;
-                Ok((Some(*algorithm), material))
-            };
-            let materials = fitting.map(material).collect::<Result<Vec<_>, KeyError>>()?;
-            if materials.is_empty() {
-                return Err(wrong("the secret does not have the prefix of a key".to_owned()));
-            }
-            Ok(Key::new(materials, secret))
-        });
-        Ok(Self { keys: keys.collect::<Result<_, KeyError>>()? })
+        check_count(&secrets, 1)?;
+        Ok(Self { keys: keys_of_schemes(secrets, kinds)?, stored: None })
+    }
+
+    /// The ring of a source whose sender brings secrets in handshakes: up to three secrets of its
+    /// configuration, and those of [`KeyRing::set_stored`].
+    ///
+    /// # Errors
+    /// As [`KeyRing::of_schemes`].
+    pub(super) fn storing(
+        secrets: Vec<Secret>,
+        kinds: &[(Algorithm, &KeyDefinition)],
+    ) -> Result<Self, KeyError> {
+        check_count(&secrets, 0)?;
+        let keys = keys_of_schemes(secrets, kinds)?;
+        Ok(Self { keys, stored: Some(Arc::new(StoredKeys::new(kinds))) })
     }
 
     /// The ring of a source whose sender publishes its keys.
     pub fn without_secrets() -> Self {
-        Self { keys: Vec::new() }
+        Self { keys: Vec::new(), stored: None }
+    }
+
+    /// A ring that also has the stored secrets of another one, now and later.
+    #[must_use]
+    pub fn sharing_stored(self, other: &Self) -> Self {
+        Self { stored: other.stored.clone(), ..self }
+    }
+
+    /// The secrets of handshakes, if the sender brings them.
+    pub fn stored(&self) -> Option<&StoredKeys> {
+        self.stored.as_deref()
     }
 
     /// Proves that one of the secrets made one of the candidates over a text.
@@ -166,12 +146,10 @@ impl KeyRing {
         strength: Strength,
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
-        let mut keys = self.keys.iter();
-        let key = keys.find(|key| {
-            let material = key.material(algorithm);
-            material.is_some_and(|material| material.verifies(algorithm, text, candidates))
-        });
-        Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
+        let verifies = |key: &Key| {
+            key.material(algorithm)?.verifies(algorithm, text, candidates).then_some(())
+        };
+        self.prove(strength, covered, verifies).map(|(proof, ())| proof)
     }
 
     /// Proves a request by what `check` finds with one of the secrets.
@@ -182,10 +160,7 @@ impl KeyRing {
         covered: &[&'static str],
         check: impl Fn(&Material) -> Option<T>,
     ) -> Result<(Proof, T), Refusal> {
-        let mut keys = self.keys.iter();
-        let found = keys.find_map(|key| Some((key, check(key.material(algorithm)?)?)));
-        let (key, found) = found.ok_or(Refusal::Mismatch)?;
-        Ok((Self::proof(strength, key, covered.to_vec()), found))
+        self.prove(strength, covered, |key| check(key.material(algorithm)?))
     }
 
     /// Proves a request by what a published key verified. `name` says which key it was.
@@ -200,54 +175,63 @@ impl KeyRing {
     }
 
     /// The MACs or hashes, one per secret, at the beginning of a text.
-    pub(super) fn begin(&self, algorithm: Algorithm) -> Vec<SchemeMac> {
-        self.of(algorithm).filter_map(|(_, material)| material.begin(algorithm)).collect()
+    pub(super) fn begin(&self, algorithm: Algorithm) -> Vec<(Mark, SchemeMac)> {
+        let begin =
+            |key: &Key| Some((key.mark.clone(), key.material(algorithm)?.begin(algorithm)?));
+        self.each(self.snapshot().as_deref()).filter_map(begin).collect()
     }
 
     /// Proves that one of the secrets made one of the candidates over a text that arrived in
     /// pieces.
     pub(super) fn conclude(
         &self,
-        algorithm: Algorithm,
-        macs: Vec<SchemeMac>,
+        macs: Vec<(Mark, SchemeMac)>,
         candidates: &[Candidate],
         strength: Strength,
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
-        let mut by_key = self.of(algorithm).map(|(key, _)| key).zip(macs);
-        let key = by_key.find_map(|(key, mac)| mac.matches_one_of(candidates).then_some(key));
-        Ok(Self::proof(strength, key.ok_or(Refusal::Mismatch)?, covered.to_vec()))
+        let mut by_key = macs.into_iter();
+        let found = by_key.find_map(|(mark, mac)| mac.matches_one_of(candidates).then_some(mark));
+        let mark = found.ok_or_else(|| self.no_match())?;
+        Ok(Self::proof(strength, &mark, covered.to_vec()))
     }
 
     /// The MAC of the first secret, for the answer to a challenge.
     pub(super) fn mac(&self, algorithm: Algorithm, message: &[u8]) -> Option<Vec<u8>> {
-        let (_, material) = self.of(algorithm).next()?;
-        let mut mac = material.begin(algorithm)?;
+        let stored = self.snapshot();
+        let mut materials = self.each(stored.as_deref()).filter_map(|key| key.material(algorithm));
+        let mut mac = materials.next()?.begin(algorithm)?;
         mac.update(message);
         Some(mac.finish().to_vec())
     }
 
     /// The number of verifications by each secret since startup. It shows operators which secret a
     /// sender uses.
-    pub fn uses(&self) -> impl Iterator<Item = (Fingerprint, u64)> {
-        self.keys.iter().map(|key| (key.fingerprint, key.uses.load(Ordering::Relaxed)))
+    pub fn uses(&self) -> Vec<(Fingerprint, u64)> {
+        let stored = self.snapshot();
+        let marks = self.each(stored.as_deref()).map(|key| &key.mark);
+        marks.map(|mark| (mark.fingerprint, mark.uses.load(Ordering::Relaxed))).collect()
     }
 
-    /// The length of each secret, in bytes.
+    /// The length of each configured secret, in bytes.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
         self.keys.iter().map(|key| key.secret.expose().len())
     }
 
-    /// The secrets in configured order.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.keys.iter().map(|key| &key.secret)
+    /// The secrets: those of the configuration in its order, then the stored ones, oldest first.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let stored = self.snapshot();
+        self.each(stored.as_deref()).map(|key| key.secret.clone()).collect()
     }
 
     /// Proves that one of the secrets made `candidate` over `token`, which does not include the
     /// body.
     pub(super) fn vouch(&self, token: &[u8], candidate: [u8; 32]) -> Result<Proof, Refusal> {
-        let key = self.find(&[token], &[candidate])?;
-        Ok(Self::proof(Strength::Vouched, key, Vec::new()))
+        let made = |key: &Key| {
+            let mac = key.mac.clone().chain_update(token);
+            mac.verify_slice(&candidate).ok()
+        };
+        self.prove(Strength::Vouched, &[], made).map(|(proof, ())| proof)
     }
 
     /// Proves that `presented` is one of the secrets; vouches for the headers in `covered`.
@@ -256,60 +240,53 @@ impl KeyRing {
         presented: &[u8],
         covered: &[&'static str],
     ) -> Result<Proof, Refusal> {
-        let key =
-            self.keys.iter().find(|key| key.secret.matches(presented)).ok_or(Refusal::Mismatch)?;
-        Ok(Self::proof(Strength::Vouched, key, covered.to_vec()))
+        let is_it = |key: &Key| key.secret.matches(presented).then_some(());
+        self.prove(Strength::Vouched, covered, is_it).map(|(proof, ())| proof)
     }
 
-    /// The keys for an algorithm.
-    fn of(&self, algorithm: Algorithm) -> impl Iterator<Item = (&Key, &Material)> {
-        self.keys.iter().filter_map(move |key| Some((key, key.material(algorithm)?)))
+    /// Proves a request by what `check` finds with one of the secrets.
+    fn prove<T>(
+        &self,
+        strength: Strength,
+        covered: &[&'static str],
+        check: impl Fn(&Key) -> Option<T>,
+    ) -> Result<(Proof, T), Refusal> {
+        let stored = self.snapshot();
+        let found = self.each(stored.as_deref()).find_map(|key| Some((key, check(key)?)));
+        let (key, found) = found.ok_or_else(|| self.no_match())?;
+        Ok((Self::proof(strength, &key.mark, covered.to_vec()), found))
     }
 
-    fn find(&self, message: &[&[u8]], candidates: &[[u8; 32]]) -> Result<&Key, Refusal> {
-        for key in &self.keys {
-            let mut mac = key.mac.clone();
-            for part in message {
-                mac.update(part);
-            }
-            if candidates.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok()) {
-                return Ok(key);
-            }
-        }
-        Err(Refusal::Mismatch)
+    fn proof(strength: Strength, mark: &Mark, covered: Vec<&'static str>) -> Proof {
+        mark.uses.fetch_add(1, Ordering::Relaxed);
+        Proof::new(strength, mark.fingerprint, covered)
     }
 
-    fn proof(strength: Strength, key: &Key, covered: Vec<&'static str>) -> Proof {
-        key.uses.fetch_add(1, Ordering::Relaxed);
-        Proof::new(strength, key.fingerprint, covered)
+    /// Why no secret fits.
+    fn no_match(&self) -> Refusal {
+        let is_empty = self.each(self.snapshot().as_deref()).next().is_none();
+        if self.stored.is_some() && is_empty { Refusal::NoSecret } else { Refusal::Mismatch }
+    }
+
+    /// The stored secrets as they are now.
+    fn snapshot(&self) -> Option<Arc<Vec<Key>>> {
+        self.stored.as_ref().map(|stored| stored.snapshot())
+    }
+
+    /// The secrets of the configuration, then `stored`.
+    fn each<'k>(&'k self, stored: Option<&'k Vec<Key>>) -> impl Iterator<Item = &'k Key> {
+        self.keys.iter().chain(stored.into_iter().flatten())
     }
 }
 
-fn check_count(secrets: &[Secret]) -> Result<(), WeakSecret> {
-    if (1..=MAX_SECRETS).contains(&secrets.len()) { Ok(()) } else { Err(WeakSecret::Count) }
-}
-
-impl Key {
-    fn new(materials: Vec<(Option<Algorithm>, Material)>, secret: Secret) -> Self {
-        Self {
-            mac: secret.mac(),
-            materials,
-            fingerprint: secret.fingerprint(),
-            secret,
-            uses: Arc::default(),
-        }
-    }
-
-    fn material(&self, algorithm: Algorithm) -> Option<&Material> {
-        let mut materials = self.materials.iter();
-        let found = materials.find(|(known, _)| known.is_none_or(|known| known == algorithm));
-        found.map(|(_, material)| material)
-    }
+fn check_count(secrets: &[Secret], least: usize) -> Result<(), WeakSecret> {
+    if (least..=MAX_SECRETS).contains(&secrets.len()) { Ok(()) } else { Err(WeakSecret::Count) }
 }
 
 #[cfg(test)]
 mod tests {
-    use hmac::KeyInit;
+    use hmac::{Hmac, KeyInit};
+    use sha2::Sha256;
 
     use super::*;
 

@@ -79,6 +79,7 @@ mod credentials;
 pub mod diagnose;
 mod headers;
 mod json;
+mod key;
 mod key_cache;
 mod keys;
 mod oversize;
@@ -89,6 +90,7 @@ mod request;
 mod scheme;
 mod secret;
 mod sender_info;
+mod stored_keys;
 mod strength;
 mod test_event;
 mod transfer;
@@ -97,8 +99,9 @@ mod window;
 pub use credentials::{may_hold_credentials, redact, without_credentials};
 pub use headers::Headers;
 pub use json::{parse, parse_at, quarantine_reason};
+pub use key::KeyError;
 pub use key_cache::{KeyCache, KeyRequest};
-pub use keys::{KeyError, KeyRing, Proof};
+pub use keys::{KeyRing, Proof};
 pub use oversize::{OversizeRequest, StreamedBody};
 pub use provenance::Provenance;
 pub use provider::{
@@ -110,13 +113,14 @@ pub use request::{
     ExpiredToken, RawRequest, RequestHead, Target, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use scheme::{
-    Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, EventDefinition, EventMethod,
-    Handshake, HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition, KeyEncoding,
-    OneOrMany, Prompt, Scheme, SchemeDefinition, SchemeOptions, Schemes, SignedRequest, ToSign,
-    intern,
+    Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, BroughtSecret, EventDefinition,
+    EventMethod, Handshake, HandshakeAnswer, HandshakeDefinition, HandshakeMethod, KeyDefinition,
+    KeyEncoding, OneOrMany, Prompt, Scheme, SchemeDefinition, SchemeOptions, Schemes,
+    SignedRequest, ToSign, intern,
 };
 pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;
+pub use stored_keys::StoredKeys;
 pub use strength::Strength;
 pub use test_event::{TEST_EVENT_TYPE, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use url::Url;
 
 use super::{
-    AnswerDefinition, Chunk, EventMethod, HandshakeAnswer, HandshakeMethod, KeyError, KeyRing,
-    Prompt, Proof, Refusal, RequestHead, Scheme, Secret, SignedTime, UnixSeconds, VerifiedRequest,
-    VerifyContext, Window,
+    AnswerDefinition, BroughtSecret, Chunk, EventMethod, HandshakeAnswer, HandshakeMethod,
+    KeyError, KeyRing, Prompt, Proof, Refusal, RequestHead, Scheme, Secret, SignedTime,
+    UnixSeconds, VerifiedRequest, VerifyContext, Window,
 };
 
 /// Returns the handlers that accept an event type.
@@ -46,8 +47,8 @@ pub trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Removes plaintext secrets from a head that is about to be stored.
-    fn redact(&self, _head: &mut RequestHead) {}
+    /// Removes plaintext secrets from a request that is about to be stored.
+    fn redact(&self, _head: &mut RequestHead, _body: &mut Bytes) {}
 
     /// Checks the presence, shape and freshness of the headers before the body is read.
     ///
@@ -127,6 +128,16 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
+    /// Whether its sender brings secrets in handshakes, so that the source may have none at first.
+    fn stores_secrets(&self) -> bool {
+        false
+    }
+
+    /// The secret that a request brings, if it is a handshake that does.
+    fn brought_secret(&self, _keys: &KeyRing, _prompt: Prompt<'_>) -> Option<BroughtSecret> {
+        None
+    }
+
     /// The response to a recorded event, for senders that require a certain one.
     fn answer(&self) -> Option<&AnswerDefinition> {
         None
@@ -170,7 +181,7 @@ pub enum ProofMethod<'p> {
 pub enum Classified {
     Event(EventMeta),
     /// Several events in one request, recorded together, each with its own part of the body.
-    Batch(Vec<(EventMeta, bytes::Bytes)>),
+    Batch(Vec<(EventMeta, Bytes)>),
     /// One piece of a payload that is split over several requests.
     Chunk(Box<Chunk>),
     /// Authentic but unprocessable: stored as a dead letter with a reason.

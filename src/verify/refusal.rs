@@ -39,6 +39,12 @@ pub enum Refusal {
     /// No secret of the source matches any of the signatures.
     #[error("no secret of the source matches the signature")]
     Mismatch,
+    /// The source has no secret yet: its sender brings it in a handshake.
+    #[error("the source has no secret yet")]
+    NoSecret,
+    /// A handshake that brings a secret, while nobody has opened a window for it.
+    #[error("the source does not accept a handshake now")]
+    HandshakeClosed,
     /// A signed value contains a character that would make the signed text ambiguous.
     #[error("forbidden character in header `{0}`")]
     Ambiguous(&'static str),
@@ -90,6 +96,10 @@ pub enum RefusalReason {
     IdCharset,
     /// The request names something that is not in the source's allow list.
     NotAllowed,
+    /// The source has no secret yet: its sender brings it in a handshake.
+    NoSecret,
+    /// A handshake that brings a secret, while the source accepts none.
+    HandshakeClosed,
 }
 
 impl Refusal {
@@ -109,6 +119,8 @@ impl Refusal {
             Self::Mismatch => RefusalReason::SigMismatch,
             Self::Ambiguous(_) => RefusalReason::IdCharset,
             Self::NotAllowed(_) | Self::NotEnabled(_) => RefusalReason::NotAllowed,
+            Self::NoSecret => RefusalReason::NoSecret,
+            Self::HandshakeClosed => RefusalReason::HandshakeClosed,
         }
     }
 }

@@ -12,8 +12,8 @@ use super::key_cache::{KeyCache, KeyRequest};
 use super::provenance::Provenance;
 use super::scheme::Running;
 use super::{
-    Fingerprint, HandshakeAnswer, HandshakeMethod, Headers, KeyRing, Prompt, Proof, Provider,
-    Refusal, Scheme, SenderInfo, Strength, UnixSeconds, Window,
+    BroughtSecret, Fingerprint, HandshakeAnswer, HandshakeMethod, Headers, KeyRing, Prompt, Proof,
+    Provider, Refusal, Scheme, SenderInfo, Strength, UnixSeconds, Window,
 };
 
 /// The unverified metadata of a request: everything but the body.
@@ -88,6 +88,7 @@ impl Verifier {
 }
 
 /// A request as received. Its body is inaccessible until [`RawRequest::verify`].
+#[derive(Clone)]
 pub struct RawRequest {
     head: RequestHead,
     body: Bytes,
@@ -122,6 +123,14 @@ impl RawRequest {
     ) -> Option<HandshakeAnswer> {
         let prompt = Prompt { method, head: &self.head, body: &self.body, verified: false };
         verifier.provider.handshake(&verifier.keys, prompt)
+    }
+
+    /// The secret that the request brings, if it is a handshake that does. Whoever sent it is not
+    /// known.
+    pub fn brought_secret(&self, verifier: &Verifier) -> Option<BroughtSecret> {
+        let method = HandshakeMethod::Post;
+        let prompt = Prompt { method, head: &self.head, body: &self.body, verified: false };
+        verifier.provider.brought_secret(&verifier.keys, prompt)
     }
 
     /// Verifies that the sender of this source made the request recently.

@@ -1,5 +1,6 @@
 //! Handshakes that are not verified: requests that only want to know whether somebody is here. They
-//! are answered and not recorded. Verified ones are answered in `ingest`.
+//! are answered and not recorded. Verified ones are answered in `ingest`, and so are those that
+//! bring a secret, once it is stored.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::problem::{Problem, ProblemResponse};
 use super::report::Report;
 use super::routes::Route;
 use crate::ingest::Source;
-use crate::verify::{HandshakeAnswer, HandshakeMethod, RawRequest};
+use crate::verify::{BroughtSecret, HandshakeAnswer, HandshakeMethod, RawRequest, RequestHead};
 
 /// The maximum body of a challenge. A larger one is not searched for one.
 const MAX_BODY: usize = 64 * 1024;
@@ -42,6 +43,25 @@ pub(super) fn answer(
         }
         let raw = RawRequest::new(head_for(request, route, source), body.clone());
         Some((Arc::clone(source), Box::new(raw.handshake(&source.verifier, method)?)))
+    })
+}
+
+/// The source of this path that knows the request as a handshake which brings a secret, with the
+/// head that it reads.
+pub(super) fn brought_secret(
+    request: &HttpRequest,
+    route: &Route,
+    body: &Bytes,
+) -> Option<(Arc<Source>, RequestHead, BroughtSecret)> {
+    let mut sources = route
+        .sources
+        .iter()
+        .filter(|_| body.len() <= MAX_BODY)
+        .filter(|source| source.stored_secrets.is_some());
+    sources.find_map(|source| {
+        let head = head_for(request, route, source);
+        let raw = RawRequest::new(head.clone(), body.clone());
+        Some((Arc::clone(source), head, raw.brought_secret(&source.verifier)?))
     })
 }
 

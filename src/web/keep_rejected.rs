@@ -20,7 +20,7 @@ pub(super) struct Rejected<'a> {
 
 impl Rejected<'_> {
     /// Stores it, if its source keeps rejected requests of this kind.
-    pub(super) fn keep(mut self, body: Bytes, refusal: &Refusal) {
+    pub(super) fn keep(mut self, mut body: Bytes, refusal: &Refusal) {
         let (Some(retention), Some(writer)) = (self.source.keep_rejected, self.writer) else {
             return;
         };
@@ -28,7 +28,7 @@ impl Rejected<'_> {
         if !RejectedRequestWriter::keeps(refusal) || body.len() > max_body {
             return;
         }
-        self.source.verifier.provider.redact(&mut self.head);
+        self.source.verifier.provider.redact(&mut self.head, &mut body);
         writer.keep(NewlyRejected {
             source: Arc::clone(&self.source.name),
             tenant: self.source.tenant.clone(),

@@ -193,6 +193,7 @@ pub(super) fn of_rejection(rejection: &Rejection) -> (Problem, &'static str) {
     match rejection {
         Rejection::Refused(refusal) => (Problem::Unauthorized, refusal.reason()),
         Rejection::KeysUnavailable(_) => (Problem::unavailable(), "keys_unavailable"),
+        Rejection::SecretsUnavailable(_) => (Problem::unavailable(), "secrets_unavailable"),
         Rejection::KeyReused => (Problem::KeyReused, "idempotency_key_reused"),
         Rejection::InProgress => (Problem::InProgress, "idempotency_in_progress"),
         Rejection::RateLimited(wait) => {

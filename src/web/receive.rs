@@ -2,6 +2,8 @@
 //! encoding, signature headers; then the body, bounded in size and time; then verification and
 //! recording, queued per client.
 
+mod brought_secret;
+
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -155,7 +157,7 @@ impl IncomingRequest<'_> {
         let Self { request, ingest, now, .. } = *self;
         let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
             Ok(chosen) => chosen,
-            Err((refusal, by)) => return self.refuse(&mut payload, &refusal, by, report).await,
+            Err(refused) => return self.refuse(&mut payload, refused, service, report).await,
         };
         head.sender_info.set_peer(self.sender.map(|sender| sender.address));
         if self.known {
@@ -186,6 +188,9 @@ impl IncomingRequest<'_> {
             }
         };
         report.size_bytes = body.len();
+        if let Some(found) = handshake::brought_secret(request, self.route, &body) {
+            return self.store_secret(service, found, body, report).await;
+        }
         let large = body.len() > LARGE;
         let copies =
             if large { Some(reservation.copies(body.len()).await.map_err(no_room)?) } else { None };
@@ -225,8 +230,8 @@ impl IncomingRequest<'_> {
     async fn refuse(
         &self,
         payload: &mut web::Payload,
-        refusal: &Refusal,
-        by: Option<Box<Chosen>>,
+        (refusal, by): (Refusal, Option<Box<Chosen>>),
+        service: &web::Data<IngestService>,
         report: &mut Report<'_>,
     ) -> Result<Taken, ProblemResponse> {
         let first = self.route.sources.first();
@@ -235,6 +240,13 @@ impl IncomingRequest<'_> {
         }
         if let Some(source) = by.as_deref().map(|(source, _)| source).or(first) {
             let body = self.read_rejected(payload, source).await?;
+            let found = body
+                .as_ref()
+                .and_then(|body| handshake::brought_secret(self.request, self.route, body));
+            if let (Some(found), Some(body)) = (found, &body) {
+                let service = web::Data::clone(service);
+                return self.store_secret(service, found, body.clone(), report).await;
+            }
             if let Some(answer) = body.as_ref().and_then(|body| self.handshake(body, report)) {
                 return Ok(Taken::Answered(answer));
             }
@@ -243,7 +255,7 @@ impl IncomingRequest<'_> {
             if let (Some(chosen), Some(body)) = (by, body) {
                 let (source, mut head) = *chosen;
                 head.sender_info.set_peer(self.sender.map(|sender| sender.address));
-                self.keep_rejected(source, head, body, refusal);
+                self.keep_rejected(source, head, body, &refusal);
             }
         }
         Err((Problem::Unauthorized, refusal.reason()))

@@ -59,6 +59,7 @@ mod external;
 mod fairness;
 mod faults;
 mod fixtures;
+mod handshake_secrets;
 mod handshakes;
 mod harness;
 mod isolation;

@@ -1,6 +1,6 @@
 //! The keys that senders publish, and the confirmation of subscriptions, with a real server.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sealpost::outbound::{Outbound, Policy};
@@ -20,9 +20,7 @@ fn client() -> SenderClient {
 }
 
 /// The source for which keys are fetched.
-fn source() -> Arc<str> {
-    Arc::from("bus")
-}
+static SOURCE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("bus"));
 
 fn request(receiver: &Receiver, path: &str) -> KeyRequest {
     KeyRequest { url: url(receiver, path), is_outdated: false }
@@ -82,11 +80,11 @@ async fn requests_share_one_fetch() {
         until("a fetch", || receiver.seen().len() == 1).await;
         gate.add_permits(1);
     };
-    let fetch = || client.fetch_key(&source(), &request);
+    let fetch = || client.fetch_key(&SOURCE, &request);
     let (first, second, third, ()) = tokio::join!(fetch(), fetch(), fetch(), open);
     assert_eq!([first, second, third], [Ok(()); 3]);
     assert_eq!(cached(&client, &request.url).as_deref(), Some("keys"));
-    assert_eq!(client.fetch_key(&source(), &request).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &request).await, Ok(()));
     assert_eq!(receiver.seen().len(), 1);
     assert_eq!(receiver.seen()[0].line, "GET /keys");
 }
@@ -100,7 +98,7 @@ async fn fetch_continues_when_the_request_is_gone() {
     let (client, request) = (client(), request(&receiver, "/keys"));
     for _ in 0..3 {
         let waited =
-            tokio::time::timeout(Duration::from_millis(50), client.fetch_key(&source(), &request));
+            tokio::time::timeout(Duration::from_millis(50), client.fetch_key(&SOURCE, &request));
         assert!(waited.await.is_err());
     }
     gate.add_permits(1);
@@ -114,13 +112,13 @@ async fn failure_is_remembered_for_five_seconds() {
     let receiver = numbering(|number| number == 0).await;
     let (client, request) = (client(), request(&receiver, "/keys"));
     for _ in 0..3 {
-        assert_eq!(client.fetch_key(&source(), &request).await, Err(KeyUnavailable));
+        assert_eq!(client.fetch_key(&SOURCE, &request).await, Err(KeyUnavailable));
     }
     pass(3).await;
-    assert_eq!(client.fetch_key(&source(), &request).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &request).await, Err(KeyUnavailable));
     assert_eq!(receiver.seen().len(), 1);
     pass(3).await;
-    assert_eq!(client.fetch_key(&source(), &request).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &request).await, Ok(()));
     assert_eq!(cached(&client, &request.url).as_deref(), Some("1"));
 }
 
@@ -129,7 +127,7 @@ async fn outdated_keys_are_refetched_once_in_half_a_minute() {
     let receiver = numbering(|number| number == 2).await;
     let (client, request) = (client(), request(&receiver, "/keys"));
     let outdated = outdated(&request);
-    assert_eq!(client.fetch_key(&source(), &request).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &request).await, Ok(()));
     for (after, result, content, fetches) in [
         (0, Ok(()), "0", 1),
         (31, Ok(()), "1", 2),
@@ -143,7 +141,7 @@ async fn outdated_keys_are_refetched_once_in_half_a_minute() {
         if after > 0 {
             pass(after).await;
         }
-        assert_eq!(client.fetch_key(&source(), &outdated).await, result, "{content}");
+        assert_eq!(client.fetch_key(&SOURCE, &outdated).await, result, "{content}");
         assert_eq!(cached(&client, &request.url).as_deref(), Some(content));
         assert_eq!(receiver.seen().len(), fetches);
     }
@@ -154,26 +152,26 @@ async fn unknown_urls_are_limited() {
     let receiver = numbering(|number| number % 2 == 1).await;
     let client = client();
     for number in 0..20 {
-        let result = client.fetch_key(&source(), &request(&receiver, &format!("/{number}"))).await;
+        let result = client.fetch_key(&SOURCE, &request(&receiver, &format!("/{number}"))).await;
         assert_eq!(result.is_ok(), number % 2 == 0, "{number}");
     }
     let (known, unknown) = (request(&receiver, "/0"), request(&receiver, "/20"));
-    assert_eq!(client.fetch_key(&source(), &unknown).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &unknown).await, Err(KeyUnavailable));
     assert_eq!(receiver.seen().len(), 20);
     pass(31).await;
-    assert_eq!(client.fetch_key(&source(), &unknown).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &unknown).await, Err(KeyUnavailable));
     // One that failed is still unknown.
     let failed = request(&receiver, "/1");
-    assert_eq!(client.fetch_key(&source(), &failed).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &failed).await, Err(KeyUnavailable));
     assert_eq!(receiver.seen().len(), 20);
     // One that is known is not limited, nor is one of the configuration.
-    assert_eq!(client.fetch_key(&source(), &outdated(&known)).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &outdated(&known)).await, Ok(()));
     let configured = request(&receiver, "/configured");
     client.want(configured.url.clone());
-    assert_eq!(client.fetch_key(&source(), &configured).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &configured).await, Err(KeyUnavailable));
     assert_eq!(receiver.seen().len(), 22);
     pass(30).await;
-    assert_eq!(client.fetch_key(&source(), &unknown).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &unknown).await, Ok(()));
 }
 
 #[tokio::test]
@@ -182,10 +180,10 @@ async fn limit_of_one_source_is_not_that_of_another() {
     let client = client();
     for number in 0..20 {
         let request = request(&receiver, &format!("/{number}"));
-        assert_eq!(client.fetch_key(&source(), &request).await, Ok(()));
+        assert_eq!(client.fetch_key(&SOURCE, &request).await, Ok(()));
     }
     let unknown = request(&receiver, "/20");
-    assert_eq!(client.fetch_key(&source(), &unknown).await, Err(KeyUnavailable));
+    assert_eq!(client.fetch_key(&SOURCE, &unknown).await, Err(KeyUnavailable));
     let other = Arc::from("another");
     assert_eq!(client.fetch_key(&other, &unknown).await, Ok(()));
     assert_eq!(receiver.seen().len(), 21);
@@ -200,7 +198,7 @@ async fn what_was_used_last_stays() {
         if number % 20 == 0 {
             pass(61).await;
         }
-        let result = client.fetch_key(&source(), &request(&receiver, &format!("/{number}"))).await;
+        let result = client.fetch_key(&SOURCE, &request(&receiver, &format!("/{number}"))).await;
         assert_eq!(result, Ok(()), "{number}");
         assert!(client.get(&first.url).is_some(), "{number}");
     }
@@ -221,15 +219,15 @@ async fn only_short_text_with_status_200_is_cached() {
     })
     .await;
     let client = client();
-    assert_eq!(client.fetch_key(&source(), &request(&receiver, "/largest")).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &request(&receiver, "/largest")).await, Ok(()));
     for path in ["/large", "/bytes", "/empty", "/moved", "/missing"] {
         let request = request(&receiver, path);
-        assert_eq!(client.fetch_key(&source(), &request).await, Err(KeyUnavailable), "{path}");
+        assert_eq!(client.fetch_key(&SOURCE, &request).await, Err(KeyUnavailable), "{path}");
         assert_eq!(cached(&client, &request.url), None, "{path}");
     }
     let strict = SenderClient::new(Outbound::new(&Policy::default()).unwrap());
     let private = request(&receiver, "/largest");
-    assert_eq!(strict.fetch_key(&source(), &private).await, Err(KeyUnavailable));
+    assert_eq!(strict.fetch_key(&SOURCE, &private).await, Err(KeyUnavailable));
     assert_eq!(receiver.seen().len(), 6);
 }
 
@@ -279,7 +277,7 @@ jwt = {{ algorithms = ["RS256"] }}
 async fn failed_refresh_keeps_the_content_for_a_day() {
     let receiver = numbering(|number| number > 0).await;
     let (client, request) = (client(), request(&receiver, "/keys"));
-    assert_eq!(client.fetch_key(&source(), &request).await, Ok(()));
+    assert_eq!(client.fetch_key(&SOURCE, &request).await, Ok(()));
     let background = client.clone();
     let background = tokio::task::spawn(async move { background.keep_fresh().await });
     for hour in 1..24 {

@@ -1,6 +1,6 @@
 //! The rows of the catalogue.
 
-use super::{Action, ActionOption, Noun, Traits, run};
+use super::{Action, ActionOption, ActionValue, Noun, Traits, run};
 use crate::admin::{Need, Repeat, Scope};
 
 macro_rules! run {
@@ -84,6 +84,79 @@ pub static ACTIONS: &[Action] = &[
         repeat: Repeat::Repeatable,
         traits: Traits::PLAIN,
         run: run!(resume_source),
+    },
+    Action {
+        noun: Noun::Source,
+        verb: "accept-handshake",
+        operation: "acceptHandshake",
+        title: "Accept a handshake that brings a secret",
+        label: "Accept a handshake",
+        effect: "Nothing proves who sends a handshake: the secret of the first one within this time \
+             is stored, and verifies requests from then on. Then let the sender send it.",
+        done: "The next handshake of this source is accepted: let the sender send it now.",
+        scope: Scope::SecretsWrite,
+        repeat: Repeat::Repeatable,
+        traits: Traits {
+            danger: true,
+            value: Some(ActionValue {
+                name: "for",
+                placeholder: "DURATION",
+                meaning: "How long it is accepted, at most 24h.",
+                default: Some("1h"),
+            }),
+            ..Traits::PLAIN
+        },
+        run: run!(accept_handshake),
+    },
+    Action {
+        noun: Noun::Source,
+        verb: "refuse-handshake",
+        operation: "refuseHandshake",
+        title: "Accept no handshake any more",
+        label: "Refuse handshakes",
+        effect: "The next handshake that brings a secret is rejected. Stored secrets stay.",
+        done: "Handshakes of this source are rejected.",
+        scope: Scope::SecretsWrite,
+        repeat: Repeat::Repeatable,
+        traits: Traits::PLAIN,
+        run: run!(refuse_handshake),
+    },
+    Action {
+        noun: Noun::Source,
+        verb: "remove-secret",
+        operation: "removeSourceSecret",
+        title: "Remove a secret that a handshake brought",
+        label: "Remove a secret",
+        effect: "Requests that are signed with it are rejected within a few seconds. This cannot be \
+             undone.",
+        done: "Secret removed: requests that are signed with it are rejected.",
+        scope: Scope::SecretsWrite,
+        repeat: Repeat::Repeatable,
+        traits: Traits {
+            danger: true,
+            value: Some(ActionValue {
+                name: "secret",
+                placeholder: "FINGERPRINT",
+                meaning: "The fingerprint of the secret.",
+                default: None,
+            }),
+            ..Traits::PLAIN
+        },
+        run: run!(remove_secret),
+    },
+    Action {
+        noun: Noun::Source,
+        verb: "reveal-secret",
+        operation: "revealSourceSecret",
+        title: "Read the secret of the latest handshake",
+        label: "Read the secret",
+        effect: "For senders where a person has to enter it. Possible for an hour after the \
+             handshake.",
+        done: "Secret read.",
+        scope: Scope::SecretsWrite,
+        repeat: Repeat::Secret,
+        traits: Traits::PLAIN,
+        run: run!(reveal_secret),
     },
     Action {
         noun: Noun::Handler,

@@ -44,6 +44,7 @@ pub struct Action {
 pub struct Traits {
     pub asks_reason: bool,
     pub option: Option<ActionOption>,
+    pub value: Option<ActionValue>,
     /// Whether it destroys or stops something.
     pub danger: bool,
     /// Whether a job can apply it to many items: the command line has one command for both.
@@ -59,11 +60,25 @@ pub struct ActionOption {
     pub effect: &'static str,
 }
 
+/// A text that an action takes.
+#[derive(Debug, Clone, Copy)]
+pub struct ActionValue {
+    /// Its name, in bodies and on the command line.
+    pub name: &'static str,
+    /// What it is called in usage texts, such as `DURATION`.
+    pub placeholder: &'static str,
+    pub meaning: &'static str,
+    /// The value if none is given; `None` if one is required.
+    pub default: Option<&'static str>,
+}
+
 /// The parameters of a request for an action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
     /// Whether the action's option is on.
     pub option: bool,
+    /// The action's value, if one was given.
+    pub value: Option<&'a str>,
 }
 
 #[derive(Clone, Copy)]
@@ -74,12 +89,19 @@ struct Request<'a> {
     id: &'a str,
     reason: Option<&'a Reason>,
     option: bool,
+    value: Option<&'a str>,
 }
 
 impl Traits {
     /// Asks for a reason only, and does no harm.
-    pub const PLAIN: Self =
-        Self { asks_reason: true, option: None, danger: false, bulk: false, needs: Need::Names };
+    pub const PLAIN: Self = Self {
+        asks_reason: true,
+        option: None,
+        value: None,
+        danger: false,
+        bulk: false,
+        needs: Need::Names,
+    };
 }
 
 impl Action {
@@ -93,11 +115,12 @@ impl Action {
         caller: &Caller,
         id: &str,
         reason: Option<&Reason>,
-        options: Options,
+        options: Options<'_>,
     ) -> Result<ActionResult, AdminError> {
         caller_may(self, caller)?;
         let option = options.option && self.traits.option.is_some();
-        (self.run)(Request { admin, caller, action: self, id, reason, option }).await
+        let value = self.traits.value.and_then(|value| options.value.or(value.default));
+        (self.run)(Request { admin, caller, action: self, id, reason, option, value }).await
     }
 
     /// Its key for flash messages, such as `jobs-start`.
@@ -130,6 +153,11 @@ impl<'a> Request<'a> {
         self.reason.ok_or_else(|| AdminError::Invalid(missing.to_owned()))
     }
 
+    fn value(&self) -> Result<&'a str, AdminError> {
+        let name = self.action.traits.value.map_or("value", |value| value.name);
+        self.value.ok_or_else(|| AdminError::Invalid(format!("{name}: a value is required")))
+    }
+
     /// The id as a number or a UUID. Any other text is not found.
     fn id<T: std::str::FromStr>(&self) -> Result<T, AdminError> {
         let not_found = |_| AdminError::NotFound(format!("{} `{}`", self.action.noun, self.id));
@@ -148,6 +176,7 @@ impl<'a> Request<'a> {
             explanation: None,
             response: None,
             invitation: None,
+            secret: None,
             ended: None,
             message,
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::admin::{DestinationResponse, Ended, Explanation, Invitation};
+use crate::admin::{DestinationResponse, Ended, Explanation, Invitation, RevealedSecret};
 use crate::store::EventId;
 
 /// The result of an action on one item.
@@ -29,6 +29,8 @@ pub struct ActionResult {
     pub response: Option<DestinationResponse>,
     /// The set-up link of a user who was reset; returned only here.
     pub invitation: Option<Invitation>,
+    /// The secret that was read; returned only here.
+    pub secret: Option<RevealedSecret>,
     /// The sessions and API keys that were revoked.
     pub ended: Option<Ended>,
     /// The result in words.

@@ -1,5 +1,6 @@
 //! The functions of the actions.
 
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::{ActionResult, Request};
@@ -76,6 +77,33 @@ async fn resume(request: &Request<'_>, target: PauseTarget) -> Result {
     let pauses = &request.admin.pauses;
     Ok(request
         .switched(pauses.resume(request.caller, target, request.id, request.reason()?).await?))
+}
+
+pub(super) async fn accept_handshake(request: Request<'_>) -> Result {
+    let (handshakes, reason) = (&request.admin.handshakes, request.reason()?);
+    let closes_at = handshakes.open(request.caller, request.id, request.value()?, reason).await?;
+    let until = closes_at.format(&Rfc3339).unwrap_or_default();
+    Ok(request.done(format!("{}: the next handshake until {until} is accepted", request.id)))
+}
+
+pub(super) async fn refuse_handshake(request: Request<'_>) -> Result {
+    let handshakes = &request.admin.handshakes;
+    let changed = handshakes.close(request.caller, request.id, request.reason()?).await?;
+    let message = if changed { "no handshake is accepted" } else { "no handshake was accepted" };
+    Ok(ActionResult { changed, ..request.done(format!("{}: {message}", request.id)) })
+}
+
+pub(super) async fn remove_secret(request: Request<'_>) -> Result {
+    let (handshakes, fingerprint) = (&request.admin.handshakes, request.value()?);
+    handshakes.remove(request.caller, request.id, fingerprint, request.reason()?).await?;
+    Ok(request.done(format!("{}: removed secret {fingerprint}", request.id)))
+}
+
+pub(super) async fn reveal_secret(request: Request<'_>) -> Result {
+    let handshakes = &request.admin.handshakes;
+    let secret = handshakes.reveal(request.caller, request.id, request.reason()?).await?;
+    let message = format!("{}: secret {} was read", request.id, secret.fingerprint);
+    Ok(ActionResult { changed: false, secret: Some(secret), ..request.done(message) })
 }
 
 pub(super) async fn pause_destination(request: Request<'_>) -> Result {

@@ -26,7 +26,7 @@ pub use dispatch_problems::DispatchProblems;
 pub use inactivity::Baseline;
 pub use model::{
     Alarm, AlarmKind, Counts, Link, Overview, Point, ReasonCount, Series, Setting, Source,
-    SourceRow, SourceSecret, SourceSetup,
+    SourceHandshake, SourceRow, SourceSecret, SourceSetup,
 };
 pub use proxies::{Listener, UnlistedProxies, is_internal};
 pub use topology::{SourceFacts, Topology};

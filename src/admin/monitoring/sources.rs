@@ -3,11 +3,13 @@
 use time::{Duration, OffsetDateTime};
 
 use super::Monitoring;
-use super::model::{Counts, Setting, Source, SourceSecret, SourceSetup};
+use super::model::{Counts, Setting, Source, SourceHandshake, SourceSecret, SourceSetup};
 use super::topology::SourceFacts;
 use super::totals::Totals;
 use crate::admin::{AdminError, Caller, Scope};
-use crate::store::{Counted, Pause, PauseTarget, SecretUsage, Span, StoreError};
+use crate::store::{
+    Counted, HandshakeSecretRow, HandshakeWindow, Pause, PauseTarget, SecretUsage, Span, StoreError,
+};
 
 /// A secret replaced this long ago can be removed: no sender retries for longer.
 const UNUSED_FOR: Duration = Duration::days(7);
@@ -53,6 +55,7 @@ impl Monitoring {
         let (hour, day) = (counted(Span::Fine, 12).await?, counted(Span::Coarse, 24).await?);
         let usage = self.store.secret_usage().await?;
         let pauses = self.paused_sources().await?;
+        let (stored, windows) = self.store.handshake_secret_rows(now).await?;
         let base = &self.topology.base_url;
         let counts = |counted: &[Counted], source: &SourceFacts| {
             Totals::of(counted.iter().filter(|one| one.source == source.name)).counts
@@ -82,7 +85,8 @@ impl Monitoring {
                 burst: source.burst,
                 lane_blocks: source.lane_blocks,
                 handlers: source.handlers.clone(),
-                secrets: secrets(source, &usage, now),
+                handshake: source.stores_secrets.then(|| handshake(source, &windows)),
+                secrets: secrets(source, &stored, &usage, now),
                 last_event_at: usage.iter().map(|usage| usage.last_at).max(),
                 hour: counts(&hour, source),
                 day,
@@ -101,7 +105,27 @@ fn setup(source: &SourceFacts, usage: &[&SecretUsage], day: &Counts) -> SourceSe
     }
 }
 
-fn secrets(source: &SourceFacts, usage: &[&SecretUsage], now: OffsetDateTime) -> Vec<SourceSecret> {
+fn handshake(source: &SourceFacts, windows: &[HandshakeWindow]) -> SourceHandshake {
+    let is_it = |one: &&HandshakeWindow| one.source == source.name && one.tenant == source.tenant;
+    let window = windows.iter().find(is_it);
+    SourceHandshake {
+        open_until: window.map(|window| window.closes_at),
+        opened_by: window.map(|window| window.opened_by.clone()),
+    }
+}
+
+fn secrets(
+    source: &SourceFacts,
+    stored: &[HandshakeSecretRow],
+    usage: &[&SecretUsage],
+    now: OffsetDateTime,
+) -> Vec<SourceSecret> {
+    let is_it = |one: &&HandshakeSecretRow| {
+        source.stores_secrets && one.source == source.name && one.tenant == source.tenant
+    };
+    let stored: Vec<&HandshakeSecretRow> = stored.iter().filter(is_it).collect();
+    let stored_at =
+        |secret: &str| stored.iter().find(|one| one.fingerprint == secret).map(|one| one.stored_at);
     let place = |secret: &str| {
         source.secrets.iter().position(|configured| configured == secret).map(|place| place + 1)
     };
@@ -113,6 +137,7 @@ fn secrets(source: &SourceFacts, usage: &[&SecretUsage], now: OffsetDateTime) ->
         SourceSecret {
             fingerprint: fingerprint.clone(),
             place: place(fingerprint),
+            stored_at: stored_at(fingerprint),
             requests: used.map_or(0, |used| used.requests),
             first_at: used.map(|used| used.first_at),
             last_at: used.map(|used| used.last_at),
@@ -123,6 +148,8 @@ fn secrets(source: &SourceFacts, usage: &[&SecretUsage], now: OffsetDateTime) ->
             }),
         }
     };
-    let once = usage.iter().map(|usage| &usage.secret).filter(|secret| place(secret).is_none());
-    source.secrets.iter().chain(once).map(view).collect()
+    let once = usage.iter().map(|usage| &usage.secret);
+    let once = once.filter(|secret| place(secret).is_none() && stored_at(secret).is_none());
+    let kept = stored.iter().map(|one| &one.fingerprint).filter(|one| place(one).is_none());
+    source.secrets.iter().chain(kept).chain(once).map(view).collect()
 }

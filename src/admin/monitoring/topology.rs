@@ -58,6 +58,8 @@ pub struct SourceFacts {
     pub lane_blocks: bool,
     /// The fingerprints of its secrets, in configured order.
     pub secrets: Vec<String>,
+    /// Whether its sender brings secrets in handshakes.
+    pub stores_secrets: bool,
     /// The stored names of its handlers, including destinations.
     pub handlers: Vec<String>,
 }

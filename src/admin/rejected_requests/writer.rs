@@ -69,11 +69,13 @@ impl RejectedRequestWriter {
     }
 
     /// Whether a request that is rejected for this reason may be kept: it has a signature, which is
-    /// not valid. A request without a signature is not kept.
+    /// not valid, or it is a handshake. Another request without a signature is not kept.
     pub fn keeps(refusal: &Refusal) -> bool {
         matches!(
             refusal,
             Refusal::Mismatch
+                | Refusal::NoSecret
+                | Refusal::HandshakeClosed
                 | Refusal::Stale { .. }
                 | Refusal::Future { .. }
                 | Refusal::Malformed(_)

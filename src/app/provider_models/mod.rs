@@ -174,13 +174,11 @@ impl Known {
 
     fn replay_protection(&self) -> ReplayProtection {
         let scheme = &self.file.scheme;
-        let max_age = scheme.jwt.as_ref().map(|jwt| jwt.max_age);
-        let requires_end = scheme.jwt.as_ref().is_some_and(|jwt| jwt.requires_end());
-        match (&scheme.timestamp, max_age) {
+        let token = scheme.jwt.as_ref().map(|jwt| jwt.max_age.is_some() || jwt.requires_end());
+        match (&scheme.timestamp, token) {
             (Some(time), _) if time.optional => ReplayProtection::OptionalTime,
-            (Some(_), _) | (None, Some(Some(_))) => ReplayProtection::Time,
-            (None, Some(None)) if requires_end => ReplayProtection::Time,
-            (None, Some(None)) => ReplayProtection::OptionalTime,
+            (Some(_), _) | (None, Some(true)) => ReplayProtection::Time,
+            (None, Some(false)) => ReplayProtection::OptionalTime,
             (None, None) => ReplayProtection::None,
         }
     }

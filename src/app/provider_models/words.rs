@@ -47,10 +47,10 @@ pub(super) fn signatures(scheme: &SchemeDefinition) -> String {
             text.push_str("the same");
         }
         if let Some(algorithm) = other.algorithm {
-            text.push_str(&format!(", by `{algorithm}`"));
+            text.extend([", by `", algorithm.into(), "`"]);
         }
         if let Some(option) = &other.option {
-            text.push_str(&format!(", with the option `{option}`"));
+            text.extend([", with the option `", option, "`"]);
         }
     }
     text
@@ -253,10 +253,11 @@ pub(super) fn handshake(handshake: &HandshakeDefinition) -> String {
         conditions => format!("`{}` with {}", handshake.method, conditions.join(" and ")),
     }];
     if is_post {
-        parts.push(match handshake.verified {
-            Some(false) => "without a signature".to_owned(),
-            _ => "with a valid signature".to_owned(),
-        });
+        let signature = if handshake.is_verified() { "with a valid" } else { "without a" };
+        parts.push(format!("{signature} signature"));
+    }
+    if let Some(value) = &handshake.store {
+        parts.push(format!("brings the secret in {}, which is stored", place(value)));
     }
     let mut answer = vec![format!("answered with {}", handshake.status)];
     if !handshake.body.is_empty() {

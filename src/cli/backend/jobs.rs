@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use time::OffsetDateTime;
 
 use super::Backend;
-use crate::admin::actions::{Noun, find_action};
+use crate::admin::actions::{Noun, Options, find_action};
 use crate::admin::cursor::{self, JOBS};
 use crate::admin::{
     Admin, BulkPreview, BulkRequest, Caller, Job, JobDetail, RejectedBulkRequest, Step, Worker,
@@ -110,13 +110,13 @@ impl Backend {
         // A key that may not read the job does not start what it cannot follow.
         self.job(id).await?;
         let start = find_action(Noun::Job, "start").context("no such action")?;
-        self.act(start, &id.to_string(), None, false).await?;
+        self.act(start, &id.to_string(), None, Options::default()).await?;
         Ok(Work::Elsewhere { job: id })
     }
 
     async fn interrupt(&self, id: i64) -> anyhow::Result<()> {
         let cancel = find_action(Noun::Job, "cancel").context("no such action")?;
-        self.act(cancel, &id.to_string(), Some("interrupted"), false).await?;
+        self.act(cancel, &id.to_string(), Some("interrupted"), Options::default()).await?;
         anyhow::bail!("interrupted: job {id} is cancelled")
     }
 

@@ -67,6 +67,10 @@ pub(super) fn with<T>(
     }
     database::with_store(&config, async |store| {
         let admin = Box::new(app::admin(&config, store, needs)?);
+        if needs == Need::Sources {
+            // Without them the command would only know the secrets of the configuration.
+            admin.stored_secrets.refresh().await?;
+        }
         work(&Backend::Database { admin, caller }).await
     })
 }
@@ -92,21 +96,24 @@ impl Backend {
         action: &Action,
         id: &str,
         reason: Option<&str>,
-        option: bool,
+        options: Options<'_>,
     ) -> anyhow::Result<ActionResult> {
         match self {
             Self::Database { admin, caller } => {
                 let reason = reason.map(Reason::new).transpose()?;
-                let options = Options { option };
                 Ok(action.run(admin, caller, id, reason.as_ref(), options).await?)
             }
             Self::Api(api) => {
                 let body = reason.filter(|_| action.traits.asks_reason).map(|reason| {
-                    let switch = action.traits.option.filter(|_| option);
-                    match switch {
-                        Some(switch) => json!({ "reason": reason, switch.name: true }),
-                        None => json!({ "reason": reason }),
+                    let switch = action.traits.option.filter(|_| options.option);
+                    let mut body = json!({ "reason": reason });
+                    if let Some(switch) = switch {
+                        body[switch.name] = json!(true);
                     }
+                    if let (Some(value), Some(text)) = (action.traits.value, options.value) {
+                        body[value.name] = json!(text);
+                    }
+                    body
                 });
                 Ok(api.post(&[action.noun.path(), id, action.verb], body.as_ref()).await?)
             }

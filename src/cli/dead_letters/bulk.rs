@@ -62,6 +62,7 @@ impl BulkArgs {
                 id: id.to_string(),
                 reason: Some(self.job.reason.clone()),
                 option: force,
+                value: None,
                 actor: self.job.actor.clone(),
                 format: self.format,
             };

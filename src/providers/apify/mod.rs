@@ -265,7 +265,7 @@ impl Provider for Apify {
 
     /// The shared secret in the query is never stored: even a wrong value may be an old secret, or
     /// that of another source.
-    fn redact(&self, head: &mut RequestHead) {
+    fn redact(&self, head: &mut RequestHead, _: &mut Bytes) {
         if matches!(&self.options.mode, Mode::Token(_)) {
             head.query = None;
         }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use url::Url;
 
 pub use self::example_secret::example_secret;
@@ -24,10 +25,10 @@ pub use self::file::{
 pub(super) use self::sign::{has_own_answer, is_sender_only, sign, test_body};
 use super::{Built, Entry, FRESH, OptionsError, Pace, SMALL_BODY, SourceScheme, SourceSpec};
 use crate::verify::{
-    AnswerDefinition, Classified, EventMethod, Handshake, HandshakeAnswer, HandshakeMethod,
-    KeyError, KeyRing, Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead, Scheme,
-    SchemeDefinition, SchemeOptions, Schemes, Secret, SignedTime, UnixSeconds, VerifiedRequest,
-    VerifyContext, Window, intern,
+    AnswerDefinition, BroughtSecret, Classified, EventMethod, Handshake, HandshakeAnswer,
+    HandshakeMethod, KeyError, KeyRing, Prompt, Proof, ProofMethod, Provider, Refusal, RequestHead,
+    Scheme, SchemeDefinition, SchemeOptions, Schemes, Secret, SignedTime, UnixSeconds,
+    VerifiedRequest, VerifyContext, Window, intern,
 };
 
 /// The name of a provider whose scheme is in the configuration of the source.
@@ -189,8 +190,14 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let schemes = Schemes::compile(&definition, &options.scheme).map_err(wrong)?;
     let handshakes = (definition.handshake.iter().enumerate())
         .map(|(index, handshake)| {
-            Handshake::compile(handshake, &options.scheme.options)
-                .map_err(|error| wrong(format!("handshake[{index}].{error}")))
+            let compiled = Handshake::compile(handshake, &options.scheme.options);
+            let compiled = compiled.and_then(|compiled| match compiled.brings_secret() {
+                true if definition.is_sender_only() => {
+                    Err("store: the sender keeps its key to itself, so it brings no secret".into())
+                }
+                _ => Ok(compiled),
+            });
+            compiled.map_err(|error| wrong(format!("handshake[{index}].{error}")))
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Built {
@@ -277,8 +284,11 @@ impl Provider for DataProvider {
         self.parameters.iter().map(String::as_str).collect()
     }
 
-    fn redact(&self, head: &mut RequestHead) {
+    fn redact(&self, head: &mut RequestHead, body: &mut Bytes) {
         self.schemes.redact(head);
+        for handshake in &self.handshakes {
+            handshake.redact(head, body);
+        }
     }
 
     fn precheck(
@@ -299,7 +309,7 @@ impl Provider for DataProvider {
     }
 
     fn key_ring(&self, secrets: Vec<Secret>) -> Result<KeyRing, KeyError> {
-        self.schemes.key_ring(secrets)
+        self.schemes.key_ring(secrets, self.stores_secrets())
     }
 
     fn max_age(&self) -> Option<Duration> {
@@ -346,6 +356,16 @@ impl Provider for DataProvider {
         self.handshakes
             .iter()
             .find_map(|handshake| handshake.answer(self.schemes.main(), keys, prompt))
+    }
+
+    fn stores_secrets(&self) -> bool {
+        self.handshakes.iter().any(Handshake::brings_secret)
+    }
+
+    fn brought_secret(&self, keys: &KeyRing, prompt: Prompt<'_>) -> Option<BroughtSecret> {
+        self.handshakes
+            .iter()
+            .find_map(|handshake| handshake.brought(self.schemes.main(), keys, prompt))
     }
 
     fn answer(&self) -> Option<&AnswerDefinition> {

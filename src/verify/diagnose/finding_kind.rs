@@ -28,6 +28,10 @@ pub enum FindingKind {
     Verifies,
     /// Its token is valid but expired.
     PastItsTime,
+    /// It is a handshake that brings a secret, and the source accepts none now.
+    HandshakeClosed,
+    /// The source has no secret yet: its sender brings it in a handshake.
+    SecretMissing,
     /// It belongs to another source.
     AnotherSource,
     /// A header is missing.
@@ -85,6 +89,8 @@ impl Explanation {
         match &self.finding {
             Finding::Verifies { .. } => FindingKind::Verifies,
             Finding::TokenExpired => FindingKind::PastItsTime,
+            Finding::Handshake => FindingKind::HandshakeClosed,
+            Finding::NoSecretYet => FindingKind::SecretMissing,
             Finding::AnotherSource => FindingKind::AnotherSource,
             Finding::Header(_, HeaderFault::Missing) | Finding::Lacks(_) => {
                 FindingKind::HeaderMissing

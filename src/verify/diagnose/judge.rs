@@ -15,6 +15,8 @@ pub(super) fn finding_of(
     let window = verifier.window;
     match refusal {
         Refusal::UnknownSource => Finding::AnotherSource,
+        Refusal::HandshakeClosed => Finding::Handshake,
+        Refusal::NoSecret => Finding::NoSecretYet,
         Refusal::Missing(header) | Refusal::Malformed(header) => {
             // A malformed signature may be elsewhere, such as in the body.
             let is_header = verifier.provider.headers().contains(header);

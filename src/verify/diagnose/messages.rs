@@ -22,6 +22,13 @@ impl Explanation {
             Finding::TokenExpired => {
                 "token valid but expired: accepted only while its run is expected".to_owned()
             }
+            Finding::Handshake => {
+                "a handshake that brings a secret, while the source accepts none".to_owned()
+            }
+            Finding::NoSecretYet => {
+                "no secret of the source is known here: its sender brings it in a handshake"
+                    .to_owned()
+            }
             Finding::AnotherSource => {
                 "wrong source: the id in the headers belongs to another source".to_owned()
             }
@@ -108,6 +115,10 @@ impl Explanation {
                 (None, _) => "add the secret to the source's `secrets`",
             },
             Finding::TokenExpired => "start a new run, or raise the source's `token_ttl`",
+            Finding::Handshake | Finding::NoSecretYet => {
+                "open a window with `sealpost sources accept-handshake NAME`, then let the sender \
+                 repeat the handshake; a command without `--url` knows no secret that is stored"
+            }
             Finding::AnotherSource => "find the source with this id, and give the sender its path",
             Finding::Header(_, HeaderFault::Missing) => {
                 "check whether a proxy drops the header, and whether the sender signs at all"

@@ -35,8 +35,8 @@ pub use means::{Keys, Means, Requirement};
 use self::judge::finding_of;
 use self::search::{Found, Search};
 use super::{
-    Fingerprint, ProofMethod, RefusalReason, RequestHead, Secret, UnixSeconds, Verifier,
-    VerifyContext,
+    Fingerprint, HandshakeMethod, Prompt, ProofMethod, RefusalReason, RequestHead, Secret,
+    UnixSeconds, Verifier, VerifyContext,
 };
 
 /// The maximum number of secrets that are tried.
@@ -78,6 +78,10 @@ pub enum Finding {
     },
     /// The token is valid but expired: accepted only while its run is expected.
     TokenExpired,
+    /// It is a handshake that brings a secret, and the source accepts none now.
+    Handshake,
+    /// The source has no secret yet.
+    NoSecretYet,
     /// It belongs to another source, such as another application of the sender.
     AnotherSource,
     /// A header is missing, repeated or unreadable.
@@ -282,6 +286,12 @@ pub fn explain(verifier: &Verifier, case: &Case<'_>) -> Explanation {
     let request = VerifyContext::new(verifier, case.head, case.body, case.at);
     let proofs = verifier.provider.claimed_proofs(&request);
     let means = Means::of(verifier, case, &proofs);
+    let prompt =
+        Prompt { method: HandshakeMethod::Post, head: case.head, body: case.body, verified: false };
+    if verifier.provider.brought_secret(&verifier.keys, prompt).is_some() {
+        let reason = Some(RefusalReason::HandshakeClosed);
+        return Explanation { reason, finding: Finding::Handshake, made: None, cut: false, means };
+    }
     let refusal = match verifier.provider.verify(&request) {
         Ok(proof) => {
             let (finding, reason) = match proof.late {
@@ -309,7 +319,8 @@ fn search_proofs(
     case: &Case<'_>,
     proofs: &[ProofMethod<'_>],
 ) -> (Option<SignedBy>, Option<(&'static str, HeaderFormat)>, bool) {
-    let configured = verifier.keys.secrets().map(|secret| (Origin::Configured, secret));
+    let secrets = verifier.keys.secrets();
+    let configured = secrets.iter().map(|secret| (Origin::Configured, secret));
     let retired = case.retired.iter().map(|secret| (Origin::Retired, secret));
     let offered = case.offered.iter().map(|secret| (Origin::Offered, secret));
     let secrets = configured.chain(retired).chain(offered).take(MAX_SECRETS).collect();

@@ -38,7 +38,7 @@ impl SchemeDefinition {
         let prefixes: Vec<String> =
             all.iter().filter_map(|scheme| scheme.key.prefix.clone()).collect();
         for scheme in all.iter_mut().filter(|scheme| scheme.key.prefix.is_none()) {
-            scheme.key.others = prefixes.clone();
+            scheme.key.others.clone_from(&prefixes);
         }
         all
     }
@@ -173,11 +173,11 @@ impl Schemes {
         self.all().find(|scheme| scheme.key.fits(secret.expose())).unwrap_or(&self.main)
     }
 
-    /// The keys in the secrets of a source.
+    /// The keys in the secrets of a source. With `stores`, the sender brings more in handshakes.
     ///
     /// # Errors
     /// Why the secrets are no keys of this sender.
-    pub fn key_ring(&self, secrets: Vec<Secret>) -> Result<KeyRing, KeyError> {
+    pub fn key_ring(&self, secrets: Vec<Secret>, stores: bool) -> Result<KeyRing, KeyError> {
         if self.fetches_keys() {
             if !secrets.is_empty() {
                 return Err(KeyError::Published);
@@ -190,7 +190,11 @@ impl Schemes {
                 kinds.push((scheme.algorithm, &scheme.key));
             }
         }
-        KeyRing::of_schemes(secrets, &kinds)
+        if stores {
+            KeyRing::storing(secrets, &kinds)
+        } else {
+            KeyRing::of_schemes(secrets, &kinds)
+        }
     }
 
     /// Checks the presence, shape and freshness of what is in the head, without the body.

@@ -59,11 +59,22 @@ pub struct HandshakeDefinition {
     /// Response headers, as templates.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The secret in the request, which is stored and verifies later requests: `header:NAME` or
+    /// `json:/pointer`. The request is accepted only while an operator has opened a window.
+    pub store: Option<String>,
     /// A URL in the request that is fetched to confirm the subscription.
     pub visit: Option<String>,
     /// The hosts that the URL may have.
     #[serde(default)]
     pub hosts: Vec<String>,
+}
+
+impl HandshakeDefinition {
+    /// Whether the signature is verified first.
+    pub fn is_verified(&self) -> bool {
+        let is_post = self.method == HandshakeMethod::Post;
+        self.verified.unwrap_or(is_post && self.store.is_none())
+    }
 }
 
 fn ok() -> u16 {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use regex::Regex;
 use subtle::ConstantTimeEq;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::template::Template;
 use super::value::Value;
@@ -26,6 +27,8 @@ pub struct Handshake {
     content_type: String,
     body: Template,
     headers: Vec<(String, Template)>,
+    /// The secret that it brings.
+    store: Option<Value>,
     visit: Option<Template>,
     hosts: Vec<String>,
 }
@@ -47,6 +50,14 @@ pub struct Prompt<'a> {
     pub body: &'a Bytes,
     /// Whether its signature was verified.
     pub verified: bool,
+}
+
+/// A secret that a handshake brings, and the answer once it is stored. Whoever sent it is not
+/// known.
+pub struct BroughtSecret {
+    pub secret: Zeroizing<Vec<u8>>,
+    /// It may repeat the secret.
+    pub answer: HandshakeAnswer,
 }
 
 /// The answer to a handshake.
@@ -73,11 +84,15 @@ impl Handshake {
             Template::parse(text, options).map_err(|error| format!("{key}: {error}"))
         };
         let is_post = definition.method == HandshakeMethod::Post;
-        let verified = definition.verified.unwrap_or(is_post);
+        let verified = definition.is_verified();
         if verified && !is_post {
             return Err("verified: only a POST can be verified".into());
         }
-        if !verified && is_post && definition.when.is_empty() {
+        let store = definition.store.as_deref().map(stored_value).transpose()?;
+        if store.is_some() && (verified || !is_post) {
+            return Err("store: only an unverified POST can bring a secret".into());
+        }
+        if !verified && is_post && store.is_none() && definition.when.is_empty() {
             return Err("when: every request would be answered and lost".into());
         }
         let condition = |(name, text): (&String, &String)| {
@@ -126,6 +141,7 @@ impl Handshake {
                 .iter()
                 .map(|(name, text)| Ok((name.to_ascii_lowercase(), parse("headers", text)?)))
                 .collect::<Result<_, String>>()?,
+            store,
             visit: definition.visit.as_deref().map(|text| parse("visit", text)).transpose()?,
             hosts: definition.hosts.clone(),
         })
@@ -140,8 +156,41 @@ impl Handshake {
         self.method == HandshakeMethod::Post && !self.verified
     }
 
-    /// The answer, if the request is this handshake.
+    /// Whether it brings a secret, which is stored.
+    pub fn brings_secret(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Where the secret is.
+    pub(super) fn store(&self) -> Option<&Value> {
+        self.store.as_ref()
+    }
+
+    /// The secret and the answer, if the request is this handshake, and brings a secret.
+    pub fn brought(
+        &self,
+        scheme: &Scheme,
+        keys: &KeyRing,
+        prompt: Prompt<'_>,
+    ) -> Option<BroughtSecret> {
+        let values = scheme.values(prompt.head, Some(prompt.body));
+        let secret = Zeroizing::new(values.get(self.store.as_ref()?).ok()?.into_owned());
+        let answer = self.respond(scheme, keys, prompt).filter(|_| !secret.is_empty())?;
+        Some(BroughtSecret { secret, answer })
+    }
+
+    /// The answer, if the request is this handshake. One that brings a secret is answered only
+    /// after the secret is stored.
     pub fn answer(
+        &self,
+        scheme: &Scheme,
+        keys: &KeyRing,
+        prompt: Prompt<'_>,
+    ) -> Option<HandshakeAnswer> {
+        self.store.is_none().then(|| self.respond(scheme, keys, prompt))?
+    }
+
+    fn respond(
         &self,
         scheme: &Scheme,
         keys: &KeyRing,
@@ -188,12 +237,17 @@ impl Handshake {
     }
 }
 
+/// Where the secret is. A query is in the log of every proxy, so it is no place for one.
+fn stored_value(text: &str) -> Result<Value, String> {
+    match Value::parse(text).map_err(|error| format!("store: {error}"))? {
+        value @ (Value::Header(_) | Value::Json(_)) => Ok(value),
+        _ => Err(format!("store: `{text}` must be `header:NAME` or `json:/pointer`")),
+    }
+}
+
 /// What open handshakes let anybody have signed.
 pub(super) fn challenges(handshakes: &[HandshakeDefinition]) -> Result<Vec<Regex>, String> {
-    let open = handshakes.iter().filter(|handshake| {
-        let is_post = handshake.method == HandshakeMethod::Post;
-        !handshake.verified.unwrap_or(is_post) && signs(handshake)
-    });
+    let open = handshakes.iter().filter(|handshake| !handshake.is_verified() && signs(handshake));
     let patterns = open.flat_map(|handshake| handshake.when.values());
     patterns
         .filter_map(|text| pattern(text))
@@ -226,7 +280,8 @@ pub(super) fn headers(handshakes: &[HandshakeDefinition]) -> Vec<&'static str> {
             });
             headers.unwrap_or_else(|_| Vec::new())
         });
-        let conditions = handshake.when.keys().filter_map(|name| name.strip_prefix("header:"));
+        let conditions = handshake.when.keys().chain(&handshake.store);
+        let conditions = conditions.filter_map(|name| name.strip_prefix("header:"));
         conditions.map(|name| intern(&name.to_ascii_lowercase())).chain(named).collect::<Vec<_>>()
     });
     texts.collect()

@@ -24,6 +24,7 @@ mod php;
 mod prove;
 mod public_key;
 mod published;
+mod redact;
 mod requirements;
 mod sign;
 mod signature_field;
@@ -52,7 +53,7 @@ pub use self::definition::*;
 use self::event::EventRule;
 pub use self::event_definition::*;
 use self::filter::Filter;
-pub use self::handshake::{Handshake, HandshakeAnswer, Prompt};
+pub use self::handshake::{BroughtSecret, Handshake, HandshakeAnswer, Prompt};
 use self::jwt::Jwt;
 pub use self::words::*;
 

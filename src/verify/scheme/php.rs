@@ -23,7 +23,8 @@ pub(super) fn serialize(fields: &[(String, String)], without: &str) -> Result<St
     let mut text = format!("a:{}:{{", sorted.len());
     for (name, value) in sorted {
         for part in [name, value] {
-            text.push_str(&format!("s:{}:\"{part}\";", part.len()));
+            let length = part.len().to_string();
+            text.extend(["s:", length.as_str(), ":\"", part.as_str(), "\";"]);
         }
     }
     text.push('}');

@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::template::Piece;
 use super::{Algorithm, Mac, Scheme};
+use crate::verify::key::Mark;
 use crate::verify::{KeyRing, Proof, Refusal, RequestHead, UnixSeconds, Window};
 
 /// The MACs over the bytes received so far, one per secret of the source.
 pub(in crate::verify) struct Running {
     pub(in crate::verify) scheme: Arc<Scheme>,
-    macs: Vec<Mac>,
+    macs: Vec<(Mark, Mac)>,
 }
 
 impl Running {
@@ -33,7 +34,7 @@ impl Running {
             for piece in pieces {
                 match piece {
                     Piece::Bytes(bytes) => {
-                        for mac in &mut macs {
+                        for (_, mac) in &mut macs {
                             mac.update(bytes);
                         }
                     }
@@ -47,7 +48,7 @@ impl Running {
     }
 
     pub(in crate::verify) fn update(&mut self, piece: &[u8]) {
-        for mac in &mut self.macs {
+        for (_, mac) in &mut self.macs {
             mac.update(piece);
         }
     }
@@ -67,18 +68,12 @@ impl Running {
             let after = pieces.iter().skip_while(|piece| !matches!(piece, Piece::StreamedBody));
             for piece in after {
                 if let Piece::Bytes(bytes) = piece {
-                    for mac in &mut macs {
+                    for (_, mac) in &mut macs {
                         mac.update(bytes);
                     }
                 }
             }
-            let mut proof = keys.conclude(
-                scheme.algorithm,
-                macs,
-                candidates,
-                scheme.strength,
-                &scheme.covered,
-            )?;
+            let mut proof = keys.conclude(macs, candidates, scheme.strength, &scheme.covered)?;
             proof.skew = skew;
             Ok(proof)
         })

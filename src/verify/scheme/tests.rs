@@ -185,9 +185,9 @@ fn form_with_a_document_has_no_other_fields_where_they_run_into_each_other() {
     let scheme =
         Scheme::built_in(&format!("{PARAMS}event = {{ payload = 'form:events' }}")).unwrap();
     assert!(form(&scheme, "events=[1]", "events[1]").is_ok());
-    for body in ["event=s[1]", "events=[&1=]", "events=&%5B1=]", "a=&events=[1]"] {
-        let signed: String = body.replace("%5B", "[").split(['=', '&']).collect();
-        let refusal = form(&scheme, Box::leak(body.to_owned().into_boxed_str()), &signed);
+    for body in ["event=s[1]", "events=[&f=]", "events=&f=1", "a=&events=[1]"] {
+        let signed: String = body.split(['=', '&']).collect();
+        let refusal = form(&scheme, body, &signed);
         assert!(matches!(refusal, Err(Refusal::NotAllowed(_))), "{body}: {refusal:?}");
     }
     let id = Scheme::built_in(&format!("{PARAMS}event = {{ id = 'form:id' }}"));
@@ -198,8 +198,9 @@ fn form_with_a_document_has_no_other_fields_where_they_run_into_each_other() {
 fn form_with_too_many_fields_is_refused() {
     let scheme = Scheme::built_in(PARAMS).unwrap();
     for (fields, is_accepted) in [(4096, true), (4097, false)] {
-        let body: String = (0..fields).map(|number| format!("{number:05}=&")).collect();
-        let signed: String = (0..fields).map(|number| format!("{number:05}")).collect();
+        let names: Vec<String> = (0..fields).map(|number| format!("{number:05}")).collect();
+        let body = format!("{}=", names.join("=&"));
+        let signed = names.concat();
         let body: &'static str = Box::leak(body.into_boxed_str());
         assert_eq!(form(&scheme, body, &signed).is_ok(), is_accepted, "{fields}");
     }
@@ -239,10 +240,7 @@ fn token_without_a_required_claim_is_refused() {
     };
     let (open, required) = (table.to_owned(), format!("{table}required = ['exp']"));
     let (open, required) = (Scheme::built_in(&open).unwrap(), Scheme::built_in(&required).unwrap());
-    let ring = || {
-        crate::verify::KeyRing::of_schemes(vec![secret()], &[(open.algorithm(), open.key())])
-            .unwrap()
-    };
+    let ring = || KeyRing::of_schemes(vec![secret()], &[(open.algorithm(), open.key())]).unwrap();
     let verify = |scheme: &Scheme, claims: serde_json::Value| {
         let head = head(&[("x-signature", &token(&claims))]);
         scheme.prove(&head, &Bytes::from_static(b"body"), (&ring(), None), WINDOW, NOW)

@@ -20,7 +20,9 @@ use super::answer::Done;
 use super::body::{Body, ReasonBody};
 use super::routes::{Endpoint, Routes};
 use crate::admin::Reason;
-use crate::admin::actions::{ACTIONS, Action, ActionOption, ActionResult, IdKind, Options};
+use crate::admin::actions::{
+    ACTIONS, Action, ActionOption, ActionResult, ActionValue, IdKind, Options,
+};
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
@@ -64,30 +66,52 @@ async fn act(
     admin: web::Data<AdminState>,
 ) -> Result<Done<ActionResult>, Denial> {
     let (mut reason, mut options) = (None, Options::default());
-    if let Some(body) = body {
+    if let Some(body) = &body {
         options = body.options(action)?;
-        reason = Some(body.reason);
+        reason = Some(&body.reason);
     }
-    Ok(Done(action.run(&admin, &caller, &id, reason.as_ref(), options).await?))
+    Ok(Done(action.run(&admin, &caller, &id, reason, options).await?))
 }
 
-/// The body of an action: the reason, and the action's option.
+/// The body of an action: the reason, and the action's option or value.
 struct ActionBody {
     reason: Reason,
-    option: Option<(String, bool)>,
+    more: Option<(String, Parameter)>,
+}
+
+/// An option or a value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Parameter {
+    Switch(bool),
+    Text(String),
 }
 
 impl ActionBody {
     /// The options of this action; any other field is an error.
-    fn options(&self, action: &Action) -> Result<Options, Denial> {
-        let Some((name, value)) = &self.option else { return Ok(Options::default()) };
-        match action.traits.option {
-            Some(option) if option.name == name => Ok(Options { option: *value }),
-            Some(option) => Err(Denial::Invalid(format!(
-                "unknown field `{name}`; expected `reason` or `{}`",
-                option.name
-            ))),
-            None => Err(Denial::Invalid(format!("unknown field `{name}`; expected `reason`"))),
+    fn options(&self, action: &Action) -> Result<Options<'_>, Denial> {
+        let Some((name, parameter)) = &self.more else { return Ok(Options::default()) };
+        let option = action.traits.option.map(|option| option.name);
+        let value = action.traits.value.map(|value| value.name);
+        let invalid = |why: String| Err(Denial::Invalid(why));
+        match parameter {
+            _ if ![option, value].contains(&Some(name)) => {
+                let known: Vec<String> = ["reason"]
+                    .into_iter()
+                    .chain(option)
+                    .chain(value)
+                    .map(|name| format!("`{name}`"))
+                    .collect();
+                invalid(format!("unknown field `{name}`; expected {}", known.join(" or ")))
+            }
+            Parameter::Switch(on) if option == Some(name) => {
+                Ok(Options { option: *on, ..Options::default() })
+            }
+            Parameter::Text(text) if value == Some(name) => {
+                Ok(Options { value: Some(text), ..Options::default() })
+            }
+            Parameter::Switch(_) => invalid(format!("{name}: expected text")),
+            Parameter::Text(_) => invalid(format!("{name}: expected true or false")),
         }
     }
 }
@@ -109,18 +133,18 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ActionBody, M::Error> {
-        let (mut reason, mut option) = (None, None);
+        let (mut reason, mut more) = (None, None);
         while let Some(name) = map.next_key::<String>()? {
             if name == "reason" && reason.is_none() {
                 reason = Some(map.next_value()?);
-            } else if name != "reason" && option.is_none() {
-                option = Some((name, map.next_value()?));
+            } else if name != "reason" && more.is_none() {
+                more = Some((name, map.next_value()?));
             } else {
                 return Err(M::Error::custom(format_args!("unexpected field `{name}`")));
             }
         }
         let reason = reason.ok_or_else(|| M::Error::missing_field("reason"))?;
-        Ok(ActionBody { reason, option })
+        Ok(ActionBody { reason, more })
     }
 }
 
@@ -154,7 +178,7 @@ fn operation(action: &Action) -> OperationBuilder {
         .schema(Some(id(kind)));
     let body = action.traits.asks_reason.then(|| {
         RequestBodyBuilder::new()
-            .content("application/json", content(body(action.traits.option)))
+            .content("application/json", content(body(action.traits.option, action.traits.value)))
             .required(Some(Required::True))
             .build()
     });
@@ -183,19 +207,31 @@ fn id(kind: IdKind) -> ObjectBuilder {
     }
 }
 
-fn body(option: Option<ActionOption>) -> RefOr<Schema> {
-    let Some(option) = option else {
+fn body(option: Option<ActionOption>, value: Option<ActionValue>) -> RefOr<Schema> {
+    if option.is_none() && value.is_none() {
         return RefOr::Ref(Ref::from_schema_name(ReasonBody::name()));
-    };
-    let switch = ObjectBuilder::new()
-        .schema_type(Type::Boolean)
-        .description(Some(option.effect))
-        .default(Some(json!(false)));
-    let object = ObjectBuilder::new()
+    }
+    let mut object = ObjectBuilder::new()
         .property("reason", RefOr::Ref(Ref::from_schema_name(Reason::name())))
         .required("reason")
-        .property(option.name, switch)
         .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    if let Some(option) = option {
+        let switch = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some(option.effect))
+            .default(Some(json!(false)));
+        object = object.property(option.name, switch);
+    }
+    if let Some(value) = value {
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(value.meaning))
+            .default(value.default.map(|default| json!(default)));
+        object = object.property(value.name, text);
+        if value.default.is_none() {
+            object = object.required(value.name);
+        }
+    }
     RefOr::T(Schema::Object(object.build()))
 }
 
@@ -211,13 +247,19 @@ mod tests {
         let body = read(r#"{"reason":"a","force":true}"#).unwrap();
         assert!(body.options(replay).unwrap().option);
         assert!(body.options(discard).is_err());
+        let open = ACTIONS.iter().find(|one| one.operation == "acceptHandshake").unwrap();
+        let body = read(r#"{"reason":"a","for":"5m"}"#).unwrap();
+        assert_eq!(body.options(open).unwrap().value, Some("5m"));
+        assert!(body.options(replay).is_err());
+        assert!(read(r#"{"reason":"a","for":true}"#).unwrap().options(open).is_err());
+        assert!(read(r#"{"reason":"a","force":"yes"}"#).unwrap().options(replay).is_err());
         assert!(!read(r#"{"reason":"a"}"#).unwrap().options(replay).unwrap().option);
         for wrong in [
             "{}",
             r#"{"force":true}"#,
             r#"{"reason":""}"#,
             r#"{"reason":"a","reason":"b"}"#,
-            r#"{"reason":"a","force":"yes"}"#,
+            r#"{"reason":"a","force":1}"#,
             r#"{"reason":"a","force":true,"force":true}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");

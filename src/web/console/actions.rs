@@ -1,11 +1,12 @@
 //! The catalogue of actions: their forms, and the handler of what is posted.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::layout::PageContext;
-use super::parts::{button, confirm, link_path, visible};
+use super::parts::{button, confirm, field, link_path, visible};
 use crate::admin::actions::{ACTIONS, Action, ActionResult, Noun, Options, find_action};
 use crate::admin::{AdminError, Reason, Repeat};
 use crate::web::admin::AdminState;
@@ -13,17 +14,14 @@ use crate::web::admin::AdminState;
 /// The flash message after an action that changed nothing.
 pub(super) const UNCHANGED: &str = "unchanged";
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Form {
-    reason: String,
-}
+/// The fields of a posted form.
+type Form = HashMap<String, String>;
 
 /// The routes: `POST /{page}/{id}/{verb}`. An action with a secret in its result has a page of its
 /// own.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     for action in ACTIONS.iter().filter(|action| action.repeat != Repeat::Secret) {
-        let path = format!("{}/{{id}}/{}", place(action.noun), action.verb);
+        let path = format!("{}/{{id}}/{}", place(action), action.verb);
         app.route(
             &path,
             web::post().to(
@@ -45,9 +43,12 @@ async fn act(
     form: web::Form<Form>,
 ) -> HttpResponse {
     let done = async {
+        let field = |name: &str| form.get(name).map_or("", String::as_str);
         let reason =
-            if action.traits.asks_reason { Some(Reason::new(&form.reason)?) } else { None };
-        let (caller, options) = (&cx.viewer.caller, Options::default());
+            if action.traits.asks_reason { Some(Reason::new(field("reason"))?) } else { None };
+        let value = action.traits.value.map(|value| field(value.name).trim());
+        let options = Options { option: false, value: value.filter(|value| !value.is_empty()) };
+        let caller = &cx.viewer.caller;
         let result = action.run(&admin, caller, &id, reason.as_ref(), options).await?;
         match &result.explanation {
             Some(explanation) => Err(AdminError::Conflict(explanation.text.clone())),
@@ -58,10 +59,11 @@ async fn act(
 }
 
 /// The first part of the paths of an item's actions.
-fn place(noun: Noun) -> &'static str {
-    match noun {
+fn place(action: &Action) -> &'static str {
+    match action.noun {
         Noun::DeadLetter => "/deliveries",
-        Noun::Source => "/pauses/source",
+        Noun::Source if is_pause(action) => "/pauses/source",
+        Noun::Source => "/sources",
         Noun::Handler => "/pauses/handler",
         Noun::Destination => "/destinations",
         Noun::RejectedRequest => "/rejected-requests",
@@ -71,9 +73,14 @@ fn place(noun: Noun) -> &'static str {
     }
 }
 
+/// Whether it is on the page of the pauses.
+fn is_pause(action: &Action) -> bool {
+    matches!(action.verb, "pause" | "resume")
+}
+
 /// The path that an action's form is posted to.
 pub(super) fn path(action: &Action, id: &str) -> String {
-    format!("{}/{}/{}", place(action.noun), link_path(id), action.verb)
+    format!("{}/{}/{}", place(action), link_path(id), action.verb)
 }
 
 /// The page after an action, with its flash message.
@@ -85,9 +92,10 @@ fn page_after(action: &Action, result: &ActionResult) -> String {
             let made = result.created.first().map(|made| format!("&made={made}"));
             format!("/deliveries/{id}?did={did}{}", made.unwrap_or_default())
         }
-        Noun::Destination | Noun::Job => format!("{}/{id}?did={did}", place(noun)),
+        Noun::Destination | Noun::Job => format!("{}/{id}?did={did}", place(action)),
+        Noun::Source if !is_pause(action) => format!("{}/{id}?did={did}", place(action)),
         Noun::Source | Noun::Handler => format!("/pauses?did={did}#{noun}-{id}"),
-        Noun::ApiKey | Noun::User => format!("{}?did={did}", place(noun)),
+        Noun::ApiKey | Noun::User => format!("{}?did={did}", place(action)),
         Noun::RejectedRequest => match result.event {
             Some(event) => format!("/events/{event}?did={}", action.key()),
             None => format!("/rejected-requests?did={did}"),
@@ -153,7 +161,8 @@ fn form_with(
     let class = if action.traits.danger { "risky" } else { "first" };
     let (path, effect) = (path(action, id), action.effect.replace('`', ""));
     if action.traits.asks_reason {
-        return confirm(cx, form_id, &path, &effect, option, (class, action.label));
+        let more = html! { (option) (value_field(action, form_id)) };
+        return confirm(cx, form_id, &path, &effect, &more, (class, action.label));
     }
     html! {
         div .pad { div .tight {
@@ -161,4 +170,21 @@ fn form_with(
             (button(cx, &path, class, action.label))
         } }
     }
+}
+
+/// The field of the action's value, if it has one.
+fn value_field(action: &Action, form_id: &str) -> Markup {
+    let Some(value) = action.traits.value else { return html! {} };
+    let id = format!("{form_id}-{}", value.name);
+    let mut label = value.name.to_owned();
+    label.get_mut(..1).into_iter().for_each(str::make_ascii_uppercase);
+    field(
+        &id,
+        &label,
+        value.meaning,
+        &html! {
+            input id=(id) name=(value.name) required maxlength="100" autocomplete="off"
+                  value=[value.default] aria-describedby={ (id) "-hint" };
+        },
+    )
 }

@@ -4,12 +4,14 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use time::{Duration, OffsetDateTime};
 
+use super::actions::offer_for;
 use super::layout::{Head, PageContext, Section, note};
 use super::parts::{
     BadgeTone, NUMBER, TEXT, age, badge, command, empty, link_path, number, panel, stamp, table,
     terms, visible, when,
 };
 use super::pauses::switch;
+use crate::admin::actions::Noun;
 use crate::admin::{Counts, PauseTarget, Scope, Source, SourceSecret, SourceSetup};
 use crate::web::admin::AdminState;
 
@@ -68,7 +70,7 @@ pub(super) fn page(cx: &PageContext, sources: &[Source]) -> Markup {
                     Some(at) => (when(at, cx.now)),
                     None => span .muted { "never" },
                 } },
-                html! { (number(configured(source).count() as u64)) },
+                html! { (number(source.secrets.iter().filter(|secret| is_current(secret)).count() as u64)) },
                 html! { a href={ "/sources/" (link_path(&source.name)) "/set-up" } { "Set up" } },
             ]
         })
@@ -103,8 +105,9 @@ fn state(source: &Source) -> Markup {
     }
 }
 
-fn configured(source: &Source) -> impl Iterator<Item = &SourceSecret> {
-    source.secrets.iter().filter(|secret| secret.place.is_some())
+/// Whether requests are verified with it.
+fn is_current(secret: &SourceSecret) -> bool {
+    secret.place.is_some() || secret.stored_at.is_some()
 }
 
 fn scheme(source: &Source) -> String {
@@ -131,6 +134,7 @@ pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
         ..Head::default()
     };
     cx.page(&head, &html! {
+        (handshake_note(cx, source))
         @if let Some(pause) = &source.paused {
             (note("paused", BadgeTone::Warn, &html! {
                 "By " (visible(&pause.paused_by)) ", " (stamp(pause.paused_at, cx.now)) ": "
@@ -152,13 +156,56 @@ pub(super) fn one(cx: &PageContext, source: &Source) -> Markup {
                 (panel("Traffic", &html! { "Requests and deliveries by outcome" }, &traffic(cx, source)))
                 (panel("Secrets", &html! { "Fingerprints only" }, &secrets(cx, &source.secrets)))
             }
-            @if cx.may(Scope::SourcesWrite) && source.setup != SourceSetup::Disabled {
-                section .panel aria-label="Actions" {
-                    (switch(cx, PauseTarget::Source, &source.name, source.paused.is_some()))
-                }
-            }
+            @if source.setup != SourceSetup::Disabled { (actions(cx, source)) }
         }
     })
+}
+
+/// Whether a handshake that brings a secret is accepted, and what to do before there is one.
+fn handshake_note(cx: &PageContext, source: &Source) -> Markup {
+    let Some(handshake) = &source.handshake else { return html! {} };
+    let has_secret = source.secrets.iter().any(is_current);
+    match (handshake.open_until, &handshake.opened_by) {
+        (Some(until), Some(by)) => note(
+            "open",
+            BadgeTone::Warn,
+            &html! {
+                "The next handshake is accepted, until " (stamp(until, cx.now)) ", opened by "
+                (visible(by)) ". Let the sender send it now."
+            },
+        ),
+        _ if !has_secret => note(
+            "no secret",
+            BadgeTone::Warn,
+            &html! {
+                "The sender brings the secret in a handshake, and every request is rejected until then. "
+                "Accept a handshake, and let the sender send it."
+            },
+        ),
+        _ => html! {},
+    }
+}
+
+fn actions(cx: &PageContext, source: &Source) -> Markup {
+    let open = source.handshake.as_ref().map(|handshake| handshake.open_until.is_some());
+    let open = open.filter(|_| cx.may(Scope::SecretsWrite));
+    let has_stored = source.secrets.iter().any(|secret| secret.stored_at.is_some());
+    let about = (&*source.name, &*format!("source {}", source.name));
+    if !cx.may(Scope::SourcesWrite) && open.is_none() {
+        return html! {};
+    }
+    html! {
+        section .panel aria-label="Actions" {
+            @if cx.may(Scope::SourcesWrite) {
+                (switch(cx, PauseTarget::Source, &source.name, source.paused.is_some()))
+            }
+            @if let Some(is_open) = open {
+                (offer_for(cx, Noun::Source, "accept-handshake", about))
+                @if is_open { (offer_for(cx, Noun::Source, "refuse-handshake", about)) }
+                @if has_stored { (offer_for(cx, Noun::Source, "remove-secret", about)) }
+            }
+        }
+    }
 }
 
 /// The traffic counts; rejection reasons follow the number of rejected requests.
@@ -208,6 +255,7 @@ fn secrets(cx: &PageContext, secrets: &[SourceSecret]) -> Markup {
     let columns = [
         ("Fingerprint", TEXT),
         ("State", TEXT),
+        ("Handshake", TEXT),
         ("Requests", NUMBER),
         ("First used", NUMBER),
         ("Last used", NUMBER),
@@ -221,14 +269,15 @@ fn secrets(cx: &PageContext, secrets: &[SourceSecret]) -> Markup {
     let rows: Vec<Vec<Markup>> = secrets
         .iter()
         .map(|secret| {
-            let state = match (secret.place, secret.removable) {
-                (None, _) => "no longer configured",
-                (Some(_), true) => "unused: safe to remove",
-                (Some(_), false) => "active",
+            let state = match secret.removable {
+                true => "unused: safe to remove",
+                false if is_current(secret) => "active",
+                false => "no longer configured",
             };
             vec![
                 html! { code .nowrap { (visible(&secret.fingerprint)) } },
                 badge(state, BadgeTone::of(state)),
+                html! { @if let Some(at) = secret.stored_at { (when(at, cx.now)) } },
                 html! { (number(secret.requests)) },
                 at(secret.first_at),
                 at(secret.last_at),
@@ -276,8 +325,12 @@ pub(super) fn set_up(cx: &PageContext, source: &Source) -> Markup {
             }
         } } }))
         (panel("Secret", &html! {}, &html! { div .pad { p {
-            @if source.secrets.is_empty() { "None: the sender publishes its keys, and they are fetched when a request needs them." }
-            @else { "The secret is in the configuration and is not shown. The sender's secret must have this fingerprint:" }
+            @if source.handshake.is_some() {
+                "The sender brings the secret in a handshake, while one is accepted: "
+                code { "sealpost sources accept-handshake " (visible(&source.name)) } ". "
+            }
+            @if !source.secrets.is_empty() { "A secret is not shown. The sender's secret must have this fingerprint:" }
+            @else if source.handshake.is_none() { "None: the sender publishes its keys, and they are fetched when a request needs them." }
         }
         @for secret in &source.secrets { p { code { (visible(&secret.fingerprint)) } } }
         p .muted { (visible(&scheme(source))) }

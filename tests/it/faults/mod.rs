@@ -12,6 +12,7 @@ mod disconnects;
 pub(crate) mod driver;
 mod environment;
 mod handlers;
+mod handshakes;
 mod kill;
 mod outages;
 mod proxy;

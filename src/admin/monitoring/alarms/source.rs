@@ -193,6 +193,7 @@ mod tests {
             quarantine_retention: Duration::days(90),
             lane_blocks: false,
             secrets: Vec::new(),
+            stores_secrets: false,
             handlers: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 pub use alarm::{Alarm, AlarmKind, Link};
-pub use source::{Setting, Source, SourceSecret, SourceSetup};
+pub use source::{Setting, Source, SourceHandshake, SourceSecret, SourceSetup};
 
 use crate::store::Severity;
 

@@ -52,7 +52,10 @@ pub struct Source {
     pub lane_blocks: bool,
     /// The names of its handlers, including destinations.
     pub handlers: Vec<String>,
-    /// Its secrets in configured order, then secrets used in the past.
+    /// Whether it accepts a handshake that brings a secret; null if its sender brings none.
+    pub handshake: Option<SourceHandshake>,
+    /// Its secrets in configured order, then those of handshakes, oldest first, then secrets used in
+    /// the past.
     pub secrets: Vec<SourceSecret>,
     /// When the last authentic request was received.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -90,13 +93,26 @@ pub enum SourceSetup {
     Receiving,
 }
 
+/// Whether a source accepts a handshake that brings a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SourceHandshake {
+    /// When the window closes; null if no handshake is accepted now.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub open_until: Option<OffsetDateTime>,
+    /// Who opened it.
+    pub opened_by: Option<String>,
+}
+
 /// A secret of a source, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceSecret {
     /// Its fingerprint: the beginning of its digest.
     pub fingerprint: String,
-    /// Its position among the configured secrets, from 1; null if no longer configured.
+    /// Its position among the configured secrets, from 1; null if not configured.
     pub place: Option<usize>,
+    /// When a handshake brought it; null if none did.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub stored_at: Option<OffsetDateTime>,
     /// Number of requests it has verified.
     pub requests: u64,
     /// When it first verified a request.

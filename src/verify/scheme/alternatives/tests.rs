@@ -54,8 +54,8 @@ fn definition(file: &str) -> SchemeDefinition {
 
 fn source(definition: &SchemeDefinition, secrets: &[&str], options: &SchemeOptions) -> Verifier {
     let schemes = Schemes::compile(definition, options).unwrap();
-    let secrets = secrets.iter().map(|text| Secret::unchecked(*text)).collect();
-    let keys = schemes.key_ring(secrets).unwrap();
+    let secrets = secrets.iter().map(|text| Secret::unchecked(text)).collect();
+    let keys = schemes.key_ring(secrets, false).unwrap();
     let window = Window { max_age: 300, max_future: 300 };
     Verifier { provider: Arc::new(Sender(schemes)), keys, published: None, window }
 }

@@ -85,7 +85,8 @@ pub(super) async fn reset(
     let reset = async {
         let action = find_action(Noun::User, "reset");
         let action = action.ok_or_else(|| AdminError::NotFound("page at this address".into()))?;
-        let (caller, options) = (&cx.viewer.caller, Options { option: form.codes == "yes" });
+        let (caller, options) =
+            (&cx.viewer.caller, Options { option: form.codes == "yes", value: None });
         let reason = Reason::new(&form.reason)?;
         let result = action.run(&admin, caller, &name, Some(&reason), options).await?;
         let invited = result.invitation.map(|invitation| Invited {
