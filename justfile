@@ -29,7 +29,7 @@ conformance *providers:
 
 # Check that `.sqlx` is what the queries and migrations say; wants DATABASE_URL
 prepared:
-    SQLX_OFFLINE=false cargo sqlx prepare --check -- --all-targets
+    SQLX_OFFLINE=false cargo sqlx prepare --check
 
 # Check licences, sources and advisories
 deny:

@@ -183,10 +183,10 @@ async fn window_closes_by_itself_and_by_an_operator() {
     assert_eq!(act(&gateway, "tasks", "refuse-handshake", &[]).await.json["changed"], true);
     assert_eq!(asana_handshake(&gateway, FIRST).await.status, 401);
     for (source, span, status) in [
-        ("tasks", "0s", 422),
-        ("tasks", "25h", 422),
-        ("tasks", "soon", 422),
-        ("billing", "1h", 422),
+        ("tasks", "0s", 400),
+        ("tasks", "25h", 400),
+        ("tasks", "soon", 400),
+        ("billing", "1h", 400),
         ("nowhere", "1h", 404),
     ] {
         let answer = act(&gateway, source, "accept-handshake", &[("for", span)]).await;
@@ -240,7 +240,7 @@ async fn several_secrets_live_side_by_side_until_one_is_removed() {
     assert_eq!(task(&gateway, SECOND, 4).await.status, 202);
     let again = act(&gateway, "tasks", "remove-secret", &[("secret", &*of_first)]).await;
     assert_eq!(again.status, 404);
-    assert_eq!(act(&gateway, "tasks", "remove-secret", &[]).await.status, 422);
+    assert_eq!(act(&gateway, "tasks", "remove-secret", &[]).await.status, 400);
     // A secret that was removed has to be brought again, and goes on counting.
     assert_eq!(asana_handshake(&gateway, FIRST).await.status, 401);
     gateway.flush_stats().await;

@@ -10,7 +10,7 @@ use sealpost::providers::data::{ProofLevel, ProviderFile, example_secret};
 use serde_json::{Value, json};
 
 use crate::cli::Program;
-use crate::harness::{Answer, Gateway};
+use crate::harness::{Answer, Gateway, MASTER_KEY};
 
 const STRIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/stripe");
 
@@ -104,6 +104,7 @@ fn source_of_every_provider_is_accepted() {
     assert_eq!(sources.len(), providers.all().len() + 1, "each has a source");
     let mut program = Program::new(&config);
     program.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
     for source in sources {
         let provider = source["provider"].as_str().unwrap();
         let secrets = source.get("secrets").and_then(toml::Value::as_array);

@@ -9,7 +9,7 @@ use sealpost::verify::Secret;
 use url::Url;
 
 use crate::cli::Program;
-use crate::harness::Gateway;
+use crate::harness::{Gateway, MASTER_KEY};
 use crate::migrating::{PUBLIC_KEYS, assert_commands_exist, blocks};
 
 const README: &str = include_str!("../../docs/providers/README.md");
@@ -52,6 +52,7 @@ fn configuration_on_every_page_passes_check() {
         for (name, value) in variables(&text) {
             program.set(&name, &value);
         }
+        program.set("SEALPOST_MASTER_KEY", MASTER_KEY);
         let run = program.run(&["check"]);
         assert_eq!(run.code, 0, "{text}\n{}", run.all());
     }

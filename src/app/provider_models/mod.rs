@@ -105,6 +105,7 @@ impl Known {
         let replay_protection = self.replay_protection();
         let options = self.options();
         let secret = words::secret(scheme);
+        let brings_secret = scheme.handshake.iter().any(|handshake| handshake.store.is_some());
         Provider {
             name: entry.name.to_owned(),
             title: file.name.clone(),
@@ -151,7 +152,7 @@ impl Known {
                 title: &file.name,
                 docs: file.docs.as_deref(),
                 setup: file.sender.setup.as_deref(),
-                secret: secret.as_deref(),
+                secret: secret.as_deref().filter(|_| !brings_secret),
                 is_public_key: scheme.algorithm.is_public_key(),
                 options: &options,
                 values: &self.values,
@@ -291,6 +292,8 @@ mod tests {
         let sns = find("aws-sns");
         assert!(sns.secret.is_none() && sns.published_keys.is_some() && !sns.replayable);
         assert!(!sns.example.contains("secrets"), "{}", sns.example);
+        let asana = find("asana");
+        assert!(!asana.example.contains("secrets  ="), "{}", asana.example);
         assert_eq!(find("slack").max_age_seconds, Some(300));
         let built_in = ["apify", "bot", "docora", "stripe"].map(|name| find(name).strength);
         let signed = Strength::Signed;

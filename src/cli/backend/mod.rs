@@ -11,7 +11,7 @@ mod jobs;
 mod rejected_requests;
 mod unknown;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) use rejected_requests::explain;
 
@@ -106,14 +106,11 @@ impl Backend {
             Self::Api(api) => {
                 let body = reason.filter(|_| action.traits.asks_reason).map(|reason| {
                     let switch = action.traits.option.filter(|_| options.option);
-                    let mut body = json!({ "reason": reason });
-                    if let Some(switch) = switch {
-                        body[switch.name] = json!(true);
-                    }
-                    if let (Some(value), Some(text)) = (action.traits.value, options.value) {
-                        body[value.name] = json!(text);
-                    }
-                    body
+                    let switch = switch.map(|switch| (switch.name, json!(true)));
+                    let value = action.traits.value.zip(options.value);
+                    let value = value.map(|(value, text)| (value.name, json!(text)));
+                    let all = [("reason", json!(reason))].into_iter().chain(switch).chain(value);
+                    Value::Object(all.map(|(name, value)| (name.to_owned(), value)).collect())
                 });
                 Ok(api.post(&[action.noun.path(), id, action.verb], body.as_ref()).await?)
             }

@@ -191,11 +191,12 @@ fn build(spec: &SourceSpec) -> Result<Built, OptionsError> {
     let handshakes = (definition.handshake.iter().enumerate())
         .map(|(index, handshake)| {
             let compiled = Handshake::compile(handshake, &options.scheme.options);
-            let compiled = compiled.and_then(|compiled| match compiled.brings_secret() {
-                true if definition.is_sender_only() => {
-                    Err("store: the sender keeps its key to itself, so it brings no secret".into())
+            let is_wrong = |one: &Handshake| one.brings_secret() && definition.is_sender_only();
+            let compiled = compiled.and_then(|compiled| {
+                if is_wrong(&compiled) {
+                    return Err("store: the sender keeps its key to itself".to_owned());
                 }
-                _ => Ok(compiled),
+                Ok(compiled)
             });
             compiled.map_err(|error| wrong(format!("handshake[{index}].{error}")))
         })

@@ -51,6 +51,7 @@ const BECAUSE: Option<&str> = Some(r#"{"reason":"a test"}"#);
 const REPROCESS_PLAN: Option<&str> = Some(r#"{"action":"reprocess","reason":"a reason"}"#);
 const GRANT: Option<&str> = Some(r#"{"name":"new","scopes":["events:read"],"tenant":"default"}"#);
 const RECORDED: Option<&str> = Some(r#"{"source":"billing","headers":[],"body":{"text":"{}"}}"#);
+const REMOVE: Option<&str> = Some(r#"{"reason":"a test","secret":"0123456789ab"}"#);
 const EDIT: Option<&str> = Some(r#"{"body":"{}","reason":"a test"}"#);
 const DRAFT: Option<&str> = Some(r#"{"body":"{}"}"#);
 const PLAN: &str =
@@ -110,6 +111,10 @@ const TABLE: &[Line] = &[
     read("listPauses", "/api/v1/pauses", Sees::Empty),
     switch("pauseSource", "/api/v1/sources/billing/pause"),
     switch("resumeSource", "/api/v1/sources/billing/resume"),
+    secret("acceptHandshake", "/api/v1/sources/billing/accept-handshake", BECAUSE),
+    secret("refuseHandshake", "/api/v1/sources/billing/refuse-handshake", BECAUSE),
+    secret("removeSourceSecret", "/api/v1/sources/billing/remove-secret", REMOVE),
+    secret("revealSourceSecret", "/api/v1/sources/billing/reveal-secret", BECAUSE),
     switch("pauseHandler", "/api/v1/handlers/cards/pause"),
     switch("resumeHandler", "/api/v1/handlers/cards/resume"),
     admin("listSettings", "/api/v1/settings", None, Sees::Refused),
@@ -190,6 +195,10 @@ const fn refusal(
     stranger: Sees,
 ) -> Line {
     line(id, Some(Scope::SecretsWrite), path, body, stranger)
+}
+
+const fn secret(id: &'static str, path: &'static str, body: Option<&'static str>) -> Line {
+    line(id, Some(Scope::SecretsWrite), path, body, Sees::NotFound)
 }
 
 const fn admin(

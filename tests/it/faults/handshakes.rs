@@ -26,6 +26,7 @@ async fn handshake_that_cannot_be_stored_gives_503_and_may_be_repeated() {
             pause.reached().await;
             // Otherwise what was not committed is tried again.
             proxy.refuse(true);
+            proxy.reset();
             pause.cut();
         });
         proxy.refuse(false);
