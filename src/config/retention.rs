@@ -54,7 +54,8 @@ pub struct SourceRetention {
 impl Retention {
     /// With the values that a source sets itself.
     #[must_use]
-    pub fn with(self, of_source: SourceRetention) -> Self {
+    pub fn with(self, of_source: Option<SourceRetention>) -> Self {
+        let of_source = of_source.unwrap_or_default();
         Self {
             done: of_source.done.unwrap_or(self.done),
             dead: of_source.dead.unwrap_or(self.dead),

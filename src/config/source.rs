@@ -67,8 +67,7 @@ pub struct SourceEntry {
     #[serde(default)]
     pub dead_head: DeadHead,
     /// How long its events are kept, where that differs from `[retention]`.
-    #[serde(default)]
-    pub retention: SourceRetention,
+    pub retention: Option<SourceRetention>,
     /// How the sender signs, for the provider `custom`.
     #[schemars(with = "Option<SchemeDefinition>")]
     pub scheme: Option<toml::Table>,

@@ -37,12 +37,13 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
     }
     for source in &file.source {
         let name = &source.name;
+        let retention = source.retention.unwrap_or_default();
         let spans = [
             ("body_deadline", source.body_deadline, 10 * ms, HOUR),
             ("keep_rejected", source.keep_rejected, none, 366 * DAY),
-            ("retention.done", source.retention.done, HOUR, 3653 * DAY),
-            ("retention.dead", source.retention.dead, HOUR, 3653 * DAY),
-            ("retention.quarantined", source.retention.quarantined, HOUR, 3653 * DAY),
+            ("retention.done", retention.done, HOUR, 3653 * DAY),
+            ("retention.dead", retention.dead, HOUR, 3653 * DAY),
+            ("retention.quarantined", retention.quarantined, HOUR, 3653 * DAY),
         ];
         for (key, span, least, most) in spans {
             if let Some(span) = span {

@@ -92,6 +92,7 @@ mod secret;
 mod sender_info;
 mod stored_keys;
 mod strength;
+mod target;
 mod test_event;
 mod transfer;
 mod window;
@@ -110,7 +111,7 @@ pub use provider::{
 };
 pub use refusal::{Refusal, RefusalReason};
 pub use request::{
-    ExpiredToken, RawRequest, RequestHead, Target, VerifiedRequest, Verifier, VerifyContext,
+    ExpiredToken, RawRequest, RequestHead, VerifiedRequest, Verifier, VerifyContext,
 };
 pub use scheme::{
     Algorithm, AnswerDefinition, BatchDefinition, BodyPlace, BroughtSecret, EventDefinition,
@@ -122,6 +123,7 @@ pub use secret::{Fingerprint, Secret, WeakSecret};
 pub use sender_info::SenderInfo;
 pub use stored_keys::StoredKeys;
 pub use strength::Strength;
+pub use target::Target;
 pub use test_event::{TEST_EVENT_TYPE, test_body};
 pub use transfer::{Chunk, Manifest, TransferLimits, enveloped};
 pub use window::{SignedTime, UnixSeconds, Window, parse_timestamp};

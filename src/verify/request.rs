@@ -13,7 +13,7 @@ use super::provenance::Provenance;
 use super::scheme::Running;
 use super::{
     BroughtSecret, Fingerprint, HandshakeAnswer, HandshakeMethod, Headers, KeyRing, Prompt, Proof,
-    Provider, Refusal, Scheme, SenderInfo, Strength, UnixSeconds, Window,
+    Provider, Refusal, Scheme, SenderInfo, Strength, Target, UnixSeconds, Window,
 };
 
 /// The unverified metadata of a request: everything but the body.
@@ -28,22 +28,6 @@ pub struct RequestHead {
     pub target: Option<Box<Target>>,
     /// Unsigned metadata, for display only.
     pub sender_info: SenderInfo,
-}
-
-/// The method and the query of a request, as they are on the wire.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Target {
-    pub method: String,
-    pub query: Option<String>,
-}
-
-impl Target {
-    /// The parts of the query, sorted as they stand.
-    pub fn sorted_query(&self) -> String {
-        let mut parts: Vec<&str> = self.query.as_deref().unwrap_or_default().split('&').collect();
-        parts.sort_unstable();
-        parts.join("&")
-    }
 }
 
 impl RequestHead {

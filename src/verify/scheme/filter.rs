@@ -5,8 +5,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::missing::Missing;
 use super::template::NoText;
-use super::values::{Missing, Values};
+use super::values::Values;
 
 /// A change to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod jwt;
 mod jwt_definition;
 mod key;
 mod key_definition;
+mod missing;
 mod multipart;
 mod names;
 mod php;
@@ -59,6 +60,7 @@ pub use self::words::*;
 
 pub(super) use self::key::{Mac, Material};
 pub use self::key_definition::*;
+use self::missing::Missing;
 pub use self::names::intern;
 use self::published::{Fetch, is_allowed};
 pub use self::sign::{SignedRequest, ToSign};
@@ -68,7 +70,6 @@ pub(super) use self::streaming::Running;
 pub(super) use self::template::Piece;
 use self::template::{NoText, Template};
 use self::value::Value;
-use self::values::Missing;
 use self::values::Values;
 use super::{KeyCache, KeyRing, Refusal, RequestHead, Strength};
 

@@ -1,6 +1,6 @@
 //! The PHP serialization of a form, which some senders sign.
 
-use super::values::Missing;
+use super::missing::Missing;
 
 /// `a:2:{s:1:"a";s:1:"1";…}` of the fields by name, without one that has the signature.
 ///

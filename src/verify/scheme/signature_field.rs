@@ -332,7 +332,7 @@ impl SignatureField {
 
 /// A signature in the body, if there is one.
 fn in_body<'a>(
-    found: Result<Option<String>, super::values::Missing>,
+    found: Result<Option<String>, super::missing::Missing>,
 ) -> Result<Vec<Cow<'a, str>>, Refusal> {
     let found = found.map_err(|_| Refusal::Malformed("body"))?;
     Ok(found.into_iter().map(Cow::Owned).collect())

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Filter;
+use super::missing::Missing;
 use super::value::Value;
-use super::values::{Missing, Values};
+use super::values::Values;
 
 /// The maximum number of parts of a template.
 const MAX_PARTS: usize = 64;

@@ -9,28 +9,13 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use url::{Url, form_urlencoded};
 
+use super::missing::Missing;
 use super::value::Value;
 use super::{Element, json_member, multipart, php};
 use crate::verify::RequestHead;
 
 /// The maximum number of fields of a form: each takes far more memory than it has bytes.
 const MAX_FIELDS: usize = 4096;
-
-/// A value that the request does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Missing(pub(super) &'static str);
-
-impl Missing {
-    /// A header with two values: readers could disagree about which one counts.
-    pub(super) const DIFFERENT: Self = Self("a header with one value");
-    /// A body of another kind than the text describes: it would not be covered.
-    pub(super) const UNCOVERED: Self = Self("a body that the text covers");
-
-    /// Whether it cannot be left out, even where the text allows that.
-    pub(super) fn is_fault(self) -> bool {
-        self == Self::DIFFERENT || self == Self::UNCOVERED
-    }
-}
 
 /// Makes a MAC of a message with the first secret of a source.
 type MakeMac<'a> = &'a dyn Fn(&[u8]) -> Option<Vec<u8>>;

@@ -36,7 +36,7 @@ async fn insert(gateway: &Gateway, tenant: &str, kind: &str) {
         "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                              received_at, key, headers, body)
          VALUES (gen_random_uuid(), '{tenant}', 'billing', 'stripe', '{kind}', 'signed', false, '',
-                 now(), sha256('{kind}'), '{{}}', '')"
+                 now(), gen_random_uuid(), '{{}}', '')"
     );
     gateway.execute(&statement).await;
 }

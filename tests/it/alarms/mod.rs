@@ -233,7 +233,10 @@ impl Scene {
             "a destination is not configured" => {
                 self.send("evt_for_another").await;
                 gateway
-                    .execute("UPDATE deliveries SET handler = 'to:old' WHERE state = 'ready'")
+                    .execute(
+                        "UPDATE deliveries SET handler = 'to:old', destination = 'old'
+                          WHERE state = 'ready'",
+                    )
                     .await;
             }
             "deliveries are overdue" | "deliveries are overdue for long" => {

@@ -235,7 +235,7 @@ async fn cli_lists_alerts_and_tests_the_channel() {
     assert_eq!((run.code, run.stdout.as_str()), (64, ""));
     assert_eq!(
         run.stderr,
-        "error: alerts.discord: the address in variable `CHANNEL` is not a valid URL\n"
+        "error: config.toml: alerts.discord: the address in variable `CHANNEL` is not a valid URL\n"
     );
 }
 

@@ -121,7 +121,7 @@ async fn insert_events(gateway: &Gateway, count: u32) {
          SELECT (lpad(to_hex(1700000000000 + n), 12, '0') || '7000800000000000'
                  || lpad(to_hex(n), 4, '0'))::uuid,
                 'default', 'billing', 'stripe', 'common', 'signed', false, 'x', now(),
-                sha256(n::text::bytea), '{{}}', 'common'
+                gen_random_uuid(), '{{}}', 'common'
            FROM generate_series(1, {count}) n"
     );
     gateway.execute(&bulk).await;

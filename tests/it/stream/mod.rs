@@ -170,7 +170,7 @@ fn insert(count: u32, kind: &str) -> String {
         "INSERT INTO events (id, tenant, source, provider, event_type, strength, late, secret,
                              received_at, key, headers, body)
          SELECT gen_random_uuid(), 'default', 'billing', 'stripe', '{kind}', 'signed', false, '',
-                now(), sha256('key'), '{{}}', '' FROM generate_series(1, {count})"
+                now(), gen_random_uuid(), '{{}}', '' FROM generate_series(1, {count})"
     )
 }
 
