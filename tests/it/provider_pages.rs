@@ -4,12 +4,12 @@
 use sealpost::clock::{Clock as _, SystemClock};
 use sealpost::config::File;
 use sealpost::providers::data::{ProviderFile, example_secret};
-use sealpost::providers::{self, Draft, SourceScheme};
-use sealpost::verify::Secret;
+use sealpost::providers::{self, Draft, Signed, SourceScheme};
+use sealpost::verify::{EventMethod, Secret};
 use url::Url;
 
 use crate::cli::Program;
-use crate::harness::{Gateway, MASTER_KEY};
+use crate::harness::{Answer, Gateway, MASTER_KEY};
 use crate::migrating::{PUBLIC_KEYS, assert_commands_exist, blocks};
 
 const README: &str = include_str!("../../docs/providers/README.md");
@@ -26,6 +26,9 @@ const PAGES: [&str; 6] = [
 /// An event of every sender in `custom.md`.
 const BODY: &[u8] =
     br#"{"type":"a.b","id":"1","event_id":"1","depot":"d","parcel":"p","door":"e"}"#;
+
+/// An event of the sender that calls by GET.
+const QUERY: &[u8] = b"event=a.b&order=1";
 
 /// The variables that a text names, with values: base64, which is a text too, or a public key.
 fn variables(text: &str) -> Vec<(String, String)> {
@@ -158,20 +161,36 @@ async fn custom_source_accepts_what_is_signed_as_it_says() {
             token: None,
             at: gateway.clock_seconds(),
             headers: &[],
-            body: BODY,
+            body: if source.name == "callbacks" { QUERY } else { BODY },
         };
         let entry = providers::find(&source.provider).unwrap();
         let request = entry.sign_request(&draft, &scheme).unwrap();
         let path = request.path(&format!("/hooks/{}", source.name));
-        let answer = gateway.post(&path, &request.headers, &request.body).await;
+        let answer = send(&gateway, &path, &request).await;
         assert!(matches!(answer.status, 200 | 202), "{}: {}", source.name, answer.text);
-        let changed = [&request.body[..], b" "].concat();
-        let changed = gateway.post(&path, &request.headers, &changed).await;
+        let changed = match request.method {
+            EventMethod::Post => {
+                let body = [&request.body[..], b" "].concat().into();
+                send(&gateway, &path, &Signed { body, ..request }).await
+            }
+            EventMethod::Get => send(&gateway, &format!("{path}&more=1"), &request).await,
+        };
         let is_token = source.name == "doors";
         assert_eq!(changed.status == 401, !is_token, "{}: {}", source.name, changed.text);
         signed.push(source.name.as_str());
     }
-    assert_eq!(signed, ["parcels", "doors", "forms", "readings"]);
+    assert_eq!(signed, ["parcels", "doors", "forms", "orders", "callbacks", "readings"]);
     let strengths = "SELECT count(*) FROM events WHERE strength = 'signed' AND source <> 'doors'";
-    assert_eq!(gateway.count(strengths).await, 3);
+    assert_eq!(gateway.count(strengths).await, 5);
+}
+
+async fn send(gateway: &Gateway, path: &str, request: &Signed) -> Answer {
+    if request.method == EventMethod::Post {
+        return gateway.post(path, &request.headers, &request.body).await;
+    }
+    let mut call = gateway.client().get(gateway.url(path));
+    for (name, value) in &request.headers {
+        call = call.header(name, value);
+    }
+    Answer::of(call.send().await.unwrap()).await
 }
