@@ -54,8 +54,8 @@ impl Handshakes {
     /// the new end counts.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a time that is too short or too long, and for a source whose
-    /// sender brings no secret; [`AdminError::Conflict`] if the source has too many secrets.
+    /// [`AdminError::Invalid`] for a time that is too short or too long; [`AdminError::Conflict`] for
+    /// a source whose sender brings no secret, or that has too many.
     pub async fn open(
         &self,
         caller: &Caller,
@@ -165,7 +165,7 @@ impl Handshakes {
     fn source(&self, caller: &Caller, name: &str) -> Result<&SourceFacts, AdminError> {
         let source = self.visible(caller, name)?;
         if !source.stores_secrets {
-            return Err(AdminError::Invalid(format!(
+            return Err(AdminError::Conflict(format!(
                 "source `{name}`: no handshake of its sender brings a secret: set its `secrets`"
             )));
         }

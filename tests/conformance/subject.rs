@@ -177,7 +177,7 @@ impl Subject {
     /// Why it does not become too old.
     pub(crate) fn lifetime(&self, request: &Request, now: i64) -> Result<Duration, &'static str> {
         if self.definition.algorithm != Algorithm::Jwt {
-            let signs_time = self.scheme.signs_time();
+            let signs_time = self.definition.timestamp.is_some();
             return signs_time.then_some(self.provider.max_age).ok_or("no time is signed");
         }
         let leeway = Duration::from_secs(LEEWAY);

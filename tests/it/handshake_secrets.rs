@@ -186,7 +186,7 @@ async fn window_closes_by_itself_and_by_an_operator() {
         ("tasks", "0s", 400),
         ("tasks", "25h", 400),
         ("tasks", "soon", 400),
-        ("billing", "1h", 400),
+        ("billing", "1h", 409),
         ("nowhere", "1h", 404),
     ] {
         let answer = act(&gateway, source, "accept-handshake", &[("for", span)]).await;
