@@ -102,6 +102,7 @@ pub static ACTIONS: &[Action] = &[
                 name: "for",
                 placeholder: "DURATION",
                 meaning: "How long it is accepted, at most 24h.",
+                pattern: "^[1-9][0-9]?(s|m|h)$",
                 default: Some("1h"),
             }),
             ..Traits::PLAIN
@@ -138,6 +139,7 @@ pub static ACTIONS: &[Action] = &[
                 name: "secret",
                 placeholder: "FINGERPRINT",
                 meaning: "The fingerprint of the secret.",
+                pattern: "^[0-9a-f]{12}$",
                 default: None,
             }),
             ..Traits::PLAIN

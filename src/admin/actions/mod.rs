@@ -68,6 +68,8 @@ pub struct ActionValue {
     /// What it is called in usage texts, such as `DURATION`.
     pub placeholder: &'static str,
     pub meaning: &'static str,
+    /// A regular expression of usual values, for the document of the API.
+    pub pattern: &'static str,
     /// The value if none is given; `None` if one is required.
     pub default: Option<&'static str>,
 }

@@ -226,6 +226,7 @@ fn body(option: Option<ActionOption>, value: Option<ActionValue>) -> RefOr<Schem
         let text = ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(value.meaning))
+            .pattern(Some(value.pattern))
             .default(value.default.map(|default| json!(default)));
         object = object.property(value.name, text);
         if value.default.is_none() {
