@@ -82,8 +82,14 @@ pub(super) async fn with_browser_at(at: &str, work: impl AsyncFnOnce(&Browser)) 
     }
 }
 
-/// Starts chromedriver on a free port, which it prints.
+/// Starts chromedriver on a free port. One that is taken meanwhile on the other address family ends
+/// it: then the next one is tried.
 fn start() -> (Chromedriver, u16) {
+    (0..5).find_map(|_| start_once()).expect("the port of chromedriver")
+}
+
+/// Starts chromedriver, which prints its port; `None` if it has ended instead.
+fn start_once() -> Option<(Chromedriver, u16)> {
     let mut child = Command::new(find("chromedriver"))
         .arg("--port=0")
         .stdin(Stdio::null())
@@ -98,10 +104,10 @@ fn start() -> (Chromedriver, u16) {
         let line = line.expect("a line");
         let (_, port) = line.split_once("started successfully on port ")?;
         Some(port.trim_end_matches('.').parse().expect("a port"))
-    });
+    })?;
     // Its further output must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    (program, port.expect("the port of chromedriver"))
+    Some((program, port))
 }
 
 fn find(program: &str) -> PathBuf {
