@@ -73,8 +73,9 @@ impl SenderClient {
         }))
     }
 
-    /// Fetches a key that a request to this source needs. Requests that need the same URL share one fetch. `Ok`
-    /// does not mean that the key was found: if it was not, verification refuses the request.
+    /// Fetches a key that a request to this source needs. Requests that need the same URL share one
+    /// fetch. `Ok` does not mean that the key was found: if it was not, verification refuses the
+    /// request.
     ///
     /// # Errors
     /// [`KeyUnavailable`] if the fetch fails, has just failed, or is beyond the limit of URLs that

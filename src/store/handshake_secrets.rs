@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::credentials::sealed;
@@ -105,15 +106,7 @@ impl Store {
             Ok(HandshakeSecret { label, sealed, stored_at: row.stored_at })
         });
         let secrets = secrets.collect::<Result<_, StoreError>>()?;
-        let windows = sqlx::query_as!(
-            HandshakeWindow,
-            "SELECT tenant, source, opened_by, closes_at FROM handshake_windows
-              WHERE closes_at > $1",
-            now,
-        )
-        .fetch_all(&self.ingest)
-        .await?;
-        Ok((secrets, windows))
+        Ok((secrets, open_windows(&self.ingest, now).await?))
     }
 
     /// The secrets of all sources, oldest first, without their content, and the open windows.
@@ -133,16 +126,23 @@ impl Store {
             source: row.source,
             stored_at: row.stored_at,
         });
-        let windows = sqlx::query_as!(
-            HandshakeWindow,
-            "SELECT tenant, source, opened_by, closes_at FROM handshake_windows
-              WHERE closes_at > $1",
-            now,
-        )
-        .fetch_all(&self.admin)
-        .await?;
-        Ok((secrets.collect(), windows))
+        Ok((secrets.collect(), open_windows(&self.admin, now).await?))
     }
+}
+
+async fn open_windows(
+    pool: &PgPool,
+    now: OffsetDateTime,
+) -> Result<Vec<HandshakeWindow>, StoreError> {
+    let windows = sqlx::query_as!(
+        HandshakeWindow,
+        "SELECT tenant, source, opened_by, closes_at FROM handshake_windows
+              WHERE closes_at > $1",
+        now,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(windows)
 }
 
 impl Tx<'_> {

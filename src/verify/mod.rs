@@ -94,6 +94,8 @@ mod stored_keys;
 mod strength;
 mod target;
 mod test_event;
+#[cfg(test)]
+mod test_sender;
 mod transfer;
 mod window;
 

@@ -53,11 +53,10 @@ pub(super) fn brought_secret(
     route: &Route,
     body: &Bytes,
 ) -> Option<(Arc<Source>, RequestHead, BroughtSecret)> {
-    let mut sources = route
-        .sources
-        .iter()
-        .filter(|_| body.len() <= MAX_BODY)
-        .filter(|source| source.stored_secrets.is_some());
+    if body.len() > MAX_BODY {
+        return None;
+    }
+    let mut sources = route.sources.iter().filter(|source| source.stored_secrets.is_some());
     sources.find_map(|source| {
         let head = head_for(request, route, source);
         let raw = RawRequest::new(head.clone(), body.clone());

@@ -11,9 +11,9 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use url::Url;
 
 use super::*;
+use crate::verify::test_sender::TestSender;
 use crate::verify::{
-    Classified, KeyCache, KeyRing, Proof, Provider, Quarantine, Refusal, Scheme, SignedRequest,
-    ToSign, VerifiedRequest, Window,
+    KeyCache, KeyRing, Scheme, SchemeOptions, Schemes, SignedRequest, ToSign, Window,
 };
 
 const NOW: UnixSeconds = 1_763_640_000;
@@ -83,44 +83,11 @@ signed = "{params?}"
 signature = { header = "x-signature" }
 "#;
 
-struct Sender(Arc<Scheme>);
-
 struct Known(Option<String>);
 
 impl KeyCache for Known {
     fn get(&self, _: &Url) -> Option<Arc<str>> {
         self.0.as_deref().map(Arc::from)
-    }
-}
-
-impl Provider for Sender {
-    fn name(&self) -> &'static str {
-        "sender"
-    }
-
-    fn headers(&self) -> &[&'static str] {
-        self.0.headers()
-    }
-
-    fn precheck(
-        &self,
-        head: &RequestHead,
-        window: Window,
-        now: UnixSeconds,
-    ) -> Result<(), Refusal> {
-        self.0.precheck(head, window, now)
-    }
-
-    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
-        request.signed(&self.0)
-    }
-
-    fn claimed_proofs(&self, _: &VerifyContext<'_>) -> Vec<ProofMethod<'_>> {
-        vec![ProofMethod::Signature(&self.0)]
-    }
-
-    fn classify(&self, _: &VerifiedRequest) -> Classified {
-        Classified::Quarantined((Quarantine::Schema, String::new()).into())
     }
 }
 
@@ -148,9 +115,10 @@ fn judged(
     known: Option<Known>,
     at: UnixSeconds,
 ) -> Explanation {
-    let scheme = Scheme::built_in(table).unwrap();
+    let definition = toml::from_str(table).unwrap();
+    let schemes = Schemes::compile(&definition, &SchemeOptions::default()).unwrap();
     let mut head = RequestHead::default();
-    for name in scheme.headers() {
+    for name in schemes.headers() {
         for (_, value) in request.headers.iter().filter(|(header, _)| header == name) {
             head.headers.push(name, Bytes::from(value.clone()));
         }
@@ -158,11 +126,11 @@ fn judged(
     let configured = vec![Secret::new(configured).unwrap()];
     let keys = match &known {
         Some(_) => KeyRing::without_secrets(),
-        None => KeyRing::of_schemes(configured, &[(scheme.algorithm(), scheme.key())]).unwrap(),
+        None => schemes.key_ring(configured, false).unwrap(),
     };
     let published = known.map(|known| -> Arc<dyn KeyCache> { Arc::new(known) });
     let window = Window { max_age: 300, max_future: 300 };
-    let verifier = Verifier { provider: Arc::new(Sender(scheme)), keys, published, window };
+    let verifier = Verifier { provider: Arc::new(TestSender(schemes)), keys, published, window };
     let (body, retired) = (Bytes::from(request.body), [Secret::new(OLD).unwrap()]);
     let case = Case { retired: &retired, offered: &[], head: &head, body: &body, at };
     explain(&verifier, &case)

@@ -8,44 +8,14 @@ use bytes::Bytes;
 use ed25519_dalek::Signer as _;
 
 use super::*;
-use crate::verify::{Classified, EventKey, RawRequest, Window};
-use crate::verify::{Provider, Verifier};
+use crate::verify::test_sender::TestSender;
+use crate::verify::{Classified, EventKey, RawRequest, Verifier, Window};
 
 const SVIX: &str = include_str!("../../../providers/catalogue/svix.toml");
 const STANDARD_WEBHOOKS: &str = include_str!("../../../providers/catalogue/standard-webhooks.toml");
 const NOW: UnixSeconds = 1_700_000_000;
 const BODY: &[u8] = br#"{"type":"a.b"}"#;
 const SECRET: &str = "whsec_c2VjcmV0LW9mLWdvb2QtbGVuZ3Ro";
-
-/// A provider with these schemes.
-struct Sender(Schemes);
-
-impl Provider for Sender {
-    fn name(&self) -> &'static str {
-        "sender"
-    }
-
-    fn headers(&self) -> &[&'static str] {
-        self.0.headers()
-    }
-
-    fn precheck(
-        &self,
-        head: &RequestHead,
-        window: Window,
-        now: UnixSeconds,
-    ) -> Result<(), Refusal> {
-        self.0.precheck(head, window, now)
-    }
-
-    fn verify(&self, request: &VerifyContext<'_>) -> Result<Proof, Refusal> {
-        self.0.verify(request)
-    }
-
-    fn classify(&self, request: &VerifiedRequest) -> Classified {
-        self.0.classify(request, false)
-    }
-}
 
 fn definition(file: &str) -> SchemeDefinition {
     let mut table: toml::Table = toml::from_str(file).unwrap();
@@ -57,7 +27,7 @@ fn source(definition: &SchemeDefinition, secrets: &[&str], options: &SchemeOptio
     let secrets = secrets.iter().map(|text| Secret::unchecked(text)).collect();
     let keys = schemes.key_ring(secrets, false).unwrap();
     let window = Window { max_age: 300, max_future: 300 };
-    Verifier { provider: Arc::new(Sender(schemes)), keys, published: None, window }
+    Verifier { provider: Arc::new(TestSender(schemes)), keys, published: None, window }
 }
 
 fn verify(verifier: &Verifier, headers: &[(&str, String)]) -> Result<Classified, Refusal> {
