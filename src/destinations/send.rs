@@ -175,6 +175,10 @@ impl Write for MarkAccepted {
         }
         Ok(Outcome::Handled)
     }
+
+    fn shared(&self) -> Option<&str> {
+        Some(&self.0)
+    }
 }
 
 fn class(status: u16) -> &'static str {

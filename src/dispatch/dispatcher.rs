@@ -16,6 +16,7 @@ use super::poll::Polled;
 use super::queues::Queues;
 use super::runner::Runner;
 use super::slots::{Connections, Slots};
+use super::together::Together;
 use super::{CLAIM_TIMEOUT, DispatchProblem, HandlerTable, Jitter, RetryPolicy, Wakeup, in_time};
 use crate::clock::SharedClock;
 use crate::store::{HandlerName, LaneCursor, Lease, Paused, Store, StoreError};
@@ -88,6 +89,8 @@ impl Dispatcher {
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {
             connections: Connections::new(store.settle_connections()),
+            loads: Together::default(),
+            settlements: Together::default(),
             store: store.clone(),
             table,
             retry: settings.retry,

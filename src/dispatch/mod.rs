@@ -25,6 +25,7 @@ mod dispatcher;
 mod handler;
 mod in_flight;
 mod isolated;
+mod load;
 mod maintenance;
 mod notify;
 mod poll;
@@ -38,6 +39,7 @@ mod scan_floor;
 mod settle;
 mod slots;
 mod table;
+mod together;
 
 pub use dispatcher::{DispatchSettings, Dispatcher};
 pub use handler::{Attempt, BoxError, EventTypes, Failure, Handler};

@@ -14,11 +14,8 @@ use super::runner::Runner;
 use super::{Attempt, Decision, Failure, SETTLE_TIMEOUT, in_time};
 use crate::store::{
     Counter, DeathReason, DestinationFailure, EffectError, Effects, Failed, FailureOutcome, Lease,
-    Origin, Outcome, RefusedStatement, StoreError, StoredEvent,
+    Outcome, RefusedStatement, StoreError,
 };
-
-/// For how long loading an event is retried before the lease is released.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the handler timed out after {0:?}")]
@@ -130,20 +127,6 @@ impl Runner {
                 Err(Failure::transient(HandlerTimeout(self.handler_deadline)))
             }
         })
-    }
-
-    async fn load(&self, lease: &Lease) -> Result<Option<(StoredEvent, Origin)>, StoreError> {
-        let mut retries = DeliveryRetries::until(Instant::now() + LOAD_TIMEOUT);
-        loop {
-            let permit = self.connections.acquire(&lease.handler).await;
-            let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
-            let loaded = in_time(SETTLE_TIMEOUT, loading).await;
-            drop(permit);
-            match loaded {
-                Err(error) if retries.should_retry(&error).await => {}
-                loaded => return loaded,
-            }
-        }
     }
 
     fn report_done(&self, lease: &Lease, outcome: Outcome, took: Duration) {

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
 use super::slots::Connections;
+use super::together::Together;
 use super::{HandlerTable, Jitter, RetryPolicy};
 use crate::clock::SharedClock;
-use crate::store::{Counter, Lease, Store};
+use crate::store::{
+    Counter, EffectError, Effects, EventId, Lease, Origin, Outcome, Store, StoreError, StoredEvent,
+};
 
 /// Runs attempts (`run.rs`) and settles them (`settle.rs`).
 pub(super) struct Runner {
@@ -21,6 +25,16 @@ pub(super) struct Runner {
     pub(super) jitter: Jitter,
     pub(super) handlers: Handle,
     pub(super) connections: Connections,
+    pub(super) loads: Together<(i64, EventId), Option<(StoredEvent, Origin)>, StoreError>,
+    pub(super) settlements: Together<Settlement, Outcome, EffectError>,
+}
+
+/// A delivery to settle as done.
+#[derive(Clone)]
+pub(super) struct Settlement {
+    pub(super) lease: Lease,
+    pub(super) started_at: OffsetDateTime,
+    pub(super) effects: Effects,
 }
 
 impl Runner {

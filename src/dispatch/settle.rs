@@ -6,9 +6,10 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::backoff::DeliveryRetries;
-use super::runner::Runner;
+use super::runner::{Runner, Settlement};
+use super::together::{Next, Waiting};
 use super::{DispatchProblem, SETTLE_TIMEOUT, in_time};
-use crate::store::{EffectError, Effects, Lease, Outcome, StoreError};
+use crate::store::{Completed, EffectError, Effects, ErrorKind, Lease, Outcome, StoreError};
 
 /// For how many lease durations releasing a delivery is retried.
 const MAX_RELEASE_LEASES: u32 = 10;
@@ -23,9 +24,7 @@ impl Runner {
     ) -> Result<Outcome, EffectError> {
         let mut retries = DeliveryRetries::until(until);
         loop {
-            let permit = self.connections.acquire(&lease.handler).await;
-            let settling = self.store.settle_done(lease, started_at, self.clock.now(), effects);
-            let settled = in_time(SETTLE_TIMEOUT, settling).await;
+            let settled = self.settle_once(lease, started_at, effects).await;
             let error = match settled {
                 Err(EffectError::Store(error)) => error,
                 other => {
@@ -41,9 +40,71 @@ impl Runner {
                 }
             }
             self.record_settlement(lease, Some(&error));
-            drop(permit);
             if !retries.should_retry(&error).await {
                 return Err(error.into());
+            }
+        }
+    }
+
+    async fn settle_once(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+        effects: &Effects,
+    ) -> Result<Outcome, EffectError> {
+        if effects.can_share() {
+            let (lease, effects) = (lease.clone(), effects.clone());
+            return self.settle_with_others(Settlement { lease, started_at, effects }).await;
+        }
+        let permit = self.connections.acquire(&lease.handler).await;
+        let settling = self.store.settle_done(lease, started_at, self.clock.now(), effects);
+        let settled = in_time(SETTLE_TIMEOUT, settling).await;
+        drop(permit);
+        settled
+    }
+
+    async fn settle_with_others(&self, settlement: Settlement) -> Result<Outcome, EffectError> {
+        let handler = settlement.lease.handler.clone();
+        let mut ticket = self.settlements.add(&handler, settlement);
+        loop {
+            match self.settlements.next(&handler, &self.connections, &mut ticket).await {
+                Next::Result(settled) => return settled,
+                Next::Make(group, connection) => {
+                    self.settle_all(group).await;
+                    drop(connection);
+                }
+            }
+        }
+    }
+
+    /// Settles a group by one commit; one by one if the database rejects it because of one of them.
+    async fn settle_all(&self, group: Vec<Waiting<Settlement, Outcome, EffectError>>) {
+        let completed: Vec<Completed<'_>> = group
+            .iter()
+            .map(|Waiting { call: Settlement { lease, started_at, effects }, .. }| Completed {
+                lease,
+                started_at: *started_at,
+                effects,
+            })
+            .collect();
+        let settling = self.store.settle_together(&completed, self.clock.now());
+        match in_time(SETTLE_TIMEOUT, settling).await {
+            Ok(outcomes) => {
+                for (waiting, outcome) in group.into_iter().zip(outcomes) {
+                    let lost = StoreError::LeaseLost(waiting.call.lease.delivery);
+                    waiting.answer(outcome.ok_or(lost.into()));
+                }
+            }
+            Err(error) if group.len() > 1 && is_of_one(&error) => {
+                for waiting in group {
+                    Box::pin(self.settle_all(vec![waiting])).await;
+                }
+            }
+            Err(error) => {
+                // The others get a timeout, which is temporary too.
+                if let Some(first) = group.into_iter().next() {
+                    first.answer(Err(error));
+                }
             }
         }
     }
@@ -119,6 +180,17 @@ impl Runner {
             let is_failing = failing.iter().any(|(handler, _)| *handler == queue.handler);
             metrics::gauge!("sealpost_settlements_failing", "handler" => queue.handler)
                 .set(if is_failing { 1.0 } else { 0.0 });
+        }
+    }
+}
+
+/// Whether one delivery of a group may be the reason: a lock on its row, or a write that fails.
+fn is_of_one(error: &EffectError) -> bool {
+    match error {
+        EffectError::Rejected { .. } | EffectError::NotYet { .. } => true,
+        EffectError::Store(error) => {
+            matches!(error, StoreError::Refused(_))
+                || matches!(error.kind(), ErrorKind::LockTimeout | ErrorKind::Deadlock)
         }
     }
 }

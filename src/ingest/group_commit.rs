@@ -66,7 +66,8 @@ pub enum NotStored {
 
 #[derive(Debug)]
 struct Job {
-    new: NewEvent,
+    /// Boxed: it passes through several futures and a queue.
+    new: Box<NewEvent>,
     until: Instant,
     reply: oneshot::Sender<Result<Committed<Inserted>, NotStored>>,
 }
@@ -100,7 +101,7 @@ impl GroupCommit {
 
     /// Records one event, together with others that are waiting. It is recorded even if the caller
     /// stops waiting.
-    pub async fn record(&self, new: NewEvent) -> Result<Committed<Inserted>, NotStored> {
+    pub async fn record(&self, new: Box<NewEvent>) -> Result<Committed<Inserted>, NotStored> {
         let queue = if new.event.body.len() <= SMALL_BODY { &self.small } else { &self.large };
         let (reply, answer) = oneshot::channel();
         let until = Instant::now() + PATIENCE;
@@ -249,7 +250,7 @@ impl Writer {
 
     /// Records a part of a group and answers its callers. Returns the error, if any.
     async fn record(&mut self, part: &mut Vec<Job>, lock_wait: LockWait) -> Option<StoreError> {
-        let events: Vec<&NewEvent> = part.iter().map(|job| &job.new).collect();
+        let events: Vec<&NewEvent> = part.iter().map(|job| &*job.new).collect();
         match self.connection.record(&events, lock_wait).await {
             Ok(recorded) => {
                 for (job, recorded) in part.drain(..).zip(recorded.split()) {

@@ -178,7 +178,7 @@ impl IngestService {
             quarantined_request,
             now,
         );
-        self.record(source, None, new, Some(Quarantine::TooLarge)).await
+        self.record(source, None, Box::new(new), Some(Quarantine::TooLarge)).await
     }
 
     /// Applies the rate limit of the source.
@@ -225,7 +225,7 @@ impl IngestService {
         let provenance = verified.provenance(source.verifier.provider.kept_headers());
         let (new, reason) = planned(source, provenance, verified.body().clone(), meta, now);
         let event_type = new.event.event_type.clone();
-        match self.record(source, Some(verified), new, reason).await {
+        match self.record(source, Some(verified), Box::new(new), reason).await {
             Ok(recorded) => match *recorded.get() {
                 Receipt::Differs { first, digest } if is_once => {
                     let quarantined_request = Quarantined {
@@ -267,7 +267,7 @@ impl IngestService {
             lane: None,
             plan: Plan::Deliver { handlers: Vec::new(), lane_blocks: source.lane_blocks },
         };
-        self.record(source, Some(verified), new, None).await
+        self.record(source, Some(verified), Box::new(new), None).await
     }
 
     async fn quarantine(
@@ -281,14 +281,14 @@ impl IngestService {
         let provenance = verified.provenance(source.verifier.provider.kept_headers());
         let (body, digest) = (verified.body().clone(), verified.body_digest());
         let new = quarantined(source, provenance, body, digest, quarantined_request, now);
-        self.record(source, Some(verified), new, Some(reason)).await
+        self.record(source, Some(verified), Box::new(new), Some(reason)).await
     }
 
     async fn record(
         &self,
         source: &Source,
         verified: Option<&VerifiedRequest>,
-        new: NewEvent,
+        new: Box<NewEvent>,
         quarantined: Option<Quarantine>,
     ) -> Result<Committed<Receipt>, Rejection> {
         let event = new.event.id;

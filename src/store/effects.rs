@@ -1,5 +1,6 @@
 //! The writes of a handler, applied in the transaction that settles its delivery.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,9 +11,10 @@ use super::{DeathReason, StoreError, Tx};
 
 /// The result of a handler: the outcome and its database writes. They are applied in the
 /// transaction that settles the delivery, so they take effect exactly once.
+#[derive(Clone)]
 pub struct Effects {
     outcome: Outcome,
-    write: Option<Box<dyn Write>>,
+    write: Option<Arc<dyn Write>>,
 }
 
 /// The outcome of a successful delivery.
@@ -49,6 +51,12 @@ pub trait Write: Send + Sync {
     /// # Errors
     /// An [`EffectError`]; everything written so far is rolled back.
     async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError>;
+
+    /// For writes that deliveries can share: of those with the same name, one is applied for all
+    /// the deliveries that are settled together. `None` settles the delivery alone.
+    fn shared(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Why the writes were not applied.
@@ -95,7 +103,17 @@ impl Effects {
 
     /// The writes determine the outcome.
     pub fn write(write: impl Write + 'static) -> Self {
-        Self { outcome: Outcome::Handled, write: Some(Box::new(write)) }
+        Self { outcome: Outcome::Handled, write: Some(Arc::new(write)) }
+    }
+
+    /// Whether the delivery can be settled together with others.
+    pub fn can_share(&self) -> bool {
+        self.write.as_ref().is_none_or(|write| write.shared().is_some())
+    }
+
+    /// The name of its shared write.
+    pub(super) fn shared(&self) -> Option<&str> {
+        self.write.as_ref()?.shared()
     }
 
     pub(super) async fn apply(&self, tx: &mut Tx<'_>) -> Result<Outcome, EffectError> {

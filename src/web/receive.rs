@@ -3,6 +3,7 @@
 //! recording, queued per client.
 
 mod brought_secret;
+mod larger;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::decoy::Decoy;
 use super::handshake;
 use super::head::{Chosen, HeadLimits, check_head, choose, is_signed, target};
 use super::keep_rejected::Rejected;
-use super::oversize::{self, Oversize};
+use super::oversize::Oversize;
 use super::peer::{Proxies, Sender};
 use super::problem::{Problem, ProblemResponse, of_rejection};
 use super::report::{AcceptedMetrics, Report};
@@ -32,7 +33,7 @@ use crate::ingest::{
 };
 use crate::store::{Committed, Counters};
 use crate::verify::{
-    EventMethod, HandshakeAnswer, HandshakeMethod, RawRequest, Refusal, RequestHead, StreamedBody,
+    EventMethod, HandshakeAnswer, HandshakeMethod, RawRequest, Refusal, RequestHead,
 };
 
 /// Larger bodies are verified on a separate thread pool, so that they do not delay small ones.
@@ -157,39 +158,28 @@ impl IncomingRequest<'_> {
         let Self { request, ingest, now, .. } = *self;
         let (source, mut head) = match choose(request, self.route, now.unix_timestamp()) {
             Ok(chosen) => chosen,
-            Err(refused) => return self.refuse(&mut payload, refused, service, report).await,
+            Err(refused) => {
+                return Box::pin(self.refuse(&mut payload, refused, service, report)).await;
+            }
         };
         head.sender_info.set_peer(self.sender.map(|sender| sender.address));
         if self.known {
             report.source(&source);
         }
         let mut reservation = ingest.budget.open(self.peer());
-        let (service, taken) = (web::Data::clone(service), Arc::clone(&source));
-        let lane = self.lane(&source);
+        let service = web::Data::clone(service);
+        // Rare paths are boxed: the future of every request is as large as its largest branch.
         let body = match self.read(&mut payload, &source, &mut reservation).await? {
             Read::Complete(body) => body,
             Read::Larger(begun) => {
-                let streamed = StreamedBody::begin(&source.verifier, head, now.unix_timestamp());
-                let mut streamed = streamed.map_err(|no| (Problem::Unauthorized, no.reason()))?;
                 let begun = (begun, reservation);
-                let update = |piece: &[u8]| streamed.update(piece);
-                report.size_bytes = self.read_larger(&mut payload, &source, begun, update).await?;
-                let recording =
-                    async move { service.accept_oversize(&taken, streamed, now, lane).await };
-                return match settle(ingest.tasks.spawn(recording).await) {
-                    Ok(receipt) => Ok(Taken::Recorded(receipt, source)),
-                    Err((problem, refusal)) => {
-                        if refusal.is_some() {
-                            self.failed(&source);
-                        }
-                        Err(problem)
-                    }
-                };
+                let taking = self.take_larger(&mut payload, (source, head), begun, service, report);
+                return Box::pin(taking).await;
             }
         };
         report.size_bytes = body.len();
         if let Some(found) = handshake::brought_secret(request, self.route, &body) {
-            return self.store_secret(service, found, body, report).await;
+            return Box::pin(self.store_secret(service, found, body, report)).await;
         }
         let large = body.len() > LARGE;
         let copies =
@@ -198,11 +188,13 @@ impl IncomingRequest<'_> {
         // The connection may break at any await: verification and recording continue without it.
         let copy = source.keep_rejected.map(|_| (head.clone(), body.clone()));
         let prompt = handshake::is_open(self.route).then(|| body.clone());
-        let recording = async move {
+        let (lane, taken) = (self.lane(&source), Arc::clone(&source));
+        // Boxed: starting a task, and taking its result, moves its future several times.
+        let recording = Box::pin(async move {
             let accepted = service.accept(&taken, RawRequest::new(head, body), now, lane).await;
             drop((reservation, copies));
             accepted
-        };
+        });
         let recording = if large {
             ingest.tasks.spawn_on(recording, &ingest.runtime)
         } else {
@@ -307,19 +299,6 @@ impl IncomingRequest<'_> {
         }
         let limits = Limits { bytes: source.max_body, deadline: source.body_deadline };
         self.counting_failure(source, read_body(self.request, payload, limits, reservation)).await
-    }
-
-    /// Reads and discards the rest of an oversized body; returns its size.
-    async fn read_larger(
-        &self,
-        payload: &mut web::Payload,
-        source: &Source,
-        begun: (Bytes, Reservation),
-        see: impl FnMut(&[u8]),
-    ) -> Result<usize, ProblemResponse> {
-        let stream = (self.request, payload);
-        let reading = oversize::read(stream, &self.ingest.oversize, self.peer(), begun, see);
-        self.counting_failure(source, reading).await
     }
 
     /// An incomplete body counts as a failure of its client, also if the connection is closed.

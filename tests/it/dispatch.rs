@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sealpost::clock::Clock;
 use sealpost::dispatch::{Attempt, Failure, Handler};
 use sealpost::store::{
-    DeathReason, EffectError, Effects, Outcome, StoreError, StoredEvent, Tx, Write,
+    Completed, DeathReason, EffectError, Effects, Outcome, StoreError, StoredEvent, Tx, Write,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::database::trusted;
-use crate::harness::{Builder, Gateway};
+use crate::harness::{Builder, Gateway, sql};
 use crate::receive::unique;
 
 /// Runs the steps in the body of the event.
@@ -519,6 +519,74 @@ async fn expired_lease_is_taken_over_and_its_late_result_discarded() {
     let results: Vec<_> =
         attempts.iter().map(|(number, result, _)| (*number, result.as_str())).collect();
     assert_eq!(results, [(1, "lost"), (2, "done")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_settled_together_keep_their_own_outcome_and_lease() {
+    let gateway = gateway_with(&Scripted::new()).allow_unfinished().start().await;
+    for name in ["a", "b", "c"] {
+        send(&gateway, name, name, &["done"]).await;
+    }
+    // Behind `a`, in its lane.
+    send(&gateway, "a", "a2", &["done"]).await;
+    let leases = gateway.claim("billing", 10, LATER).await;
+    assert_eq!(leases.len(), 3);
+    let take_over = format!(
+        "UPDATE deliveries SET lease_token = gen_random_uuid() WHERE id = {}",
+        leases[1].delivery
+    );
+    assert_eq!(gateway.execute(&take_over).await, 1);
+    assert_eq!(
+        gateway.execute("UPDATE deliveries SET parked = 'behind' WHERE state = 'ready'").await,
+        1
+    );
+
+    let now = gateway.clock().now();
+    let effects = [Effects::unchanged(), Effects::unchanged(), Effects::ignored()];
+    let completed: Vec<Completed<'_>> = leases
+        .iter()
+        .zip(&effects)
+        .map(|(lease, effects)| Completed { lease, started_at: now, effects })
+        .collect();
+    let settled = gateway.store().settle_together(&completed, now).await.unwrap();
+    assert_eq!(settled, [Some(Outcome::Unchanged), None, Some(Outcome::Ignored)]);
+    let states = "SELECT state || ' ' || coalesce(outcome, '-') || ' ' || coalesce(parked, '-')
+                    FROM deliveries ORDER BY id";
+    assert_eq!(
+        sql::texts(gateway.target(), states).await,
+        ["done unchanged -", "leased - -", "done ignored -", "ready - -"],
+        "the follower of a settled delivery is queued again",
+    );
+    assert_eq!(gateway.count("SELECT count(*) FROM attempts WHERE result = 'done'").await, 2);
+
+    let again = gateway.store().settle_together(&completed, now).await.unwrap();
+    assert_eq!(again, [None, None, None], "a lease is consumed once");
+    assert_eq!(gateway.count("SELECT count(*) FROM attempts").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_settlement_does_not_affect_those_made_with_it() {
+    let gateway = gateway_with(&Scripted::new()).allow_unfinished().start().await;
+    for number in 0..20 {
+        send(&gateway, &format!("n{number}"), &format!("n{number}"), &["done"]).await;
+    }
+    sql::script(
+        gateway.target(),
+        "CREATE FUNCTION reject_the_first() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+            IF NEW.result = 'done' AND NEW.delivery_id = (SELECT min(id) FROM deliveries) THEN
+                RAISE EXCEPTION 'rejected' USING ERRCODE = '23514';
+            END IF;
+            RETURN NEW;
+         END $$;
+         CREATE TRIGGER reject BEFORE INSERT ON attempts
+            FOR EACH ROW EXECUTE FUNCTION reject_the_first();",
+    )
+    .await;
+    gateway.run_until_idle().await;
+    let states = "SELECT state || ' ' || attempts || ' ' || count(*) FROM deliveries
+                   GROUP BY state, attempts ORDER BY 1";
+    assert_eq!(sql::texts(gateway.target(), states).await, ["done 1 19", "ready 1 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

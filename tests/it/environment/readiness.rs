@@ -133,10 +133,10 @@ async fn group_commit_writer_survives_a_panic() {
     let end = datetime!(9999-12-31 23:59 UTC);
     for number in 0..3 {
         assert_eq!(
-            batch.record(quarantined_event(number, end)).await.unwrap_err(),
+            batch.record(Box::new(quarantined_event(number, end))).await.unwrap_err(),
             NotStored::Unknown
         );
-        let recorded = batch.record(quarantined_event(number, START)).await.unwrap();
+        let recorded = batch.record(Box::new(quarantined_event(number, START))).await.unwrap();
         assert_eq!(*recorded.get(), Inserted::New, "the writer still runs");
     }
     assert_eq!(supervisor.down(), None);
