@@ -44,8 +44,14 @@ schemathesis:
     cargo build --release
     .ci/schemathesis target/release/sealpost
 
-# The load benchmark, or another one: `load`, `admin` or `verify`
-bench name="load":
+# Measure everything, beside the peers, and report: docs/performance.md; about 45 minutes
+bench *options:
+    benches/peers/install
+    cargo bench --bench load -- --all {{options}}
+    benches/report.py
+
+# One benchmark: `load` compares before and after a change in a minute; `admin`, `verify`
+bench-one name="load":
     cargo bench --bench {{name}}
 
 # Regenerate the generated parts of the documentation
