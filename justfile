@@ -39,6 +39,10 @@ deny:
 machete:
     @if command -v cargo-machete > /dev/null; then cargo machete; else echo "cargo-machete is not installed: skipped"; fi
 
+# Count the instructions of verifying and parsing a request
+instructions *options:
+    .ci/instructions {{options}}
+
 # Play what no client would think of against the operator's API
 schemathesis:
     cargo build --release

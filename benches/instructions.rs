@@ -1,7 +1,6 @@
-//! Runs one step of the way of a request some times, for `.ci/instructions`, which counts the
-//! processor's instructions: they are the same on every machine, and need no quiet one.
-//!
-//! `instructions CASE TIMES`; without arguments it lists the cases.
+//! Runs the steps of the way of a request, for `.ci/instructions`, which counts the processor's
+//! instructions: they are the same on every machine, and need no quiet one. Prints the names of the
+//! steps, in order.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,49 +13,38 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use sealpost::providers::{self, Draft, Services, SourceScheme, SourceSpec};
+use sealpost::providers::{self, Draft, Services, Signed, SourceScheme, SourceSpec};
 use sealpost::verify::{RawRequest, RequestHead, Secret, TransferLimits, Verifier, Window};
 
 const NOW: i64 = 1_796_000_000;
-/// Requests that are made before, whatever the number of times is.
-const REQUESTS: usize = 200;
-const CASES: [(&str, &str, Step); 6] = [
-    ("verify stripe", "stripe", Step::Verify),
-    ("verify and parse stripe", "stripe", Step::Parse),
-    ("verify docora", "docora", Step::Verify),
-    ("verify and parse docora", "docora", Step::Parse),
-    ("verify svix", "svix", Step::Verify),
-    ("verify and parse svix", "svix", Step::Parse),
-];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Step {
-    Verify,
-    /// Also decides what the event is.
-    Parse,
-}
+/// How often each step runs; `.ci/instructions` divides by it.
+const TIMES: usize = 20;
+const PROVIDERS: [&str; 3] = ["stripe", "docora", "svix"];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let [case, times] = &args[..] else {
-        for (name, ..) in CASES {
-            println!("{name}");
-        }
-        return;
-    };
-    let times: usize = times.parse().expect("a number of times");
-    assert!(times <= REQUESTS, "at most {REQUESTS} times");
-    let (_, provider, step) =
-        CASES.into_iter().find(|(name, ..)| name == case).expect("the name of a case");
-    let source = Source::of(provider);
-    let requests: Vec<RawRequest> = (0..REQUESTS).map(|_| source.request()).collect();
-    let verifier = source.verifier();
-    for request in requests.into_iter().take(times) {
-        let verified = black_box(request).verify(&verifier, NOW).expect("authentic");
-        if step == Step::Parse {
-            black_box(verifier.provider.classify(&verified));
-        }
+    for provider in PROVIDERS {
+        let source = Source::of(provider);
+        let verifier = source.verifier();
+        let signed = source.sign();
+        let names = verifier.provider.headers();
+        let requests: Vec<RawRequest> = (0..TIMES).map(|_| request(&signed, names)).collect();
+        println!("verify {provider}");
+        let verified = measured(|| {
+            let verify = |request: RawRequest| request.verify(&verifier, NOW).expect("authentic");
+            requests.into_iter().map(verify).collect::<Vec<_>>()
+        });
+        println!("parse {provider}");
+        let events = measured(|| {
+            verified.iter().map(|request| verifier.provider.classify(request)).collect::<Vec<_>>()
+        });
+        assert_eq!(events.len(), TIMES);
     }
+}
+
+/// What is counted: callgrind knows it by its name.
+#[inline(never)]
+fn measured<T>(step: impl FnOnce() -> T) -> T {
+    black_box(step())
 }
 
 struct Source {
@@ -86,8 +74,7 @@ impl Source {
         }
     }
 
-    fn request(&self) -> RawRequest {
-        let entry = providers::find(self.provider).unwrap();
+    fn sign(&self) -> Signed {
         let draft = Draft {
             options: &self.options,
             secret: &self.secret,
@@ -96,15 +83,8 @@ impl Source {
             headers: &[],
             body: &self.body,
         };
-        let signed = entry.sign_request(&draft, &SourceScheme::default()).unwrap();
-        let mut head = RequestHead::default();
-        for &name in self.verifier().provider.headers() {
-            let mut lines = signed.headers.iter().filter(|(line, _)| line == name);
-            if let Some((_, value)) = lines.next() {
-                head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
-            }
-        }
-        RawRequest::new(head, signed.body)
+        let entry = providers::find(self.provider).unwrap();
+        entry.sign_request(&draft, &SourceScheme::default()).unwrap()
     }
 
     fn verifier(&self) -> Verifier {
@@ -122,6 +102,18 @@ impl Source {
         let window = Window { max_age: 300, max_future: 300 };
         Verifier { provider, keys, published: None, window }
     }
+}
+
+/// What the listener has read of a request.
+fn request(signed: &Signed, names: &[&'static str]) -> RawRequest {
+    let mut head = RequestHead::default();
+    for &name in names {
+        let mut lines = signed.headers.iter().filter(|(line, _)| line == name);
+        if let Some((_, value)) = lines.next() {
+            head.headers.push(name, Bytes::copy_from_slice(value.as_bytes()));
+        }
+    }
+    RawRequest::new(head, signed.body.clone())
 }
 
 /// An event of 1 KiB.

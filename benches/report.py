@@ -244,7 +244,8 @@ def bars(title, unit, rows, digits=0, legend=()):
     """Horizontal bars. A row is a name, the parts of its bar, and its lowest and highest value."""
     left, right, top, step = 190, 90, 48 if legend else 36, 26
     width, height = 760, top + step * len(rows) + 10
-    scale = (width - left - right) / max(max(sum(values), *spread) for _, values, spread in rows)
+    longest = max((max(sum(values), *spread) for _, values, spread in rows), default=1)
+    scale = (width - left - right) / longest
     parts = [text(10, 22, f"{title}, {unit}", weight="bold")]
     for place, name in enumerate(legend):
         x = left + 140 * place

@@ -13,7 +13,7 @@ use crate::requests::{SECRET, now};
 use crate::servers::WORKERS;
 
 /// The first argument of a program in this role.
-pub(crate) const ROLE: &str = "serve";
+pub(crate) const ROLE: &str = "baseline";
 pub(crate) const READ: &str = "read";
 pub(crate) const VERIFY: &str = "verify";
 

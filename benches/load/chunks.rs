@@ -14,7 +14,7 @@ use crate::generator::{Pace, generate};
 use crate::http::Connection;
 use crate::ingest::load;
 use crate::processor::Meter;
-use crate::requests::signed;
+use crate::requests::{self, signed};
 use crate::results::Row;
 use crate::rows::{Groups, create_table};
 use crate::servers;
@@ -34,9 +34,9 @@ pub(crate) async fn run(suite: &mut Suite) {
     );
     let secrets = [("CHUNKS".to_owned(), SECRET.to_owned())];
     for round in 1..=suite.options.rounds {
-        let requests = requests();
+        let requests = chunks();
         let bytes = requests.iter().map(Bytes::len).sum::<usize>() as f64;
-        let body = requests[0].len();
+        let body = requests::body(&requests[0]);
         let database = suite.databases.migrated().await;
         let server = servers::gateway(&database, &source, &secrets);
         let postgres = suite.databases.postmaster();
@@ -56,8 +56,8 @@ pub(crate) async fn run(suite: &mut Suite) {
         database.checkpoint().await;
         let url = &database.url;
         let meter = Meter { server: None, postgres };
-        let sample = generate(of_all(60.0), &meter, || Groups::single(url, body));
-        let rate = (body * sample.times.len()) as f64 / 1e6 / sample.took.as_secs_f64();
+        let sample = generate(of_all(60.0), &meter, || Groups::open(url, 1, body.clone()));
+        let rate = (body.len() * sample.times.len()) as f64 / 1e6 / sample.took.as_secs_f64();
         let row = Row::new("rows of chunks", "closed", round).sample(&sample, 1);
         suite.results.push(row.with("megabytes_per_second", rate));
         database.remove().await;
@@ -65,7 +65,7 @@ pub(crate) async fn run(suite: &mut Suite) {
 }
 
 /// Every chunk of every file.
-fn requests() -> Arc<Vec<Bytes>> {
+fn chunks() -> Arc<Vec<Bytes>> {
     let options: toml::Table = toml::from_str(OPTIONS).unwrap();
     let files: Vec<(Uuid, String, String)> = (0..FILES)
         .map(|_| {

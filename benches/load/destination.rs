@@ -38,7 +38,7 @@ pub(crate) async fn run(suite: &mut Suite) {
     tokio::spawn(server);
     let more = format!(
         "[[destination]]\nname = 'app'\nurl = 'http://127.0.0.1:{port}/'\nsources = ['billing']\n\
-         secret = {{ env = 'SECRET' }}\nconcurrency = {IN_FLIGHT}\n\
+         secret = {{ env = 'APP_SECRET' }}\nconcurrency = {IN_FLIGHT}\n\
          [outbound]\nallow = ['127.0.0.1/32']\n"
     );
     for round in 1..=suite.options.rounds {

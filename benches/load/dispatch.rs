@@ -31,6 +31,8 @@ const IS_FINISHED: &str = "SELECT (NOT EXISTS (
     SELECT FROM deliveries WHERE state IN ('ready', 'leased')))::int::bigint";
 /// Requests of which each is delivered before the next is sent.
 const SINGLE_REQUESTS: usize = 200;
+/// What requests to a destination are signed with.
+const APP_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// Half of what the gateway may receive, where that was not measured.
 const USUAL_HALF: f64 = 4_000.0;
 
@@ -85,7 +87,8 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn start(database: &Database, dispatch: bool, to: &Delivers, more: &str) -> Self {
         let (_folder, path) = folder_with("config.toml", &(config(0, 0, dispatch) + more));
-        let environment: Environment = [("SECRET", SECRET)].into_iter().collect();
+        let variables = [("SECRET", SECRET), ("APP_SECRET", APP_SECRET)];
+        let environment: Environment = variables.into_iter().collect();
         let config = Config::load(&path, &environment).unwrap();
         let own: Vec<Arc<dyn Handler>> = match to {
             Delivers::ToNothing(started) => vec![Arc::new(Nothing(started.clone()))],

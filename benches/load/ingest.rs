@@ -23,20 +23,17 @@ const HIGHEST: f64 = 60_000.0;
 const HIGHEST_DURABLE: f64 = 25_000.0;
 const HIGHEST_PEER: f64 = 12_000.0;
 const WARM_UP: f64 = 2.0;
-/// Before the first group was counted.
-const USUAL_GROUP: usize = 24;
 
 pub(crate) async fn run(suite: &mut Suite) {
     warm_cluster(suite).await;
     let sources = if suite.options.all { Some(many_sources()) } else { None };
-    let mut group = USUAL_GROUP;
     for round in 1..=suite.options.rounds {
         for (scenario, kind) in [("read", READ), ("verified", VERIFY)] {
             let server = servers::baseline(kind);
             let sample = closed(suite, &server, suite.options.seconds, HIGHEST);
             suite.results.push(Row::new(scenario, "closed", round).sample(&sample, 1));
         }
-        group = durable(suite, round).await.unwrap_or(group);
+        let group = durable(suite, round).await;
         ceiling(suite, round, group).await;
         single_rows(suite, round).await;
         if let Some((config, secrets)) = &sources {
@@ -49,9 +46,6 @@ pub(crate) async fn run(suite: &mut Suite) {
                 peer(suite, name, round).await;
             }
         }
-    }
-    if suite.options.all {
-        first_minutes(suite).await;
     }
 }
 
@@ -77,7 +71,7 @@ async fn warm(suite: &Suite, server: &Running, database: &Database) {
 }
 
 /// The gateway. Returns how many events were in a group.
-async fn durable(suite: &mut Suite, round: usize) -> Option<usize> {
+pub(crate) async fn durable(suite: &mut Suite, round: usize) -> usize {
     let database = suite.databases.migrated().await;
     let server = servers::gateway(&database, "", &[]);
     warm(suite, &server, &database).await;
@@ -92,7 +86,7 @@ async fn durable(suite: &mut Suite, round: usize) -> Option<usize> {
     }
     drop(server);
     database.remove().await;
-    Some(group.round().max(1.0) as usize)
+    group.round().max(1.0) as usize
 }
 
 /// The gateway with another configuration.
@@ -137,10 +131,10 @@ fn open_loops(suite: &mut Suite, name: &str, round: usize, server: &Running, clo
 /// Groups as large as the gateway's, over as many connections as it records with.
 async fn ceiling(suite: &mut Suite, round: usize, group: usize) {
     let (database, meter) = rows_database(suite).await;
-    let url = &database.url;
+    let (url, body) = (&database.url, requests::body(&requests::of_stripe(1)[0]));
     let run = |seconds| {
         let load = load(Pace::Closed, WORKERS, seconds, usize::MAX);
-        generate(load, &meter, || Groups::open(url, group))
+        generate(load, &meter, || Groups::open(url, group, body.clone()))
     };
     run(WARM_UP);
     database.checkpoint().await;
@@ -153,10 +147,10 @@ async fn ceiling(suite: &mut Suite, round: usize, group: usize) {
 /// A commit for each row, over as many connections as there are senders.
 async fn single_rows(suite: &mut Suite, round: usize) {
     let (database, meter) = rows_database(suite).await;
-    let url = &database.url;
+    let (url, body) = (&database.url, requests::body(&requests::of_stripe(1)[0]));
     let run = |pace, seconds| {
         let load = load(pace, CONNECTIONS, seconds, usize::MAX);
-        generate(load, &meter, || Groups::open(url, 1))
+        generate(load, &meter, || Groups::open(url, 1, body.clone()))
     };
     run(Pace::Closed, WARM_UP);
     database.checkpoint().await;
@@ -176,7 +170,7 @@ async fn rows_database(suite: &Suite) -> (Database, Meter) {
 }
 
 /// Full load on a new database, without a warm-up.
-async fn first_minutes(suite: &mut Suite) {
+pub(crate) async fn first_minutes(suite: &mut Suite) {
     let seconds = suite.options.first;
     for name in ["durable", PEERS[0], PEERS[1], PEERS[2]] {
         let (database, server, highest) = if name == "durable" {

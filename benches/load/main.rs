@@ -43,6 +43,8 @@ mod rows;
 mod running;
 mod servers;
 
+use std::process::ExitCode;
+
 use database::Databases;
 use options::{Options, Part};
 use results::Results;
@@ -54,12 +56,16 @@ struct Suite {
     results: Results,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, kind, port] = &args[..]
-        && role == baselines::ROLE
-    {
-        return baselines::serve(kind, port.parse().expect("a port"));
+    match &args[..] {
+        [role, kind, port] if role == baselines::ROLE => {
+            baselines::serve(kind, port.parse().expect("a port"));
+            return ExitCode::SUCCESS;
+        }
+        // The gateway, in a program whose symbols a profiler can read: `servers::PROGRAM`.
+        [command, ..] if command == "serve" => return sealpost::cli::run(),
+        _ => {}
     }
     let options = Options::parse(&args);
     let databases = Databases::start();
@@ -67,21 +73,25 @@ fn main() {
     let mut suite = Suite { options, databases, results };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let has = |part| suite.options.parts.contains(&part);
-        let (ingest, operation, dispatch) =
-            (has(Part::Ingest), has(Part::Operation), has(Part::Dispatch));
-        if ingest {
-            ingest::run(&mut suite).await;
-        }
-        if operation {
-            operation::run(&mut suite).await;
-            chunks::run(&mut suite).await;
-        }
-        if dispatch {
-            dispatch::run(&mut suite).await;
-            destination::run(&mut suite).await;
-            queues::run(&mut suite).await;
+        for part in suite.options.parts.clone() {
+            match part {
+                Part::Ingest => ingest::run(&mut suite).await,
+                Part::Durable => {
+                    ingest::durable(&mut suite, 1).await;
+                }
+                Part::First => ingest::first_minutes(&mut suite).await,
+                Part::Operation => {
+                    operation::run(&mut suite).await;
+                    chunks::run(&mut suite).await;
+                }
+                Part::Dispatch => {
+                    dispatch::run(&mut suite).await;
+                    destination::run(&mut suite).await;
+                    queues::run(&mut suite).await;
+                }
+            }
         }
     });
     suite.results.summary();
+    ExitCode::SUCCESS
 }

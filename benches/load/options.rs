@@ -7,6 +7,10 @@ use std::path::PathBuf;
 pub(crate) enum Part {
     /// From the request to its response.
     Ingest,
+    /// Only the gateway, for a profiler.
+    Durable,
+    /// Full load on a new database.
+    First,
     /// Start, memory, number of sources, chunks.
     Operation,
     /// From the stored event to its handler.
@@ -44,7 +48,7 @@ impl Options {
             file: None,
         };
         if all {
-            options.parts = vec![Part::Ingest, Part::Operation, Part::Dispatch];
+            options.parts = vec![Part::Ingest, Part::First, Part::Operation, Part::Dispatch];
             let today = time::OffsetDateTime::now_utc().date();
             options.file = Some(results_folder().join(format!("{today}.jsonl")));
         }
@@ -64,9 +68,13 @@ impl Options {
                 "--only" => {
                     options.parts = vec![match value() {
                         "ingest" => Part::Ingest,
+                        "durable" => Part::Durable,
+                        "first" => Part::First,
                         "operation" => Part::Operation,
                         "dispatch" => Part::Dispatch,
-                        other => panic!("no part {other:?}: ingest, operation or dispatch"),
+                        other => panic!(
+                            "no part {other:?}: ingest, durable, first, operation or dispatch"
+                        ),
                     }];
                 }
                 seconds => {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sealpost::providers::{self, Draft};
 use sealpost::verify::Secret;
 
-pub(crate) const BODY_BYTES: usize = 1024;
+const BODY_BYTES: usize = 1024;
 pub(crate) const SECRET: &str = "whsec_benchmark_0123456789abcdef";
 
 /// No two events of a run have the same number.
@@ -68,6 +68,12 @@ pub(crate) fn signed(
     }
     write!(text, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
     text.into()
+}
+
+/// The body of a request.
+pub(crate) fn body(request: &Bytes) -> Bytes {
+    let head = request.windows(4).position(|part| part == b"\r\n\r\n").expect("a head");
+    request.slice(head + 4..)
 }
 
 pub(crate) fn now() -> i64 {

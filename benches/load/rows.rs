@@ -1,12 +1,12 @@
 //! What the database does at most: the same bytes in one table with one unique index, without HTTP,
 //! signatures and deliveries.
 
+use bytes::Bytes;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::generator::Sender;
-use crate::requests::BODY_BYTES;
 
 /// About what the gateway keeps of the headers of a request.
 const HEADERS_BYTES: usize = 160;
@@ -26,18 +26,13 @@ pub(crate) struct Groups {
     connection: PgConnection,
     size: usize,
     headers: Vec<u8>,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 impl Groups {
-    pub(crate) async fn open(url: &str, size: usize) -> Self {
+    pub(crate) async fn open(url: &str, size: usize, body: Bytes) -> Self {
         let connection = PgConnection::connect(url).await.unwrap();
-        Self { connection, size, headers: vec![b'h'; HEADERS_BYTES], body: vec![b'x'; BODY_BYTES] }
-    }
-
-    /// A single row each, with bodies of this size.
-    pub(crate) async fn single(url: &str, body: usize) -> Self {
-        Self { body: vec![b'x'; body], ..Self::open(url, 1).await }
+        Self { connection, size, headers: vec![b'h'; HEADERS_BYTES], body }
     }
 }
 
@@ -48,7 +43,7 @@ impl Sender for Groups {
         if self.size == 1 {
             let insert = sqlx::query("INSERT INTO rows VALUES ($1, $2, $3, $4)");
             let insert = insert.bind(Uuid::new_v4()).bind(now);
-            insert.bind(&self.headers).bind(&self.body).execute(connection).await.unwrap();
+            insert.bind(&self.headers[..]).bind(&self.body[..]).execute(connection).await.unwrap();
             return;
         }
         let keys: Vec<Uuid> = (0..self.size).map(|_| Uuid::new_v4()).collect();

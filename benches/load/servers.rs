@@ -10,6 +10,8 @@ use crate::running::{Running, accepts, answers, folder_with, free_port, project}
 
 /// Threads of every server, and processes of those that have one thread.
 pub(crate) const WORKERS: usize = 2;
+/// Names another build of the gateway, such as this program linked with symbols, for a profiler.
+const PROGRAM: &str = "SEALPOST_BENCH_PROGRAM";
 /// Connections to the database of a peer, for all of its processes.
 const PEER_CONNECTIONS: usize = 20;
 
@@ -64,8 +66,7 @@ fn start_gateway(
 ) -> Running {
     let (ingest, operator) = (free_port(), free_port());
     let (folder, path) = folder_with("config.toml", &config(ingest, operator));
-    // Another build of the program, such as one with the symbols that a profiler needs.
-    let program = std::env::var_os("SEALPOST_BENCH_PROGRAM");
+    let program = std::env::var_os(PROGRAM);
     let program = program.map_or_else(|| env!("CARGO_BIN_EXE_sealpost").into(), PathBuf::from);
     let mut command = Command::new(program);
     command.args(["serve", "--config"]).arg(path).current_dir(folder.path());
