@@ -17,7 +17,7 @@ use crate::Suite;
 use crate::database::Database;
 use crate::generator::{Pace, Sender as _, generate};
 use crate::http::Connection;
-use crate::ingest::{CONNECTIONS, load};
+use crate::ingest::{CONNECTIONS, FIXED, load};
 use crate::processor::Meter;
 use crate::requests::{self, PATH, SECRET};
 use crate::results::Row;
@@ -225,10 +225,9 @@ async fn open_transaction(suite: &mut Suite, scenario: &str, is_open: bool) {
         sqlx::raw_sql(open).execute(&mut holder).await.unwrap();
     }
     let gateway = Gateway::start(&database, true, &Delivers::ToNothing(None), "");
-    let rate = half(suite);
     let mut left = suite.options.open_transaction;
     while left > 0.0 {
-        receive(suite, &gateway, rate, left.min(10.0));
+        receive(suite, &gateway, FIXED, left.min(10.0));
         left -= 10.0;
     }
     gateway.stop().await;

@@ -17,7 +17,7 @@ use crate::servers::{self, WORKERS};
 
 pub(crate) const CONNECTIONS: usize = 64;
 /// A rate that everything can do.
-const FIXED: f64 = 1_000.0;
+pub(crate) const FIXED: f64 = 1_000.0;
 /// More than anything can do, in requests a second.
 const HIGHEST: f64 = 60_000.0;
 const HIGHEST_DURABLE: f64 = 25_000.0;

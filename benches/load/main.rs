@@ -84,11 +84,9 @@ fn main() -> ExitCode {
                     operation::run(&mut suite).await;
                     chunks::run(&mut suite).await;
                 }
-                Part::Dispatch => {
-                    dispatch::run(&mut suite).await;
-                    destination::run(&mut suite).await;
-                    queues::run(&mut suite).await;
-                }
+                Part::Dispatch => dispatch::run(&mut suite).await,
+                Part::Destination => destination::run(&mut suite).await,
+                Part::Queues => queues::run(&mut suite).await,
             }
         }
     });

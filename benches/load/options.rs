@@ -15,6 +15,10 @@ pub(crate) enum Part {
     Operation,
     /// From the stored event to its handler.
     Dispatch,
+    /// From the stored event to an application.
+    Destination,
+    /// The job queues.
+    Queues,
 }
 
 pub(crate) struct Options {
@@ -48,7 +52,14 @@ impl Options {
             file: None,
         };
         if all {
-            options.parts = vec![Part::Ingest, Part::First, Part::Operation, Part::Dispatch];
+            options.parts = vec![
+                Part::Ingest,
+                Part::First,
+                Part::Operation,
+                Part::Dispatch,
+                Part::Destination,
+                Part::Queues,
+            ];
             let today = time::OffsetDateTime::now_utc().date();
             options.file = Some(results_folder().join(format!("{today}.jsonl")));
         }
@@ -72,9 +83,9 @@ impl Options {
                         "first" => Part::First,
                         "operation" => Part::Operation,
                         "dispatch" => Part::Dispatch,
-                        other => panic!(
-                            "no part {other:?}: ingest, durable, first, operation or dispatch"
-                        ),
+                        "destination" => Part::Destination,
+                        "queues" => Part::Queues,
+                        other => panic!("no part {other:?}: see benches/load/options.rs"),
                     }];
                 }
                 seconds => {
