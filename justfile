@@ -39,13 +39,23 @@ deny:
 machete:
     @if command -v cargo-machete > /dev/null; then cargo machete; else echo "cargo-machete is not installed: skipped"; fi
 
+# Count the instructions of verifying and parsing a request
+instructions *options:
+    .ci/instructions {{options}}
+
 # Play what no client would think of against the operator's API
 schemathesis:
     cargo build --release
     .ci/schemathesis target/release/sealpost
 
-# The load benchmark, or another one: `load`, `admin` or `verify`
-bench name="load":
+# Measure everything, beside the peers, and report: docs/performance.md; about 45 minutes
+bench *options:
+    benches/peers/install
+    cargo bench --bench load -- --all {{options}}
+    benches/report.py
+
+# One benchmark: `load` compares before and after a change in a minute; `admin`, `verify`
+bench-one name="load":
     cargo bench --bench {{name}}
 
 # Regenerate the generated parts of the documentation
