@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::words::word;
-use super::{Store, StoreError};
+use super::words::{optional_word, word};
+use super::{Store, StoreError, Trigger};
 use crate::verify::{Strength, without_credentials};
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
@@ -80,7 +80,7 @@ impl StoredEvent {
 pub struct Origin {
     /// `None` if the event is only read.
     pub delivery: Option<i64>,
-    pub replay: bool,
+    pub trigger: Trigger,
     /// The original event, if an operator created this one by an edit.
     pub edited_from: Option<EventId>,
 }
@@ -105,8 +105,7 @@ impl Store {
             r#"SELECT tenant, source, provider, event_type, action, strength, late, secret,
                       skew_seconds, received_at, occurred_at, headers, claims, envelope,
                       octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!",
-                      edited_from, (SELECT triggered_by = 'replay' FROM deliveries
-                                     WHERE id = $3) AS replay
+                      edited_from, (SELECT triggered_by FROM deliveries WHERE id = $3) AS trigger
                  FROM events WHERE id = $1"#,
             id.0,
             SLICE,
@@ -140,7 +139,8 @@ impl Store {
             Some(from) => Some(original_of(&mut connection, from).await?),
             None => None,
         };
-        let origin = Origin { delivery, replay: row.replay.unwrap_or_default(), edited_from };
+        let trigger = optional_word(row.trigger.as_deref(), "deliveries", "triggered_by", id)?;
+        let origin = Origin { delivery, trigger: trigger.unwrap_or_default(), edited_from };
         let event = StoredEvent {
             id,
             tenant: row.tenant,

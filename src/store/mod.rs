@@ -76,6 +76,7 @@ mod rejected_requests;
 mod rejections;
 mod related;
 mod request_keys;
+mod resend;
 mod responses;
 mod restored;
 mod retention;
@@ -110,7 +111,7 @@ pub use counters::{
 pub use credentials::Credential;
 pub use dead_letters::{DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Page};
 pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
-pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution};
+pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution, Trigger};
 pub use destinations::{
     DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow, DestinationSwitch,
     FailureScope,
@@ -152,6 +153,9 @@ pub use rejected_requests::{
 };
 pub use related::{LANE_REACH, RelatedEvents, Slice};
 pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
+pub use resend::{
+    EventDeliveries, LatestDelivery, NewResend, ResendFilter, ResendLimits, ResendPage,
+};
 pub use responses::{RecordedResponse, ResponseHour, ResponseLog};
 pub use search::{DeliveryCounts, EventFilter, EventSummary, FoundEvents, SEARCHED_BYTES};
 pub use session::SessionError;
