@@ -42,6 +42,7 @@ mod deliveries;
 mod delivery;
 mod destinations;
 mod devices;
+mod disk;
 mod edits;
 mod effects;
 mod error;
@@ -116,6 +117,7 @@ pub use destinations::{
     DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow, DestinationSwitch,
     FailureScope,
 };
+pub use disk::{DiskLevel, DiskLimits, DiskSpace, DiskState};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
@@ -199,6 +201,7 @@ pub struct Store {
     counters: Counters,
     audit_throttle: audit_throttle::AuditThrottle,
     responses: ResponseLog,
+    disk: disk::DiskGuard,
 }
 
 impl Store {
@@ -224,6 +227,7 @@ impl Store {
             counters: Counters::default(),
             audit_throttle: audit_throttle::AuditThrottle::default(),
             responses: ResponseLog::default(),
+            disk: disk::DiskGuard::default(),
         }
     }
 
