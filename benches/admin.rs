@@ -29,7 +29,7 @@ use sealpost::admin::{
 };
 use sealpost::clock::SystemClock;
 use sealpost::postgres::{self, Cluster, Settings};
-use sealpost::store::{DeliveryState, EventId, PoolSettings, Store, Target};
+use sealpost::store::{DeliveryState, DiskLimits, EventId, PoolSettings, Store, Target};
 use sealpost::verify::{SignedTime, Window};
 use sqlx::AssertSqlSafe;
 
@@ -44,6 +44,7 @@ const POOLS: PoolSettings = PoolSettings {
     admin: 3,
     acquire: Duration::from_secs(1),
     statement: Duration::from_secs(2),
+    disk: DiskLimits { warn_percent: 0.0, stop_percent: 0.0, stop_bytes: 0 },
 };
 /// Rows inserted by one statement.
 const BATCH: u64 = 500_000;

@@ -22,6 +22,7 @@ CREATE TABLE events (
     claims       bytea,
     envelope     bytea,
     body         bytea       NOT NULL,
+    lane         text        COLLATE "C",
     xact         xid8        NOT NULL DEFAULT pg_current_xact_id(),
     edited_from  uuid,
     edited_by    text
@@ -50,6 +51,7 @@ COMMENT ON COLUMN events.headers      IS 'The stored headers, as a JSON object o
 COMMENT ON COLUMN events.claims       IS 'The claims of the verified token, as JSON; null without a token.';
 COMMENT ON COLUMN events.envelope     IS 'For a chunked payload: its JSON without content and chunk number. Null otherwise.';
 COMMENT ON COLUMN events.body         IS 'The exact bytes received; for a chunked payload, the decoded file.';
+COMMENT ON COLUMN events.lane         IS 'The lane of its deliveries; null if they need no order. Stored here too for deliveries that are made later, to a handler that had none.';
 COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its position in the change stream.';
 COMMENT ON COLUMN events.edited_from IS 'The original event, if an operator created this one by an edit. The body is the operator''s; the fingerprint of the secret and the rest of the proof are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
@@ -140,8 +142,8 @@ COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: bot
 COMMENT ON COLUMN deliveries.source           IS 'The source of the event, stored here too so that queues need no join.';
 COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler: that of a destination is `to:` and its name. `quarantine` if the event reached no handler.';
 COMMENT ON COLUMN deliveries.destination      IS 'The name of the destination; null if the handler is none.';
-COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; edit: an operator edited the event.';
-COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
+COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; resend: an operator had the event delivered again, or for the first time; edit: an operator edited the event.';
+COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays or resends; null for a resend to a handler that had none.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
 COMMENT ON COLUMN deliveries.lane_position    IS 'The position in the lane, if it is not the id: the replay of a blocking dead letter takes its position. The lowest unfinished one goes first.';
 COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead letter blocks its lane until it is resolved (block) or not (park).';
@@ -190,6 +192,7 @@ CREATE VIEW invalid_rows AS
             WHEN 'arrival' THEN replay_of IS NULL
             WHEN 'replay' THEN replay_of IS NOT NULL
             WHEN 'edit' THEN replay_of IS NOT NULL
+            WHEN 'resend' THEN true
             END) IS NOT TRUE
     UNION ALL
     SELECT 'events', id::text FROM events

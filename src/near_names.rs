@@ -1,5 +1,7 @@
 //! Known names that an unknown one may have meant, for messages.
 
+use std::collections::BTreeSet;
+
 /// How many names a message has.
 const MOST: usize = 5;
 /// The similarity, of 1, from which two names are near.
@@ -33,6 +35,16 @@ pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String 
         [] => String::new(),
         near => format!(" (similar: {})", near.join(", ")),
     }
+}
+
+/// The name with similar ones, or all that there are if none is similar.
+pub fn described(kind: &str, name: &str, known: BTreeSet<&str>) -> String {
+    let near = hint(name, known.iter().copied());
+    if known.is_empty() || !near.is_empty() {
+        return format!("{kind} `{name}`{near}");
+    }
+    let known: Vec<&str> = known.into_iter().collect();
+    format!("{kind} `{name}` (known: {})", known.join(", "))
 }
 
 fn similarity(name: &str, known: &str, title: &str) -> f64 {

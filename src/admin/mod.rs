@@ -56,11 +56,12 @@ mod providers;
 mod reason;
 mod recorded_request;
 mod rejected_requests;
+mod retry;
 mod services;
 mod timeline;
 mod transfers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tracing::warn;
 
@@ -81,7 +82,7 @@ pub use change_stream::{
 pub use dead_letters::{
     Attempt, AttemptResult, BatchResult, DeadLetterAction, DeadLetterPage, DeadLetters, Delivery,
     DeliveryDetail, DeliveryState, Edit, Encoding, Event, Filter, PREVIEW, Paging, Payload,
-    Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection,
+    Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection, Trigger,
 };
 pub use destinations::{
     ConfiguredDestination, Destination, DestinationDetail, DestinationHour, DestinationPause,
@@ -101,8 +102,9 @@ pub use handshakes::{Handshakes, RevealedSecret};
 pub use idempotency::{ClaimedKey, IdempotencyKeys, IdempotencyState, Repeat};
 pub use input::{Age, Count, Id, Name, Whole};
 pub use jobs::{
-    BATCH, BulkPreview, BulkRequest, Job, JobAction, JobDetail, JobOutcomes, JobState, Jobs,
-    PLAN_LASTS, RejectedAction, RejectedBulkRequest, SAMPLE, SkippedItem, Step, Worker,
+    BATCH, BulkPreview, BulkRequest, EventSelection, Job, JobAction, JobDetail, JobOutcomes,
+    JobState, Jobs, PLAN_LASTS, RejectedAction, RejectedBulkRequest, ResendAction, ResendRequest,
+    ResendState, SAMPLE, SkippedItem, Step, Worker,
 };
 pub use master_keys::{MasterKeys, Rotated, Seals};
 pub use monitoring::{
@@ -141,20 +143,31 @@ pub struct Routing {
 struct Route {
     tenant: String,
     handlers: Vec<&'static str>,
+    /// Whether a dead letter blocks its lane.
+    lane_blocks: bool,
     handlers_for: HandlersFor,
 }
 
 impl Routing {
-    /// Adds a source with its tenant, all its handlers, and those that accept events of a type.
+    /// Adds a source with its tenant, all its handlers, whether a dead letter blocks its lane, and
+    /// the handlers that accept events of a type.
     pub fn add(
         &mut self,
         source: &str,
         tenant: &str,
         handlers: Vec<&'static str>,
+        lane_blocks: bool,
         handlers_for: HandlersFor,
     ) {
-        let route = Route { tenant: tenant.to_owned(), handlers, handlers_for };
+        let route = Route { tenant: tenant.to_owned(), handlers, lane_blocks, handlers_for };
         self.sources.insert(source.to_owned(), route);
+    }
+
+    /// The sources of this tenant, or all, in the order of their names.
+    fn visible_to(&self, tenant: Option<&str>) -> BTreeMap<&str, &Route> {
+        let visible =
+            self.sources.iter().filter(|(_, route)| tenant.is_none_or(|t| t == route.tenant));
+        visible.map(|(name, route)| (name.as_str(), route)).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::store::{
     AttemptResult, Delivery, DeliveryAttempt, DeliveryState, EventId, EventPreview, PastAction,
-    PastActionKind, QUARANTINE, Resolution,
+    PastActionKind, QUARANTINE, Resolution, Trigger,
 };
 
 /// An entry of the timeline of an event.
@@ -83,6 +83,12 @@ pub enum TimelineKind {
     Lost,
     /// An operator replayed an earlier delivery, which created this one.
     Replayed,
+    /// An operator had the event delivered again, or for the first time.
+    Resent,
+    /// An operator made the waiting delivery due.
+    #[serde(rename = "due now")]
+    #[strum(serialize = "due now")]
+    DueNow,
     /// An operator discarded the dead letter.
     Discarded,
     /// An operator unblocked the lane of the dead letter.
@@ -127,11 +133,13 @@ pub(super) fn timeline(
     }
     for delivery in deliveries {
         let created = operator_actions.iter().find(|past| past.replay == Some(delivery.id));
-        if delivery.replay_of.is_some() {
-            entries.push(with_action(
-                created,
-                entry_of(delivery, delivery.created_at, TimelineKind::Replayed),
-            ));
+        let made = match delivery.triggered_by {
+            Trigger::Arrival => None,
+            Trigger::Replay | Trigger::Edit => Some(TimelineKind::Replayed),
+            Trigger::Resend => Some(TimelineKind::Resent),
+        };
+        if let Some(made) = made {
+            entries.push(with_action(created, entry_of(delivery, delivery.created_at, made)));
         }
         let own = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
         entries.extend(own.map(|attempt| TimelineEntry {
@@ -156,6 +164,10 @@ pub(super) fn timeline(
                 entries.push(TimelineEntry { error, ..entry_of(delivery, died, what) });
             }
         }
+        let retried = actions.iter().filter(|past| past.action == PastActionKind::Retry);
+        entries.extend(retried.map(|past| {
+            with_action(Some(past), entry_of(delivery, past.at, TimelineKind::DueNow))
+        }));
         if let Some(action) = with(PastActionKind::Unblock) {
             entries.push(with_action(
                 Some(action),

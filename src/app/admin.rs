@@ -98,7 +98,8 @@ fn by_name(config: &Config, store: &Store) -> Admin {
             handlers = names(&built.handlers);
         }
         if entry.enabled {
-            routing.add(&entry.name, &entry.tenant, handlers, Arc::new(|_: &str| Vec::new()));
+            let none = Arc::new(|_: &str| Vec::new());
+            routing.add(&entry.name, &entry.tenant, handlers, false, none);
         }
     }
     Admin::new(AdminParts {

@@ -43,7 +43,7 @@ use crate::lifecycle::Supervisor;
 use crate::objects::Objects;
 use crate::providers::Services;
 use crate::sender_client::SenderClient;
-use crate::store::{PoolSettings, Store, Target};
+use crate::store::{DiskLimits, PoolSettings, Store, Target};
 use crate::stored_secrets::StoredSecrets;
 use crate::telemetry::Metrics;
 use crate::web::{
@@ -336,6 +336,11 @@ pub fn open_store(config: &Config, target: Target) -> Store {
         admin: database.operator_connections,
         acquire: database.acquire_timeout,
         statement: database.statement_timeout,
+        disk: DiskLimits {
+            warn_percent: database.disk_warn_percent,
+            stop_percent: database.disk_stop_percent,
+            stop_bytes: database.disk_stop_size.as_u64(),
+        },
     };
     Store::open(target, pools, config.file.keys.retention)
 }

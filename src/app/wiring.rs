@@ -92,7 +92,9 @@ impl Wiring {
         let mut handlers = (parts.handlers)(name, built.handlers);
         handlers.extend(handlers_to(destinations, name, &built.provider));
         let handlers_for = handlers_for(&handlers);
-        self.routing.add(name, &source.entry.tenant, names(&handlers), handlers_for.clone());
+        let lane_blocks = source.entry.dead_head == DeadHead::Block;
+        let tenant = &source.entry.tenant;
+        self.routing.add(name, tenant, names(&handlers), lane_blocks, handlers_for.clone());
         self.table.add(name, handlers);
         self.expected_tokens.extend(built.registry.clone());
         let seed = source.secrets.first().map_or_else(rand::random, seed);
@@ -125,7 +127,7 @@ impl Wiring {
             expected_tokens: built.registry,
             max_body,
             body_deadline: source.entry.body_deadline.unwrap_or_else(|| body_deadline(max_body)),
-            lane_blocks: source.entry.dead_head == DeadHead::Block,
+            lane_blocks,
             chunk_quota: chunk_quota(&config.file.transfers),
             rate: rate(),
             keep_rejected: source.entry.keep_rejected,

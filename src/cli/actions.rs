@@ -35,6 +35,8 @@ macro_rules! on {
 on! {
     /// Actions on a dead letter.
     OnDeadLetter => DeadLetter,
+    /// Actions on a delivery.
+    OnDelivery => Delivery,
     /// Actions on a source.
     OnSource => Source,
     /// Actions on a handler.

@@ -23,12 +23,14 @@ pub(super) fn text(detail: &DeliveryDetail) -> String {
     page.maybe("resolved at", delivery.resolved_at.map(time).as_deref());
     page.field("source", &delivery.source);
     page.field("handler", &delivery.handler);
+    page.field("triggered by", delivery.triggered_by.as_str());
     page.maybe("replay of", delivery.replay_of.map(|id| id.to_string()).as_deref());
     page.maybe("lane", delivery.lane.as_deref());
     page.field("waiting", &waiting(delivery));
     page.maybe("group", delivery.group.map(|id| id.to_string()).as_deref());
     page.maybe("class", delivery.class.map(Class::as_str));
     page.field("created", &time(delivery.created_at));
+    page.maybe("next attempt", delivery.due_at.map(time).as_deref());
     page.maybe("finished", delivery.finished_at.map(time).as_deref());
     page.maybe("error", delivery.error.as_deref());
 

@@ -15,6 +15,8 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
             "groups",
             "dead-letters",
             "deliveries",
+            "resend",
+            "retry-now",
             "jobs",
             "handlers",
             "destinations",

@@ -39,6 +39,7 @@ mod providers;
 mod reference;
 mod rejected_requests;
 mod remote;
+mod resend;
 mod response_table;
 mod scratch;
 mod search;
@@ -106,16 +107,29 @@ enum Command {
     /// List dead letters grouped by error.
     #[command(subcommand)]
     Groups(groups::Command),
-    /// Show deliveries in any state.
+    /// Show deliveries in any state, and retry those that wait.
     #[command(subcommand)]
     Deliveries(dead_letters::Deliveries),
+    /// Deliver events again, or for the first time.
+    ///
+    /// Creates a new delivery of each selected event, in the order of arrival, under the same event
+    /// ID; a destination sees the header `sealpost-resend`. An open dead letter is resolved by it,
+    /// and an event with an unfinished delivery is skipped. With --to, an event that the destination
+    /// never got is delivered too: `--state missing` selects only those, which back-fills a new
+    /// destination. Only previewed unless --yes is given.
+    Resend(resend::Resend),
+    /// Attempt waiting deliveries now, instead of at the end of their backoff.
+    ///
+    /// What waits behind another delivery of its lane, or for a blocked destination, still waits.
+    /// Only previewed unless --yes is given; `deliveries retry` takes one by its ID.
+    RetryNow(resend::RetryNow),
     /// Pause or resume handlers.
     #[command(subcommand)]
     Handlers(actions::Perform<actions::OnHandler>),
     /// List paused sources and handlers.
     #[command(subcommand)]
     Pauses(pauses::Command),
-    /// Plan, start, show and cancel bulk replays and discards.
+    /// Plan, start, show and cancel bulk actions.
     #[command(subcommand)]
     Jobs(jobs::Command),
     /// List alerts and test the alert channel.
@@ -227,6 +241,8 @@ impl Cli {
             Command::DeadLetters(command) => dead_letters::run(globals, command),
             Command::Groups(command) => groups::run(globals, command),
             Command::Deliveries(command) => command.run(globals),
+            Command::Resend(args) => args.run(globals),
+            Command::RetryNow(args) => args.run(globals),
             Command::Handlers(action) => action.run(globals),
             Command::Pauses(command) => pauses::run(globals, command),
             Command::Jobs(command) => jobs::run(globals, command),

@@ -150,7 +150,7 @@ fn event_id(text: &str) -> Result<Uuid, String> {
     text.parse().map_err(|_| invalid.to_owned())
 }
 
-fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {
+pub(super) fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {
     let invalid = "invalid time; expected a format like 2026-11-20T12:00:00Z";
     OffsetDateTime::parse(text, &Rfc3339).context(invalid)
 }

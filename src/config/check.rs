@@ -65,6 +65,12 @@ pub(super) fn check(file: &File, wrong: &mut Vec<String>) {
         .all(|connections| *connections > 0),
         "database: every pool needs at least 1 connection",
     );
+    let percents = [0.0, file.database.disk_stop_percent, file.database.disk_warn_percent, 100.0];
+    require(
+        percents.is_sorted(),
+        "database.disk_stop_percent must be from 0 to database.disk_warn_percent, and that at most \
+         100",
+    );
     connections(file, &mut require);
     require(
         (MIN_RETENTION..=MAX_RETENTION).contains(&file.keys.retention),

@@ -72,6 +72,14 @@ pub struct Database {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Span")]
     pub statement_timeout: Duration,
+    /// Alarm below this share of free space on the disk of the database, in percent, where this
+    /// machine has it; 0 for none.
+    pub disk_warn_percent: f64,
+    /// Accept no event below this share of free space, in percent; 0 for no limit.
+    pub disk_stop_percent: f64,
+    /// Nor below this much free space; 0 for no limit.
+    #[schemars(with = "Size")]
+    pub disk_stop_size: ByteSize,
     /// Whether to start on a database that can lose committed data.
     pub allow_unsafe_durability: bool,
 }
@@ -85,6 +93,9 @@ impl Default for Database {
             operator_connections: 3,
             acquire_timeout: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(2),
+            disk_warn_percent: 15.0,
+            disk_stop_percent: 5.0,
+            disk_stop_size: ByteSize::mib(256),
             allow_unsafe_durability: false,
         }
     }

@@ -40,11 +40,13 @@ fn without_defaults(root: &mut Map<String, Value>) {
     }
 }
 
-/// Removes what TOML does not have: null, and widths of integers.
+/// Removes what TOML does not have: null, and widths of numbers.
 fn simplify(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            let is_width = |value: &Value| value.as_str().is_some_and(|it| it.starts_with("uint"));
+            let is_width = |value: &Value| {
+                value.as_str().is_some_and(|it| it.starts_with("uint") || it == "double")
+            };
             fields.retain(|key, value| match key.as_str() {
                 "default" => !value.is_null(),
                 "format" => !is_width(value),

@@ -91,3 +91,20 @@ fn retention_is_bounded_and_a_source_can_have_its_own() {
         [retention.done, retention.dead, retention.quarantined].map(|age| age.as_secs() / 86_400);
     assert_eq!(days, [2, 80, 90]);
 }
+
+#[test]
+fn disk_limits_are_percentages_and_the_alarm_is_first() {
+    for (warn, stop, is_valid) in [
+        ("15", "5", true),
+        ("0", "0", true),
+        ("100.0", "99.9", true),
+        ("5", "15", false),
+        ("101", "5", false),
+        ("15", "-1", false),
+        ("nan", "5", false),
+    ] {
+        let text = format!("[database]\ndisk_warn_percent = {warn}\ndisk_stop_percent = {stop}\n");
+        let wrong = resolve(&text, &[]).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(wrong.contains("disk_stop_percent"), !is_valid, "{warn} {stop}: {wrong}");
+    }
+}

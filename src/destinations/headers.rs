@@ -3,7 +3,7 @@
 use super::sign::{Form, GUILD};
 use crate::dispatch::Attempt;
 use crate::outbound::Outbound;
-use crate::store::StoredEvent;
+use crate::store::{StoredEvent, Trigger};
 use crate::verify::SenderInfo;
 
 /// Headers that a configuration may not set: our own, and those that would expose a secret.
@@ -35,9 +35,12 @@ pub(super) fn of(
     if let Some(original) = attempt.origin.edited_from {
         headers.push(("sealpost-edited".to_owned(), original.to_string()));
     }
-    if attempt.origin.replay {
-        headers.push(("sealpost-replay".to_owned(), "true".to_owned()));
-    }
+    let again = match attempt.origin.trigger {
+        Trigger::Replay => Some("sealpost-replay"),
+        Trigger::Resend => Some("sealpost-resend"),
+        Trigger::Arrival | Trigger::Edit => None,
+    };
+    headers.extend(again.map(|name| (name.to_owned(), "true".to_owned())));
     headers.extend(fixed.iter().filter(|(name, _)| !is_guild(name, form)).cloned());
     if provider_headers {
         let kept = event.headers.iter().filter(|(name, value)| {

@@ -59,6 +59,9 @@ pub enum NotStored {
     /// unknown.
     #[error("the database did not confirm the commit in time")]
     Unknown,
+    /// The disk of the database is almost full, so no event is accepted.
+    #[error("the disk of the database is almost full")]
+    DiskFull,
     /// The database rejected this event.
     #[error("the database rejected the event")]
     Refused,

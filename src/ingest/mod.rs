@@ -109,6 +109,7 @@ impl IngestService {
             return Ok(Accepted::Answered(Box::new(answer)));
         }
         Self::limit_rate(source).await?;
+        self.check_disk()?;
         if verified.is_test(&source.verifier) {
             return Box::pin(self.test(source, &verified, now)).await.map(Accepted::Recorded);
         }
@@ -158,6 +159,7 @@ impl IngestService {
         };
         drop(slot);
         Self::limit_rate(source).await?;
+        self.check_disk()?;
         let provenance = request.provenance(source.verifier.provider.kept_headers());
         let detail = format!(
             "body too large: {} bytes, limit {} (`max_body`); content not kept. SHA-256: {}",
@@ -188,6 +190,12 @@ impl IngestService {
             Box::pin(tokio::time::sleep(wait)).await;
         }
         Ok(())
+    }
+
+    /// Whether there is space for an event. Only for authentic requests: others learn nothing.
+    fn check_disk(&self) -> Result<(), Rejection> {
+        let is_full = self.store.is_disk_full();
+        if is_full { Err(Rejection::NotStored(NotStored::DiskFull)) } else { Ok(()) }
     }
 
     async fn accept_late(

@@ -22,7 +22,9 @@ pub struct Delivery {
     pub event_type: Option<String>,
     /// The state.
     pub state: DeliveryState,
-    /// The delivery this one replays.
+    /// What created it.
+    pub triggered_by: Trigger,
+    /// The delivery this one replays or resends.
     pub replay_of: Option<i64>,
     /// Number of attempts started.
     pub attempts: i32,
@@ -34,6 +36,9 @@ pub struct Delivery {
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// When its next attempt is due; null unless it waits for one.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub due_at: Option<OffsetDateTime>,
     /// When it was completed or dead-lettered.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
@@ -80,6 +85,37 @@ pub enum DeliveryState {
     Done,
     /// A dead letter.
     Dead,
+}
+
+/// What created a delivery.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::Display,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[schema(as = DeliveryTrigger)]
+pub enum Trigger {
+    /// The event was received.
+    #[default]
+    Arrival,
+    /// An operator replayed a delivery.
+    Replay,
+    /// An operator had the event delivered again, or for the first time.
+    Resend,
+    /// An operator edited the event.
+    Edit,
 }
 
 /// How a dead letter was resolved.
@@ -166,6 +202,12 @@ impl Delivery {
 }
 
 impl DeliveryState {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl Trigger {
     pub fn as_str(self) -> &'static str {
         self.into()
     }

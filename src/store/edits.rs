@@ -64,10 +64,10 @@ impl Tx<'_> {
         let done = sqlx::query!(
             "INSERT INTO events (id, tenant, source, provider, event_type, action, strength, late,
                                  secret, skew_seconds, received_at, occurred_at, key, headers, claims,
-                                 envelope, body, edited_from, edited_by)
+                                 envelope, body, lane, edited_from, edited_by)
              SELECT $2, tenant, source, provider, event_type, action, 'edited', late, secret,
                     skew_seconds, $3, occurred_at, $4, headers, claims, COALESCE($7, envelope),
-                    $5, id, $6
+                    $5, lane, id, $6
                FROM events WHERE id = $1",
             new.original.0,
             new.id.0,

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     /// The server or the role has reached its connection limit.
     TooManyConnections,
     Resources,
+    /// The disk has almost no free space: the gateway stops before the server does.
+    DiskFull,
     /// The TLS handshake failed.
     Tls,
     /// A connection pooler breaks prepared statements or session settings.
@@ -91,6 +93,7 @@ impl ErrorKind {
             Self::NoDatabase => "no_database",
             Self::TooManyConnections => "too_many_connections",
             Self::Resources => "resources",
+            Self::DiskFull => "disk_full",
             Self::Tls => "tls",
             Self::Pooler => "pooler",
             Self::Settings => "settings",
@@ -125,6 +128,10 @@ impl ErrorKind {
                  role's limit at the server",
             ),
             Self::Resources => Some("free disk space or memory at the database server"),
+            Self::DiskFull => Some(
+                "free space on the disk of the database, or enlarge it; the limits are \
+                 disk_stop_percent and disk_stop_size in the section [database]",
+            ),
             Self::Tls => Some("check sslmode and the certificates in the database URL"),
             Self::Pooler => Some(
                 "use session mode in the pooler, or connect to the server directly: prepared \
@@ -152,6 +159,7 @@ impl fmt::Display for ErrorKind {
             Self::NoDatabase => "the database does not exist",
             Self::TooManyConnections => "the database has no free connections",
             Self::Resources => "the database is out of disk space, memory or another resource",
+            Self::DiskFull => "the disk of the database is almost full",
             Self::Tls => "TLS negotiation with the database failed",
             Self::Pooler => {
                 "a connection pooler in front of the database does not preserve sessions"

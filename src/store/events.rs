@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Trigger;
 use crate::verify::{Strength, without_credentials};
 
 /// The id of an event: a UUID of version 7, so that it sorts by time of arrival. It is also the
@@ -77,7 +78,7 @@ impl StoredEvent {
 pub struct Origin {
     /// `None` if the event is only read.
     pub delivery: Option<i64>,
-    pub replay: bool,
+    pub trigger: Trigger,
     /// The original event, if an operator created this one by an edit.
     pub edited_from: Option<EventId>,
 }

@@ -61,6 +61,7 @@ impl Store {
         if expired.is_empty() {
             return Ok(DeletedEvents { events: 0, next });
         }
+        let expired = tx.lock_expired(&expired).await?;
         let locked = tx.lock_deliveries_of(&expired).await?;
         let (events, groups) = tx.delete_events(&expired, &locked).await?;
         tx.tidy_groups(&groups).await?;
@@ -133,6 +134,18 @@ impl Tx<'_> {
         .await?;
         let next = row.last.filter(|_| row.scanned >= STEP).map(EventId);
         Ok((next, row.expired))
+    }
+
+    /// Locks these events, and returns those that nobody else has locked: somebody may be resending
+    /// one.
+    async fn lock_expired(&mut self, events: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let locked = sqlx::query_scalar!(
+            "SELECT id FROM events WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED",
+            events,
+        )
+        .fetch_all(self.connection())
+        .await?;
+        Ok(locked)
     }
 
     /// Locks the deliveries of events, except those that others have locked: somebody may be

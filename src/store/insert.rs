@@ -144,14 +144,14 @@ pub(super) async fn insert(
         ), stored AS (
             INSERT INTO events (
                 id, key, received_at, tenant, source, provider, event_type, action, strength, late,
-                secret, skew_seconds, occurred_at, headers, claims, body)
+                secret, skew_seconds, occurred_at, headers, claims, body, lane)
             SELECT i.* FROM known JOIN (
                 SELECT UNNEST($1::uuid[]) AS id, UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                        UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
                        UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::text[]),
                        UNNEST($12::bool[]), UNNEST($13::text[]), UNNEST($14::bigint[]),
                        UNNEST($15::timestamptz[]), UNNEST($16::bytea[]), UNNEST($17::bytea[]),
-                       UNNEST($18::bytea[])
+                       UNNEST($18::bytea[]), UNNEST($28::text[])
               ) AS i ON i.id = known.event_id
         ), planned AS (
             INSERT INTO deliveries (
@@ -199,6 +199,7 @@ pub(super) async fn insert(
         &planned.reasons as &[Option<&str>],
         &planned.errors as &[Option<String>],
         &columns.digests as &[Option<&[u8]>],
+        &columns.lanes as &[Option<&str>],
     )
     .fetch_all(connection)
     .await?;
@@ -246,6 +247,7 @@ pub(super) struct Columns<'a> {
     pub(super) claims: Vec<Option<&'a [u8]>>,
     pub(super) bodies: Vec<&'a [u8]>,
     pub(super) digests: Vec<Option<&'a [u8]>>,
+    pub(super) lanes: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -271,6 +273,7 @@ impl<'a> Columns<'a> {
             claims: column(group, |event| event.claims.as_deref()),
             bodies: column(group, |event| event.body.as_ref()),
             digests: group.iter().map(|new| new.digest.as_ref().map(|d| &d[..])).collect(),
+            lanes: group.iter().map(|new| new.lane.as_ref().map(Lane::as_str)).collect(),
         }
     }
 }

@@ -43,13 +43,13 @@ pub(super) async fn insert_new(
         ), stored AS (
             INSERT INTO events (
                 id, key, received_at, tenant, source, provider, event_type, action, strength, late,
-                secret, skew_seconds, occurred_at, headers, claims, body, xact)
+                secret, skew_seconds, occurred_at, headers, claims, body, lane, xact)
             SELECT UNNEST($1::uuid[]), UNNEST($2::uuid[]), UNNEST($3::timestamptz[]),
                    UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::text[]), UNNEST($8::text[]),
                    UNNEST($9::text[]), UNNEST($10::text[]), UNNEST($11::bool[]),
                    UNNEST($12::text[]), UNNEST($13::bigint[]), UNNEST($14::timestamptz[]),
                    UNNEST($15::bytea[]), UNNEST($16::bytea[]), UNNEST($17::bytea[]),
-                   (SELECT pg_current_xact_id())
+                   UNNEST($25::text[]), (SELECT pg_current_xact_id())
               FROM gate WHERE open
         ), planned AS (
             INSERT INTO deliveries (
@@ -90,6 +90,7 @@ pub(super) async fn insert_new(
         &planned.blocks,
         &planned.created,
         &columns.digests as &[Option<&[u8]>],
+        &columns.lanes as &[Option<&str>],
     )
     .fetch_one(connection)
     .await;

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::events::headers_from_json;
-use super::words::word;
+use super::words::{optional_word, word};
 use super::{EventId, Origin, Store, StoreError, StoredEvent};
 
 /// Bodies up to this size are read with their row. Larger ones are read in slices of this size, so
@@ -36,7 +36,7 @@ struct EventRow {
     size: i32,
     body: Vec<u8>,
     edited_from: Option<Uuid>,
-    replay: Option<bool>,
+    trigger: Option<String>,
 }
 
 impl EventRow {
@@ -47,11 +47,9 @@ impl EventRow {
         edited_from: Option<EventId>,
     ) -> Result<(StoredEvent, Origin), StoreError> {
         let id = EventId(self.id);
-        let origin = Origin {
-            delivery: self.delivery,
-            replay: self.replay.unwrap_or_default(),
-            edited_from,
-        };
+        let trigger = optional_word(self.trigger.as_deref(), "deliveries", "triggered_by", id)?;
+        let origin =
+            Origin { delivery: self.delivery, trigger: trigger.unwrap_or_default(), edited_from };
         let event = StoredEvent {
             id,
             tenant: self.tenant,
@@ -92,7 +90,7 @@ impl Store {
                       strength, late, secret, skew_seconds, received_at, occurred_at, headers,
                       claims, envelope, octet_length(body) AS "size!",
                       substring(body FROM 1 FOR $2) AS "body!", edited_from,
-                      (SELECT triggered_by = 'replay' FROM deliveries WHERE id = $3) AS replay
+                      (SELECT triggered_by FROM deliveries WHERE id = $3) AS trigger
                  FROM events WHERE id = $1"#,
             id.0,
             SLICE,
@@ -142,8 +140,7 @@ impl Store {
                       e.strength, e.late, e.secret, e.skew_seconds, e.received_at, e.occurred_at,
                       e.headers, e.claims, e.envelope, octet_length(e.body) AS "size!", e.body,
                       e.edited_from,
-                      (SELECT triggered_by = 'replay' FROM deliveries WHERE id = w.delivery)
-                      AS replay
+                      (SELECT triggered_by FROM deliveries WHERE id = w.delivery) AS trigger
                  FROM UNNEST($1::bigint[], $2::uuid[]) AS w (delivery, event)
                 CROSS JOIN LATERAL (SELECT * FROM events WHERE id = w.event LIMIT 1) AS e
                 WHERE octet_length(e.body) <= $3 AND e.edited_from IS NULL"#,

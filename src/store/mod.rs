@@ -42,6 +42,7 @@ mod deliveries;
 mod delivery;
 mod destinations;
 mod devices;
+mod disk;
 mod edits;
 mod effects;
 mod error;
@@ -77,6 +78,7 @@ mod rejected_requests;
 mod rejections;
 mod related;
 mod request_keys;
+mod resend;
 mod responses;
 mod restored;
 mod retention;
@@ -112,11 +114,12 @@ pub use counters::{
 pub use credentials::Credential;
 pub use dead_letters::{DeadLetterFilter, LockedDelivery, MANY_WAITING, Order, Page};
 pub use deliveries::{Failed, FailureOutcome, Lease, PastAttempts};
-pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution};
+pub use delivery::{AttemptResult, Delivery, DeliveryAttempt, DeliveryState, Resolution, Trigger};
 pub use destinations::{
     DestinationBlock, DestinationFailure, DestinationHealth, DestinationRow, DestinationSwitch,
     FailureScope,
 };
+pub use disk::{DiskLevel, DiskLimits, DiskSpace, DiskState};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
 pub use error::{RefusedStatement, StoreError};
@@ -154,6 +157,9 @@ pub use rejected_requests::{
 };
 pub use related::{LANE_REACH, RelatedEvents, Slice};
 pub use request_keys::{RequestKeyAnswer, RequestKeyClaim};
+pub use resend::{
+    EventDeliveries, LatestDelivery, NewResend, ResendFilter, ResendLimits, ResendPage,
+};
 pub use responses::{RecordedResponse, ResponseHour, ResponseLog};
 pub use search::{DeliveryCounts, EventFilter, EventSummary, FoundEvents, SEARCHED_BYTES};
 pub use session::SessionError;
@@ -198,6 +204,7 @@ pub struct Store {
     counters: Counters,
     audit_throttle: audit_throttle::AuditThrottle,
     responses: ResponseLog,
+    disk: disk::DiskGuard,
 }
 
 impl Store {
@@ -223,6 +230,7 @@ impl Store {
             counters: Counters::default(),
             audit_throttle: audit_throttle::AuditThrottle::default(),
             responses: ResponseLog::default(),
+            disk: disk::DiskGuard::default(),
         }
     }
 

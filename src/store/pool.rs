@@ -1,5 +1,6 @@
 //! Opens the database: connection pools, timeouts, version and durability checks, migrations.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use sqlx::migrate::{AppliedMigration, Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 
 use super::session::Session;
-use super::{OpenError, StoreError, pooler};
+use super::{DiskLimits, OpenError, StoreError, pooler};
 use crate::postgres::Endpoint;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -39,6 +40,8 @@ pub struct PoolSettings {
     pub acquire: Duration,
     /// The statement timeout while recording.
     pub statement: Duration,
+    /// How little free space is too little.
+    pub disk: DiskLimits,
 }
 
 impl Default for PoolSettings {
@@ -49,6 +52,7 @@ impl Default for PoolSettings {
             admin: 3,
             acquire: Duration::from_secs(1),
             statement: Duration::from_secs(2),
+            disk: DiskLimits::default(),
         }
     }
 }
@@ -77,6 +81,13 @@ impl Target {
             .username(&endpoint.user)
             .database(MANAGED_DATABASE);
         Self(Arc::new(options))
+    }
+
+    /// Whether its address is one of this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let host = self.0.get_host();
+        let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        self.0.get_socket().is_some() || host == "localhost" || host.starts_with('/') || is_loopback
     }
 
     /// Another database of the same server.

@@ -57,6 +57,10 @@ pub struct PastAction {
 #[strum(serialize_all = "snake_case")]
 pub enum PastActionKind {
     Replay,
+    /// Its event was delivered again, or for the first time.
+    Resend,
+    /// It was made due.
+    Retry,
     Discard,
     /// Its lane was unblocked.
     Unblock,

@@ -1,5 +1,5 @@
-//! Whether events can be recorded, according to the server, the tables and the writers' last
-//! commits.
+//! Whether events can be recorded, according to the server, the tables, the disk and the writers'
+//! last commits.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl From<ErrorKind> for Unwritable {
 
 impl Store {
     /// Checks that events can be recorded: the server responds and accepts writes, the tables are
-    /// not locked, and no writer's last commit failed recently.
+    /// not locked, its disk is not almost full, and no writer's last commit failed recently.
     ///
     /// # Errors
     /// [`Unwritable`] with the reason.
@@ -61,6 +61,9 @@ impl Store {
         };
         let result = tokio::time::timeout(TIMEOUT, asking).await;
         result.unwrap_or_else(|_| Err(StoreError::timed_out().into()))?;
+        if self.is_disk_full() {
+            return Err(ErrorKind::DiskFull.into());
+        }
         self.commits.failing().map_or(Ok(()), |kind| Err(kind.into()))
     }
 
@@ -85,7 +88,9 @@ impl Store {
         .execute(tx.connection())
         .await
         .map_err(StoreError::from)?;
-        Ok(tx.rollback().await?)
+        tx.rollback().await?;
+        self.read_disk().await?;
+        Ok(())
     }
 
     /// Why no connection can be made, by connecting directly: the pool only reports a timeout.

@@ -201,6 +201,7 @@ pub(super) fn of_rejection(rejection: &Rejection) -> (Problem, &'static str) {
         }
         Rejection::ChunkQuota => (Problem::unavailable(), "chunk_quota"),
         Rejection::NotStored(NotStored::Unknown) => (Problem::unavailable(), "not_stored"),
+        Rejection::NotStored(NotStored::DiskFull) => (Problem::unavailable(), "disk_full"),
         Rejection::NotStored(NotStored::Refused) => (Problem::Internal, "store_refused"),
     }
 }

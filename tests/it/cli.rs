@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Gateway, SECRETS, database};
 
-mod remote;
+pub(crate) mod remote;
 
 /// A run of the program.
 pub(crate) struct Run {

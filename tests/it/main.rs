@@ -73,6 +73,7 @@ mod provider_pages;
 mod receive;
 mod references;
 mod rejected_requests;
+mod resend;
 mod retention;
 mod sender_client;
 mod stream;

@@ -59,6 +59,20 @@ pub static ACTIONS: &[Action] = &[
         run: run!(unblock),
     },
     Action {
+        noun: Noun::Delivery,
+        verb: "retry",
+        operation: "retryDelivery",
+        title: "Retry a waiting delivery now",
+        label: "Retry now",
+        effect: "Attempts it now instead of at the end of its backoff. A blocked destination is \
+             still waited for.",
+        done: "Retried: the delivery is due now.",
+        scope: Scope::EventsReplay,
+        repeat: Repeat::Repeatable,
+        traits: Traits::PLAIN,
+        run: run!(retry_delivery),
+    },
+    Action {
         noun: Noun::Source,
         verb: "pause",
         operation: "pauseSource",
@@ -96,17 +110,7 @@ pub static ACTIONS: &[Action] = &[
         done: "The next handshake of this source is accepted: let the sender send it now.",
         scope: Scope::SecretsWrite,
         repeat: Repeat::Repeatable,
-        traits: Traits {
-            danger: true,
-            value: Some(ActionValue {
-                name: "for",
-                placeholder: "DURATION",
-                meaning: "How long it is accepted, at most 24h.",
-                pattern: "^[1-9][0-9]?(s|m|h)$",
-                default: Some("1h"),
-            }),
-            ..Traits::PLAIN
-        },
+        traits: Traits { danger: true, value: Some(ActionValue::PERIOD), ..Traits::PLAIN },
         run: run!(accept_handshake),
     },
     Action {
@@ -133,17 +137,7 @@ pub static ACTIONS: &[Action] = &[
         done: "Secret removed: requests that are signed with it are rejected.",
         scope: Scope::SecretsWrite,
         repeat: Repeat::Repeatable,
-        traits: Traits {
-            danger: true,
-            value: Some(ActionValue {
-                name: "secret",
-                placeholder: "FINGERPRINT",
-                meaning: "The fingerprint of the secret.",
-                pattern: "^[0-9a-f]{12}$",
-                default: None,
-            }),
-            ..Traits::PLAIN
-        },
+        traits: Traits { danger: true, value: Some(ActionValue::SECRET), ..Traits::PLAIN },
         run: run!(remove_secret),
     },
     Action {

@@ -74,6 +74,25 @@ pub struct ActionValue {
     pub default: Option<&'static str>,
 }
 
+impl ActionValue {
+    /// How long a handshake is accepted.
+    const PERIOD: Self = Self {
+        name: "for",
+        placeholder: "DURATION",
+        meaning: "How long it is accepted, at most 24h.",
+        pattern: "^[1-9][0-9]?(s|m|h)$",
+        default: Some("1h"),
+    };
+    /// A secret of a source.
+    const SECRET: Self = Self {
+        name: "secret",
+        placeholder: "FINGERPRINT",
+        meaning: "The fingerprint of the secret.",
+        pattern: "^[0-9a-f]{12}$",
+        default: None,
+    };
+}
+
 /// The parameters of a request for an action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options<'a> {

@@ -5,8 +5,10 @@ use std::fmt;
 /// A kind of item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
-    /// A delivery; a dead letter is one that failed for good.
+    /// A delivery that failed for good.
     DeadLetter,
+    /// A delivery in any state.
+    Delivery,
     Source,
     Handler,
     /// An application that events are forwarded to.
@@ -33,6 +35,7 @@ impl Noun {
     pub fn path(self) -> &'static str {
         match self {
             Self::DeadLetter => "dead-letters",
+            Self::Delivery => "deliveries",
             Self::Source => "sources",
             Self::Handler => "handlers",
             Self::Destination => "destinations",
@@ -46,7 +49,7 @@ impl Noun {
     /// The name of the path parameter of its id.
     pub fn parameter(self) -> &'static str {
         match self {
-            Self::DeadLetter => "delivery",
+            Self::DeadLetter | Self::Delivery => "delivery",
             Self::Source => "source",
             Self::Handler => "handler",
             Self::Destination => "destination",
@@ -60,7 +63,7 @@ impl Noun {
     /// The kind of its id, and a description for users.
     pub fn id(self) -> (IdKind, &'static str) {
         match self {
-            Self::DeadLetter => (IdKind::Number, "Delivery ID"),
+            Self::DeadLetter | Self::Delivery => (IdKind::Number, "Delivery ID"),
             Self::Source => (IdKind::Name, "Source name"),
             Self::Handler => (IdKind::Name, "Handler name"),
             Self::Destination => (IdKind::Name, "Destination name"),
@@ -75,6 +78,7 @@ impl Noun {
     pub fn tag(self) -> &'static str {
         match self {
             Self::DeadLetter => "dead letters",
+            Self::Delivery => "deliveries",
             Self::Source | Self::Handler => "pauses",
             Self::Destination => "destinations",
             Self::RejectedRequest => "rejected requests",

@@ -52,6 +52,13 @@ pub(super) async fn unblock(request: Request<'_>) -> Result {
     Ok(request.done(format!("unblocked the lane of delivery {id}")))
 }
 
+pub(super) async fn retry_delivery(request: Request<'_>) -> Result {
+    let (reason, id) = (request.reason()?, request.id()?);
+    let changed = request.admin.dead_letters.retry_now(request.caller, id, reason).await?;
+    let state = if changed { "now" } else { "already, or behind another of its lane" };
+    Ok(ActionResult { changed, ..request.done(format!("delivery {id} is due {state}")) })
+}
+
 pub(super) async fn pause_source(request: Request<'_>) -> Result {
     pause(&request, PauseTarget::Source).await
 }

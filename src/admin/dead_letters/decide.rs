@@ -126,7 +126,7 @@ mod tests {
         let mut routing = Routing::default();
         let handlers_for =
             |event_type: &str| if event_type == "paid" { vec!["ledger"] } else { vec![] };
-        routing.add("billing", "default", vec!["ledger", "mail"], Arc::new(handlers_for));
+        routing.add("billing", "default", vec!["ledger", "mail"], false, Arc::new(handlers_for));
         routing
     }
 

@@ -65,7 +65,10 @@ fn as_shown(mut preview: EventPreview) -> EventPreview {
 fn resolved_by(delivery: &Delivery, actions: &[PastAction]) -> Option<ResolvedBy> {
     let resolves = |past: &&PastAction| {
         past.delivery == delivery.id
-            && matches!(past.action, PastActionKind::Replay | PastActionKind::Discard)
+            && matches!(
+                past.action,
+                PastActionKind::Replay | PastActionKind::Resend | PastActionKind::Discard
+            )
     };
     let actions: Vec<&PastAction> = actions.iter().filter(resolves).collect();
     let first = actions.first()?;

@@ -15,7 +15,7 @@ pub use detail::PREVIEW;
 pub(super) use detail::redact_payload;
 pub use model::{
     Attempt, AttemptResult, Delivery, DeliveryDetail, DeliveryState, Edit, Encoding, Event,
-    Payload, Preview, Proof, Resolution, ResolvedBy, Seen,
+    Payload, Preview, Proof, Resolution, ResolvedBy, Seen, Trigger,
 };
 pub use selection::{Filter, Selection};
 

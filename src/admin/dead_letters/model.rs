@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::admin::TimelineEntry;
 use crate::admin::events::embedded;
 pub use crate::store::{
-    AttemptResult, Delivery, DeliveryAttempt as Attempt, DeliveryState, Edit, Resolution,
+    AttemptResult, Delivery, DeliveryAttempt as Attempt, DeliveryState, Edit, Resolution, Trigger,
 };
 use crate::store::{EventId, EventPreview};
 use crate::verify::Strength;

@@ -59,9 +59,16 @@ impl JobAction {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Replay => "replay",
+            Self::Resend => "resend",
+            Self::RetryNow => "retry",
             Self::ReprocessRejected => "reprocess",
             Self::Discard | Self::DiscardRejected => "discard",
         }
+    }
+
+    /// Whether it applies to the deliveries of events.
+    pub fn is_about_events(self) -> bool {
+        matches!(self, Self::Resend | Self::RetryNow)
     }
 
     /// Whether it applies to rejected requests.
@@ -78,6 +85,8 @@ impl JobAction {
     pub(super) fn alert(self) -> &'static str {
         match self {
             Self::Replay => "bulk_replay",
+            Self::Resend => "bulk_resend",
+            Self::RetryNow => "bulk_retry",
             Self::ReprocessRejected => "bulk_reprocess",
             Self::Discard | Self::DiscardRejected => "bulk_discard",
         }

@@ -1,4 +1,4 @@
-//! Jobs: bulk actions on dead letters or rejected requests.
+//! Jobs: bulk actions on dead letters, events or rejected requests.
 //!
 //! - A *plan* is a dry run: how many match, and some of them. It is a [`Job`] that has not started,
 //!   and expires after [`PLAN_LASTS`].
@@ -8,13 +8,14 @@
 //!   fails again is not processed by the job that made it.
 //!
 //! Planning, starting and cancelling a job are in the audit log. Each batch of dead letters is one
-//! transaction: its effects, the job's progress and its audit entry; for rejected requests see
-//! `rejected`. If the worker fails between two batches, another continues after the last one; if it
+//! transaction: its effects, the job's progress and its audit entry; for events see `resend`, for
+//! rejected requests `rejected`. If the worker fails between two batches, another continues after the last one; if it
 //! fails within a batch, that batch is rolled back. Nothing is replayed twice.
 
 mod action;
 mod model;
 mod rejected;
+mod resend;
 mod selection;
 mod worker;
 
@@ -28,14 +29,18 @@ pub use model::{
     BulkPreview, BulkRequest, Job, JobAction, JobDetail, JobOutcomes, JobState,
     RejectedBulkRequest, SkippedItem,
 };
+pub use resend::{EventSelection, ResendAction, ResendRequest, ResendState};
 use selection::to_json;
 pub use worker::{BATCH, Step, Worker};
 
 use super::change::{Audited, AuditedChange};
 use super::{
-    AdminError, Caller, DeadLetters, Delivery, Reason, RejectedRequests, Scope, Selection,
+    AdminError, Caller, DeadLetters, Delivery, EventSummary, Reason, RejectedRequests, Scope,
+    Selection,
 };
-use crate::store::{Alert, DeadLetterFilter, JobRow, NewJob, Order, Page, Severity, StoreError};
+use crate::store::{
+    Alert, DeadLetterFilter, EventId, JobRow, NewJob, Order, Page, Severity, StoreError,
+};
 
 /// How long a plan can be started.
 pub const PLAN_LASTS: Duration = Duration::minutes(15);
@@ -97,7 +102,8 @@ impl Jobs {
     ) -> Result<BulkPreview, AdminError> {
         let resolved = self.resolve(caller, request).await?;
         let sample = self.sample(caller, resolved.ids).await?;
-        Ok(BulkPreview { matched: resolved.matched.unsigned_abs(), sample })
+        let matched = resolved.matched.unsigned_abs();
+        Ok(BulkPreview { matched, counted_to: None, sample, events: Vec::new() })
     }
 
     /// Plans a job. Nothing is changed until it is started.
@@ -126,9 +132,11 @@ impl Jobs {
             rate: limits.rate,
             reason,
             matched,
+            counted_to: None,
             verifiable: None,
             up_to,
             sample: &ids,
+            sample_events: &[],
             by: caller.actor(),
             at: now,
             expires_at: now + PLAN_LASTS,
@@ -222,15 +230,17 @@ impl Jobs {
             return Err(AdminError::Conflict(text));
         }
         let most = plan.goal;
-        if most > ALERT_BEYOND {
+        if most > ALERT_BEYOND || plan.counted_to.is_some() {
             let action = plan.action.verb();
+            let is_open = plan.counted_to.is_some() && plan.cap.is_none();
+            let bound = if is_open { "at least" } else { "up to" };
             let alert = Alert {
                 alert_type: plan.action.alert(),
                 key: &id.to_string(),
                 severity: Severity::Warning,
                 source: "",
                 text: &format!(
-                    "{} started job {id}: {action} up to {most}, {}: {}",
+                    "{} started job {id}: {action} {bound} {most}, {}: {}",
                     caller.actor(),
                     plan.target,
                     plan.reason
@@ -321,20 +331,37 @@ impl Jobs {
     async fn detail(&self, caller: &Caller, id: i64) -> Result<JobDetail, AdminError> {
         let row = self.row(caller, id).await?;
         let ids = row.sample.clone();
+        let events: Vec<EventId> = row.sample_events.iter().copied().map(EventId).collect();
         let job = Job::new(row, self.dead_letters.clock.now());
         let store = &self.dead_letters.store;
-        if job.action.is_about_rejected() {
-            let rejected_requests = if caller.may(Scope::SecretsWrite) {
-                store.rejected_by_number(&ids).await?
-            } else {
-                Vec::new()
-            };
-            let delivery_outcomes = JobOutcomes::default();
-            return Ok(JobDetail { job, sample: Vec::new(), rejected_requests, delivery_outcomes });
+        let mut detail = JobDetail::of(job);
+        if detail.job.action.is_about_rejected() {
+            if caller.may(Scope::SecretsWrite) {
+                detail.rejected_requests = store.rejected_by_number(&ids).await?;
+            }
+            return Ok(detail);
         }
-        let sample = self.sample(caller, ids).await?;
-        let delivery_outcomes = store.job_outcomes(id).await?;
-        Ok(JobDetail { job, sample, rejected_requests: Vec::new(), delivery_outcomes })
+        if events.is_empty() {
+            detail.sample = self.sample(caller, ids).await?;
+        } else {
+            detail.events = self.sample_of_events(caller, &events).await?;
+        }
+        detail.delivery_outcomes = store.job_outcomes(id).await?;
+        Ok(detail)
+    }
+
+    /// These events, oldest first, if the caller may see them.
+    async fn sample_of_events(
+        &self,
+        caller: &Caller,
+        events: &[EventId],
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        if !caller.may(Scope::EventsRead) {
+            return Ok(Vec::new());
+        }
+        let mut events = self.dead_letters.store.event_summaries(events, caller.tenant()).await?;
+        events.reverse();
+        Ok(events)
     }
 
     /// These dead letters, oldest first, if the caller may see them.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::RejectedAction;
 use crate::admin::input::{self, Count};
-use crate::admin::{DeadLetterAction, Delivery, Reason, RejectedRequest, Selection};
+use crate::admin::{DeadLetterAction, Delivery, EventSummary, Reason, RejectedRequest, Selection};
 use crate::store::JobRow;
 pub use crate::store::{JobAction, JobOutcomes, JobState};
 
@@ -23,12 +23,15 @@ pub struct Job {
     pub target: String,
     /// The state.
     pub state: JobState,
-    /// Number of matches at planning time.
+    /// Number of matches at planning time; a lower bound if `counted_to` is given.
     pub matched: u64,
+    /// Where counting stopped, as the time of arrival of an event; null if all matches were counted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub counted_to: Option<OffsetDateTime>,
     /// Number of matches that passed verification at planning time; null unless it reprocesses
     /// rejected requests.
     pub verifiable: Option<u64>,
-    /// Number of items it will process.
+    /// Number of items it will process; a lower bound if `matched` is one and there is no cap.
     pub goal: u64,
     /// Maximum number of items; null for all.
     pub cap: Option<u64>,
@@ -56,7 +59,7 @@ pub struct Job {
     pub cancelled_by: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
-    /// Number of items replayed, accepted or discarded.
+    /// Number of items replayed, resent, made due, accepted or discarded.
     pub resolved: u64,
     /// Number of new deliveries; for rejected requests, number of new events.
     pub created: u64,
@@ -86,20 +89,28 @@ pub struct JobDetail {
     /// A sample of the dead letters matched at planning time, in their current state, oldest first;
     /// empty without the scope `events:read`.
     pub sample: Vec<Delivery>,
+    /// A sample of the events of a job on events, in their current state, oldest first; empty without
+    /// the scope `events:read`.
+    pub events: Vec<EventSummary>,
     /// A sample of the rejected requests; empty without the scope `secrets:write`.
     pub rejected_requests: Vec<RejectedRequest>,
     /// The outcome of the new deliveries.
     pub delivery_outcomes: JobOutcomes,
 }
 
-/// What a job on dead letters would process now.
+/// What a job on dead letters or events would process now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = JobPreview)]
 pub struct BulkPreview {
-    /// Number of matches.
+    /// Number of matches; a lower bound if `counted_to` is given.
     pub matched: u64,
-    /// A sample of them, oldest first; empty without the scope `events:read`.
+    /// Where counting stopped, as the time of arrival of an event; null if all matches were counted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub counted_to: Option<OffsetDateTime>,
+    /// A sample of the dead letters, oldest first; empty without the scope `events:read`.
     pub sample: Vec<Delivery>,
+    /// A sample of the events, oldest first; empty without the scope `events:read`.
+    pub events: Vec<EventSummary>,
 }
 
 /// A bulk action on dead letters.
@@ -173,8 +184,13 @@ impl Job {
                 state => state,
             },
             matched,
+            counted_to: row.counted_to,
             verifiable: row.verifiable.map(i64::unsigned_abs),
-            goal: cap.map_or(matched, |cap| cap.min(matched)),
+            goal: match cap {
+                Some(cap) if row.counted_to.is_some() => cap,
+                Some(cap) => cap.min(matched),
+                None => matched,
+            },
             cap,
             rate: row.rate.map(i32::unsigned_abs),
             reason: row.reason,
@@ -196,6 +212,15 @@ impl Job {
     /// Whether it has stopped processing.
     pub fn has_ended(&self) -> bool {
         !matches!(self.state, JobState::Planned | JobState::Running)
+    }
+}
+
+impl JobDetail {
+    /// The job without samples and outcomes.
+    pub(super) fn of(job: Job) -> Self {
+        let (sample, events, rejected_requests) = (Vec::new(), Vec::new(), Vec::new());
+        let delivery_outcomes = JobOutcomes::default();
+        Self { job, sample, events, rejected_requests, delivery_outcomes }
     }
 }
 

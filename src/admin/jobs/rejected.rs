@@ -66,9 +66,11 @@ impl Jobs {
             rate: limits.rate,
             reason,
             matched,
+            counted_to: None,
             verifiable,
             up_to,
             sample: &sample,
+            sample_events: &[],
             by: caller.actor(),
             at: now,
             expires_at: now + PLAN_LASTS,
@@ -137,6 +139,7 @@ impl Jobs {
         };
         let progress = JobProgress {
             after: batch.last.unwrap_or(job.after),
+            after_event: None,
             resolved,
             created: count(&batch_done.created),
             skipped: count(&batch_done.refused),

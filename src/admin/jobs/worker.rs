@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use super::{JobAction, Jobs, RejectedAction};
+use super::{JobAction, Jobs, RejectedAction, ResendAction};
 use crate::admin::dead_letters::BatchRequest;
 use crate::admin::{BatchResult, DeadLetterAction};
 use crate::store::{DeadLetterFilter, JobLease, JobProgress, JobRow, Order, Page, StoreError};
@@ -135,6 +135,12 @@ impl Jobs {
         let action = match job.action {
             JobAction::Replay => DeadLetterAction::Replay,
             JobAction::Discard => DeadLetterAction::Discard,
+            JobAction::Resend => {
+                return self.work_on_events((lease, &job), ResendAction::Resend, now).await;
+            }
+            JobAction::RetryNow => {
+                return self.work_on_events((lease, &job), ResendAction::RetryNow, now).await;
+            }
             JobAction::ReprocessRejected => {
                 return self.work_on_rejected((lease, &job), RejectedAction::Reprocess, now).await;
             }
@@ -179,6 +185,7 @@ impl Jobs {
             job.id,
             &JobProgress {
                 after: last,
+                after_event: None,
                 resolved: count(&batch.resolved),
                 created: count(&batch.created),
                 skipped: count(&batch.refused),

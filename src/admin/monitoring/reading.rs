@@ -12,9 +12,9 @@ use super::topology::{SourceFacts, Topology};
 use super::totals::Totals;
 use crate::dispatch::DispatchProblem;
 use crate::store::{
-    Backlog, Counted, DEAD_LETTER, DatabaseState, ExpiringDeadLetters, FailingDestination,
-    LateTransfers, OpenAlert, OpenDeadLetterCounts, OpenTransaction, Pause, PauseTarget,
-    SecretUsage, Span, StoreError,
+    Backlog, Counted, DEAD_LETTER, DatabaseState, DiskState, ExpiringDeadLetters,
+    FailingDestination, LateTransfers, OpenAlert, OpenDeadLetterCounts, OpenTransaction, Pause,
+    PauseTarget, SecretUsage, Span, StoreError,
 };
 
 /// The number of five-minute spans in an hour.
@@ -47,6 +47,8 @@ pub(super) struct Read {
     destinations: Vec<FailingDestination>,
     pub(super) alerts: Vec<OpenAlert>,
     pub(super) database: DatabaseState,
+    /// The disk of the database; `None` where it is not known.
+    disk: Option<DiskState>,
     transaction: Option<OpenTransaction>,
     /// The unlisted proxies of this gateway.
     proxies: Vec<Alarm>,
@@ -79,6 +81,7 @@ impl Monitoring {
             destinations: store.failing_destinations(&destinations, now).await?,
             alerts: store.open_alerts(MAX_ALERTS).await?,
             database: store.database_state().await?,
+            disk: store.read_disk().await?,
             transaction: store.oldest_transaction(now).await?,
             proxies: self.proxies.alarms(),
             dispatch_problems: self.dispatch_problems.now(),
@@ -119,13 +122,9 @@ impl Read {
         });
         alarms.extend(pauses.map(|pause| alarms::of_pause(pause, self.now)));
         // All tenants share the gateway, so all callers see its problems.
-        if let Some(alarm) = alarms::of_clocks(self.now, self.database.now) {
-            alarms.push(alarm);
-        } else {
-            let of_clocks = |alert: &&OpenAlert| kind_of(alert) == Some(AlarmKind::Clock);
-            let other = self.alerts.iter().find(of_clocks).filter(|one| !is_stale(one));
-            alarms.extend(other.map(|alert| alarms::of_alert(alert, true)));
-        }
+        let clocks = alarms::of_clocks(self.now, self.database.now);
+        alarms.extend(self.or_of_another(AlarmKind::Clock, clocks));
+        alarms.extend(self.or_of_another(AlarmKind::Disk, alarms::of_disk(self.disk)));
         alarms.extend(alarms::of_database(self.database));
         let seen = |alarm: &Alarm| tenant.is_none() || alarm.source.as_deref().is_some_and(own);
         alarms.extend(self.of_dispatch().into_iter().filter(seen));
@@ -136,6 +135,14 @@ impl Read {
             alarms.extend(self.of_unconfigured(topology));
         }
         alarms
+    }
+
+    /// This gateway's own alarm, or else one that another gateway has raised an alert for.
+    fn or_of_another(&self, kind: AlarmKind, own: Option<Alarm>) -> Option<Alarm> {
+        own.or_else(|| {
+            let other = self.alerts.iter().find(|alert| kind_of(alert) == Some(kind));
+            other.filter(|one| !is_stale(one)).map(|alert| alarms::of_alert(alert, true))
+        })
     }
 
     /// Unlisted proxies of this gateway and, by their alerts, of others.

@@ -10,7 +10,8 @@ use super::Backend;
 use crate::admin::actions::{Noun, Options, find_action};
 use crate::admin::cursor::{self, JOBS};
 use crate::admin::{
-    Admin, BulkPreview, BulkRequest, Caller, Job, JobDetail, RejectedBulkRequest, Step, Worker,
+    Admin, BulkPreview, BulkRequest, Caller, Job, JobDetail, RejectedBulkRequest, ResendRequest,
+    Step, Worker,
 };
 use crate::cli::interrupt::a_signal;
 use crate::cli::output;
@@ -56,6 +57,27 @@ impl Backend {
     pub(in crate::cli) async fn plan(&self, request: &BulkRequest) -> anyhow::Result<JobDetail> {
         Ok(match self {
             Self::Database { admin, caller } => admin.jobs.plan(caller, request).await?,
+            Self::Api(api) => api.post(&["jobs"], Some(request)).await?,
+        })
+    }
+
+    /// As [`Backend::preview`], for a job on events.
+    pub(in crate::cli) async fn preview_resend(
+        &self,
+        request: &ResendRequest,
+    ) -> anyhow::Result<BulkPreview> {
+        Ok(match self {
+            Self::Database { admin, caller } => admin.jobs.preview_resend(caller, request).await?,
+            Self::Api(api) => api.post(&["jobs", "preview"], Some(request)).await?,
+        })
+    }
+
+    pub(in crate::cli) async fn plan_resend(
+        &self,
+        request: &ResendRequest,
+    ) -> anyhow::Result<JobDetail> {
+        Ok(match self {
+            Self::Database { admin, caller } => admin.jobs.plan_resend(caller, request).await?,
             Self::Api(api) => api.post(&["jobs"], Some(request)).await?,
         })
     }

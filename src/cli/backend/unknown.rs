@@ -49,7 +49,7 @@ impl Backend {
         if let Some(name) = source {
             let known: BTreeSet<&str> = sources.iter().map(|one| one.name.as_str()).collect();
             if !known.contains(name) && !self.has_events(name).await? {
-                return Ok(Some(described("source", name, known)));
+                return Ok(Some(near_names::described("source", name, known)));
             }
         }
         if let Some(name) = handler
@@ -58,7 +58,7 @@ impl Backend {
             let known: BTreeSet<&str> = handlers.iter().map(String::as_str).collect();
             let filter = Filter { handler: Some(name.to_owned()), ..Filter::default() };
             if !known.contains(name) && !self.has_dead_letters(filter).await? {
-                return Ok(Some(described("handler", name, known)));
+                return Ok(Some(near_names::described("handler", name, known)));
             }
         }
         Ok(None)
@@ -91,14 +91,4 @@ impl Backend {
         let filter = Filter { resolved: true, ..filter };
         Ok(!self.dead_letters(&filter, Paging::first(1)).await?.items.is_empty())
     }
-}
-
-/// The name with similar ones, or all that there are if none is similar.
-fn described(kind: &str, name: &str, known: BTreeSet<&str>) -> String {
-    let near = near_names::hint(name, known.iter().copied());
-    if known.is_empty() || !near.is_empty() {
-        return format!("{kind} `{name}`{near}");
-    }
-    let known: Vec<&str> = known.into_iter().collect();
-    format!("{kind} `{name}` (known: {})", known.join(", "))
 }

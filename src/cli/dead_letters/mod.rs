@@ -11,7 +11,7 @@ use bulk::{BulkArgs, Replay};
 pub(super) use selection::JobArgs;
 pub(super) use table::table;
 
-use super::actions::{OnDeadLetter, Perform};
+use super::actions::{OnDeadLetter, OnDelivery, Perform};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use super::{Exit, backend, delivery_detail};
@@ -48,6 +48,8 @@ pub(super) enum Command {
 pub(super) enum Deliveries {
     /// Show a delivery with its event and attempts; `--format json` prints one JSON document.
     Show(Show),
+    #[command(flatten)]
+    Act(Perform<OnDelivery>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,8 +128,10 @@ pub(super) fn run(globals: &GlobalArgs, command: &Command) -> anyhow::Result<Exi
 
 impl Deliveries {
     pub(super) fn run(&self, globals: &GlobalArgs) -> anyhow::Result<Exit> {
-        let Self::Show(show) = self;
-        show.run(globals)
+        match self {
+            Self::Show(show) => show.run(globals),
+            Self::Act(action) => action.run(globals),
+        }
     }
 }
 

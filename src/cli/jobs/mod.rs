@@ -1,5 +1,5 @@
-//! `sealpost jobs`: bulk replays and discards. `sealpost dead-letters replay | discard` plans a job
-//! and waits for its end; a job that is started here is run by a gateway.
+//! `sealpost jobs`: bulk actions. A command such as `sealpost dead-letters replay` plans a job and
+//! waits for its end; a job that is started here is run by a gateway.
 
 mod plan;
 mod progress;
@@ -11,12 +11,13 @@ use super::backend::{self, Backend};
 use super::globals::GlobalArgs;
 use super::output::{self, Format};
 use crate::admin::Need;
+pub(super) use plan::print_plan;
 pub(super) use progress::run_here;
 pub(super) use text::skipped;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Plan a job: prints a preview; the job can be started within fifteen minutes.
+    /// Plan a job on dead letters: prints a preview; the job can be started within fifteen minutes.
     Plan(plan::Plan),
     /// List jobs and plans, newest first; `--format json` prints one JSON object per line.
     List(List),

@@ -1,7 +1,7 @@
 //! `sealpost jobs plan`.
 
 use super::text;
-use crate::admin::DeadLetterAction;
+use crate::admin::{DeadLetterAction, JobDetail};
 use crate::cli::backend::{self, Backend};
 use crate::cli::dead_letters::JobArgs;
 use crate::cli::output::{self, Format};
@@ -39,11 +39,15 @@ impl Plan {
         let Some(plan) = backend::found(backend.plan(&request).await)? else {
             return backend.nothing_selected(&request.selection).await;
         };
-        output::print_as(self.format, &text::text(&plan), &plan)?;
-        let id = plan.job.id;
-        cli::print_message(&format!(
-            "nothing changed; start the job with `sealpost jobs start {id}`"
-        ));
+        print_plan(&plan, self.format)?;
         Ok(Exit::Ok)
     }
+}
+
+/// Prints a plan, and how to start it.
+pub(in crate::cli) fn print_plan(plan: &JobDetail, format: Format) -> std::io::Result<()> {
+    output::print_as(format, &text::text(plan), plan)?;
+    let id = plan.job.id;
+    cli::print_message(&format!("nothing changed; start the job with `sealpost jobs start {id}`"));
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Jobs as text.
 
 use crate::admin::{Job, JobDetail};
-use crate::cli::{dead_letters, output, rejected_requests};
+use crate::cli::{dead_letters, event_table, output, rejected_requests};
 use crate::clock::{Clock, SystemClock};
 
 pub(super) fn table(jobs: &[Job]) -> String {
@@ -43,6 +43,14 @@ pub(in crate::cli) fn skipped(job: &Job, label: &str) -> String {
     text
 }
 
+/// The number of matches, as far as they were counted.
+fn matched(job: &Job) -> String {
+    match job.counted_to {
+        Some(at) => format!("at least {}, counted up to {}", job.matched, output::time(at)),
+        None => job.matched.to_string(),
+    }
+}
+
 pub(super) fn text(detail: &JobDetail) -> String {
     let (job, outcomes) = (&detail.job, &detail.delivery_outcomes);
     let mut text = format!("Job {}\n", job.id);
@@ -54,7 +62,7 @@ pub(super) fn text(detail: &JobDetail) -> String {
     field("state", job.state.as_str());
     field("action", &format!("{} {}", job.action.verb(), job.target));
     field("reason", &job.reason);
-    field("matched", &job.matched.to_string());
+    field("matched", &matched(job));
     if let Some(count) = job.verifiable {
         field("verifiable", &count.to_string());
     }
@@ -82,7 +90,10 @@ pub(super) fn text(detail: &JobDetail) -> String {
         field("", &format!("{}: {}", item.id(), item.why));
     }
     text.push_str("\nSample\n");
-    if job.action.is_about_rejected() {
+    if job.action.is_about_events() {
+        text.push_str(&event_table::table(&detail.events));
+        text.push_str(&output::more(detail.events.len(), job.goal));
+    } else if job.action.is_about_rejected() {
         text.push_str(&rejected_requests::table(&detail.rejected_requests));
         text.push_str(&output::more(detail.rejected_requests.len(), job.goal));
     } else {

@@ -227,22 +227,24 @@ pub(super) async fn join(
     new: &NewChunk<'_>,
 ) -> Result<(i64, Vec<u8>), StoreError> {
     let key = event_key(new);
+    let lane = new.chunk.manifest.lane();
     let row = sqlx::query!(
         r#"
         INSERT INTO events (
             id, key, tenant, source, provider, event_type, action, strength, late, secret,
-            received_at, occurred_at, headers, envelope, body)
+            received_at, occurred_at, headers, envelope, body, lane)
         SELECT t.event_id, $2, t.tenant, t.source, t.provider, t.event_type, t.action, t.strength,
                false, t.secret, $3, t.sent_at, t.headers, t.envelope,
                (SELECT decode(convert_from(string_agg(content, ''::bytea ORDER BY index), 'UTF8'),
                               'base64')
-                  FROM chunk_buffer WHERE transfer = t.id)
+                  FROM chunk_buffer WHERE transfer = t.id), $4
           FROM chunk_transfers t WHERE t.id = $1
         RETURNING octet_length(body)::bigint AS "size!", sha256(body) AS "sha256!"
         "#,
         transfer.id,
         key.as_uuid(),
         new.now,
+        lane.as_str(),
     )
     .fetch_one(connection)
     .await?;

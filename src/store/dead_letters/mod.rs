@@ -24,9 +24,10 @@ impl Store {
         let rows = sqlx::query!(
             r#"
             SELECT d.id, d.event_id, d.source, d.handler, e.event_type AS "event_type?", d.state,
-                   d.replay_of, d.attempts, d.death_reason,
+                   d.triggered_by, d.replay_of, d.attempts, d.death_reason,
                    left(split_part(d.last_error, E'\n', 1), 300) AS error,
-                   d.created_at, d.finished_at, d.resolution, d.resolved_at, d.lane, d.group_id,
+                   d.created_at, CASE WHEN d.state = 'ready' THEN d.due_at END AS due_at,
+                   d.finished_at, d.resolution, d.resolved_at, d.lane, d.group_id,
                    g.class AS "class?",
                    CASE WHEN d.state = 'dead' AND d.lane_blocks AND d.resolution IS NULL THEN
                        (SELECT count(*) FROM (
@@ -58,6 +59,7 @@ impl Store {
                 handler: row.handler,
                 event_type: row.event_type,
                 state: word(&row.state, table, "state", row.id)?,
+                triggered_by: word(&row.triggered_by, table, "triggered_by", row.id)?,
                 replay_of: row.replay_of,
                 attempts: row.attempts,
                 death_reason: optional_word(
@@ -68,6 +70,7 @@ impl Store {
                 )?,
                 error: row.error,
                 created_at: row.created_at,
+                due_at: row.due_at,
                 finished_at: row.finished_at,
                 resolution: optional_word(row.resolution.as_deref(), table, "resolution", row.id)?,
                 resolved_at: row.resolved_at,

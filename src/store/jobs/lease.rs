@@ -24,7 +24,9 @@ pub struct JobLease {
 pub struct JobProgress<'a> {
     /// Everything up to this id is processed.
     pub after: i64,
-    /// How many items were replayed, accepted or discarded.
+    /// Everything up to this event is processed, for jobs on events.
+    pub after_event: Option<Uuid>,
+    /// How many items were replayed, resent, made due, accepted or discarded.
     pub resolved: i64,
     /// New deliveries or events.
     pub created: i64,
@@ -58,7 +60,7 @@ impl Store {
                  WHERE state = 'running' AND ($1::bigint IS NULL OR id = $1)
                    AND (lease_expires_at IS NULL OR lease_expires_at < clock_timestamp())
                    AND (next_at IS NULL OR next_at <= $2)
-                   AND ($4 OR action IN ('replay', 'discard'))
+                   AND ($4 OR action NOT IN ('reprocess_rejected', 'discard_rejected'))
                  ORDER BY next_at NULLS FIRST, id LIMIT 1
                    FOR UPDATE SKIP LOCKED)
             RETURNING id AS job, lease_token AS "token!"
@@ -132,7 +134,7 @@ impl Tx<'_> {
             .map_err(|_| inconsistent(job, "skipped_items"))?;
         sqlx::query!(
             "UPDATE jobs
-                SET after = $2, resolved = resolved + $3, created = created + $4,
+                SET after = $2, after_event = $9, resolved = resolved + $3, created = created + $4,
                     skipped = skipped + $5, skipped_items = $6, next_at = $7,
                     lease_expires_at = clock_timestamp() + $8::interval
               WHERE id = $1",
@@ -144,6 +146,7 @@ impl Tx<'_> {
             skipped_items,
             by.next_at,
             interval(by.lease),
+            by.after_event,
         )
         .execute(self.connection())
         .await?;

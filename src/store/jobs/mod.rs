@@ -1,4 +1,4 @@
-//! Jobs: bulk actions on dead letters or rejected requests. Here they are planned, listed, started
+//! Jobs: bulk actions on dead letters, events or rejected requests. Here they are planned, listed, started
 //! and cancelled; in `lease` they are executed.
 
 mod lease;
@@ -45,9 +45,9 @@ impl Store {
     ) -> Result<Vec<JobRow>, StoreError> {
         let rows = sqlx::query!(
             "SELECT id, tenant, action, selection, target, force, cap, rate, reason, matched,
-                    verifiable, up_to, sample, state, planned_at, planned_by, expires_at,
-                    started_at, started_by, finished_at, cancelled_by, failure, after, next_at,
-                    resolved, created, skipped, skipped_items
+                    counted_to, verifiable, up_to, sample, sample_events, state, planned_at, planned_by, expires_at,
+                    started_at, started_by, finished_at, cancelled_by, failure, after, after_event,
+                    next_at, resolved, created, skipped, skipped_items
                FROM jobs WHERE id >= $2 AND id < $3 AND ($1::text IS NULL OR tenant = $1)
               ORDER BY id DESC LIMIT $4",
             tenant,
@@ -69,9 +69,11 @@ impl Store {
                 rate: row.rate,
                 reason: row.reason,
                 matched: row.matched,
+                counted_to: row.counted_to,
                 verifiable: row.verifiable,
                 up_to: row.up_to,
                 sample: row.sample,
+                sample_events: row.sample_events,
                 state: word(&row.state, "jobs", "state", row.id)?,
                 planned_at: row.planned_at,
                 planned_by: row.planned_by,
@@ -82,6 +84,7 @@ impl Store {
                 cancelled_by: row.cancelled_by,
                 failure: row.failure,
                 after: row.after,
+                after_event: row.after_event,
                 next_at: row.next_at,
                 resolved: row.resolved,
                 created: row.created,
@@ -132,8 +135,9 @@ impl Tx<'_> {
         let id = sqlx::query_scalar!(
             "INSERT INTO jobs (tenant, action, selection, target, force, cap, rate, reason, matched,
                                up_to, sample, state, planned_at, planned_by, expires_at,
-                               verifiable)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14, $15)
+                               verifiable, counted_to, sample_events)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'planned', $12, $13, $14, $15,
+                     $16, $17)
              RETURNING id",
             new.tenant,
             new.action.as_str(),
@@ -150,6 +154,8 @@ impl Tx<'_> {
             bounded(new.by),
             new.expires_at,
             new.verifiable,
+            new.counted_to,
+            new.sample_events,
         )
         .fetch_one(self.connection())
         .await?;

@@ -4,10 +4,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::store::StoreError;
 
-/// The action of a job, on dead letters or rejected requests.
+/// The action of a job, on dead letters, events or rejected requests.
 #[derive(
     Debug,
     Clone,
@@ -29,6 +30,10 @@ pub enum JobAction {
     Replay,
     /// Discards dead letters.
     Discard,
+    /// Delivers events again, or for the first time.
+    Resend,
+    /// Makes waiting deliveries due.
+    RetryNow,
     /// Reprocesses rejected requests.
     ReprocessRejected,
     /// Deletes rejected requests.
@@ -74,7 +79,8 @@ pub struct JobRow {
     /// The tenant it is limited to; `None` for all.
     pub tenant: Option<String>,
     pub action: JobAction,
-    /// A [`DeadLetterFilter`](crate::store::DeadLetterFilter) or a
+    /// A [`DeadLetterFilter`](crate::store::DeadLetterFilter), a
+    /// [`ResendFilter`](crate::store::ResendFilter) or a
     /// [`RejectedRequestSelection`](crate::store::RejectedRequestSelection) as JSON.
     pub selection: String,
     /// The selection, in words.
@@ -86,14 +92,18 @@ pub struct JobRow {
     /// The maximum number of items per second; `None` for no limit.
     pub rate: Option<i32>,
     pub reason: String,
-    /// The number of matches at planning time.
+    /// The number of matches at planning time, as far as they were counted.
     pub matched: i64,
+    /// When the last event was received up to which they were counted; `None` if all were.
+    pub counted_to: Option<OffsetDateTime>,
     /// For `reprocess_rejected`: how many of those would have been accepted then.
     pub verifiable: Option<i64>,
     /// The highest id that matched then; for rejected requests, the highest number.
     pub up_to: i64,
     /// Some of those that matched.
     pub sample: Vec<i64>,
+    /// Some of the events, for jobs on events.
+    pub sample_events: Vec<Uuid>,
     pub state: JobState,
     pub planned_at: OffsetDateTime,
     pub planned_by: String,
@@ -105,6 +115,8 @@ pub struct JobRow {
     pub failure: Option<String>,
     /// Everything up to this id is processed.
     pub after: i64,
+    /// Everything up to this event is processed, for jobs on events.
+    pub after_event: Option<Uuid>,
     /// When its rate allows the next batch.
     pub next_at: Option<OffsetDateTime>,
     /// How many items it has processed.
@@ -128,9 +140,11 @@ pub struct NewJob<'a> {
     pub rate: Option<i32>,
     pub reason: &'a str,
     pub matched: i64,
+    pub counted_to: Option<OffsetDateTime>,
     pub verifiable: Option<i64>,
     pub up_to: i64,
     pub sample: &'a [i64],
+    pub sample_events: &'a [Uuid],
     pub by: &'a str,
     pub at: OffsetDateTime,
     pub expires_at: OffsetDateTime,

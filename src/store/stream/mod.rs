@@ -62,6 +62,10 @@ pub enum ChangeKind {
     Dead,
     /// An operator replayed a delivery.
     Replayed,
+    /// An operator had an event delivered again, or for the first time.
+    Resent,
+    /// An operator made a waiting delivery due.
+    DueNow,
     /// An operator discarded a dead letter.
     Discarded,
     /// An operator unblocked the lane of a dead letter.
@@ -117,7 +121,7 @@ pub struct Change {
     /// The first line of the error, at most 300 characters; only with the scope `payload:read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The new delivery, for a replay.
+    /// The new delivery, for a replay or a resend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<i64>,
     /// The user, for an operator action.
@@ -369,6 +373,8 @@ fn kind(place: Place, word: Option<&str>, has_reason: bool) -> Option<ChangeKind
         (Place::Attempt(..), Some("lost")) if has_reason => ChangeKind::Dead,
         (Place::Attempt(..), Some("lost")) => ChangeKind::Lost,
         (Place::Action(_), Some("replay")) => ChangeKind::Replayed,
+        (Place::Action(_), Some("resend")) => ChangeKind::Resent,
+        (Place::Action(_), Some("retry")) => ChangeKind::DueNow,
         (Place::Action(_), Some("discard")) => ChangeKind::Discarded,
         (Place::Action(_), Some("unblock")) => ChangeKind::Unblocked,
         _ => return None,

@@ -9,7 +9,7 @@ use crate::store::{StoreError, Tx, bounded};
 pub struct OperatorAction<'a> {
     pub at: OffsetDateTime,
     pub actor: &'a str,
-    /// `replay`, `discard`, `unblock` or `dead_letter`.
+    /// `replay`, `resend`, `retry`, `discard`, `unblock` or `dead_letter`.
     pub action: &'a str,
     pub reason: &'a str,
     /// `None` for a single action.
@@ -17,7 +17,7 @@ pub struct OperatorAction<'a> {
 }
 
 impl Tx<'_> {
-    /// Records an action: for replays by their new deliveries, for everything else by the
+    /// Records an action: for replays and resends by their new deliveries, for everything else by the
     /// deliveries it was done to.
     pub async fn record_action(
         &mut self,
@@ -31,8 +31,8 @@ impl Tx<'_> {
              SELECT $1::timestamptz, $2::text, $3::text, d.id, d.replay_id, $6::bigint, $7::text
                FROM (SELECT id, NULL::bigint FROM UNNEST($4::bigint[]) AS u (id)
                       UNION ALL
-                     SELECT replay_of, id FROM deliveries
-                      WHERE id = ANY($5) AND replay_of IS NOT NULL) AS d (id, replay_id)
+                     SELECT COALESCE(replay_of, id), id FROM deliveries
+                      WHERE id = ANY($5)) AS d (id, replay_id)
               ORDER BY d.id, d.replay_id",
             action.at,
             bounded(action.actor),

@@ -1,15 +1,17 @@
-//! Jobs: bulk actions on dead letters or rejected requests, planned before they start.
+//! Jobs: bulk actions on dead letters, events or rejected requests, planned before they start.
 
 use actix_web::web;
 use serde::Deserialize;
-use utoipa::OpenApi;
+use serde_json::value::RawValue;
+use utoipa::{OpenApi, ToSchema};
 
 use super::answer::{self, Done, ListPage, Page, WithEtag};
 use super::body::Body;
 use super::cursor::{self, JOBS};
 use super::query::{Limit, Query};
 use super::routes::{Endpoint, Routes};
-use crate::admin::{BulkPreview, BulkRequest, Job, JobDetail, Repeat};
+use crate::admin::{BulkPreview, BulkRequest, Job, JobDetail, Repeat, ResendRequest};
+use crate::verify::parse;
 use crate::web::admin::AdminState;
 use crate::web::caller::AuthenticatedCaller;
 use crate::web::denial::Denial;
@@ -41,39 +43,83 @@ struct JobQuery {
     limit: Limit,
 }
 
+/// A bulk action on dead letters or on the deliveries of events.
+#[derive(ToSchema)]
+#[schema(as = NewJobOfAnyKind)]
+#[serde(untagged)]
+enum JobRequest {
+    DeadLetters(BulkRequest),
+    Events(ResendRequest),
+}
+
+/// What tells the kinds of requests apart.
+#[derive(Deserialize)]
+struct Kind {
+    action: AnyAction,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AnyAction {
+    Replay,
+    Discard,
+    Resend,
+    RetryNow,
+}
+
+impl JobRequest {
+    /// By the action, so that an error is about the kind of request that was meant.
+    fn read(body: &RawValue) -> Result<Self, Denial> {
+        fn read<'a, T: Deserialize<'a>>(body: &'a RawValue) -> Result<T, Denial> {
+            parse(body.get().as_bytes()).map_err(|(_, error)| Denial::Invalid(error))
+        }
+        Ok(match read::<Kind>(body)?.action {
+            AnyAction::Replay | AnyAction::Discard => Self::DeadLetters(read(body)?),
+            AnyAction::Resend | AnyAction::RetryNow => Self::Events(read(body)?),
+        })
+    }
+}
+
 /// Plan a job
 ///
-/// A dry run: returns how many dead letters match and a sample. Nothing is changed until the plan
-/// is started. A plan expires after fifteen minutes.
+/// A dry run: returns how many dead letters or events match, and a sample. Nothing is changed until
+/// the plan is started. A plan expires after fifteen minutes. Matches of `resend` and `retry_now` are
+/// counted in at most 50,000 events: `counted_to` says how far.
 #[utoipa::path(
     post, path = "/api/v1/jobs", operation_id = "planJob", tag = "jobs",
-    request_body = BulkRequest, security(("bearer" = ["events:replay"])),
+    request_body = JobRequest, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "The plan", body = JobDetail),
-              (status = 404, description = "No dead letter matches")),
+              (status = 404, description = "Nothing matches")),
 )]
 async fn plan(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Body(request): Body<BulkRequest>,
+    Body(request): Body<Box<RawValue>>,
     admin: web::Data<AdminState>,
 ) -> Result<Done<JobDetail>, Denial> {
-    Ok(Done(admin.jobs.plan(&caller, &request).await?))
+    Ok(Done(match &JobRequest::read(&request)? {
+        JobRequest::DeadLetters(request) => admin.jobs.plan(&caller, request).await?,
+        JobRequest::Events(request) => admin.jobs.plan_resend(&caller, request).await?,
+    }))
 }
 
 /// Preview a job
 ///
-/// How many dead letters match now, and a sample. Nothing is changed or recorded.
+/// How many dead letters or events match now, and a sample. Nothing is changed or recorded.
 #[utoipa::path(
     post, path = "/api/v1/jobs/preview", operation_id = "previewJob", tag = "jobs",
-    request_body = BulkRequest, security(("bearer" = ["events:replay"])),
+    request_body = JobRequest, security(("bearer" = ["events:replay"])),
     responses((status = 200, description = "The preview", body = BulkPreview),
-              (status = 404, description = "No dead letter matches")),
+              (status = 404, description = "Nothing matches")),
 )]
 async fn preview(
     AuthenticatedCaller(caller): AuthenticatedCaller,
-    Body(request): Body<BulkRequest>,
+    Body(request): Body<Box<RawValue>>,
     admin: web::Data<AdminState>,
 ) -> Result<Done<BulkPreview>, Denial> {
-    Ok(Done(admin.jobs.preview(&caller, &request).await?))
+    Ok(Done(match &JobRequest::read(&request)? {
+        JobRequest::DeadLetters(request) => admin.jobs.preview(&caller, request).await?,
+        JobRequest::Events(request) => admin.jobs.preview_resend(&caller, request).await?,
+    }))
 }
 
 /// List jobs

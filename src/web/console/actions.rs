@@ -61,7 +61,7 @@ async fn act(
 /// The first part of the paths of an item's actions.
 fn place(action: &Action) -> &'static str {
     match action.noun {
-        Noun::DeadLetter => "/deliveries",
+        Noun::DeadLetter | Noun::Delivery => "/deliveries",
         Noun::Source if is_pause(action) => "/pauses/source",
         Noun::Source => "/sources",
         Noun::Handler => "/pauses/handler",
@@ -88,7 +88,7 @@ fn page_after(action: &Action, result: &ActionResult) -> String {
     let did = if result.changed { action.key() } else { UNCHANGED.to_owned() };
     let (noun, id) = (action.noun, link_path(&result.id));
     match noun {
-        Noun::DeadLetter => {
+        Noun::DeadLetter | Noun::Delivery => {
             let made = result.created.first().map(|made| format!("&made={made}"));
             format!("/deliveries/{id}?did={did}{}", made.unwrap_or_default())
         }

@@ -136,6 +136,7 @@ fn terms_of(cx: &PageContext, delivery: &Delivery) -> Markup {
             ("Source", html! { (visible(&delivery.source)) }),
             ("Handler", html! { (visible(&delivery.handler)) }),
             ("Attempts", html! { (delivery.attempts) }),
+            ("Created by", html! { (delivery.triggered_by.as_str()) }),
             (
                 "Replay of",
                 html! { @if let Some(id) = delivery.replay_of { a href={ "/deliveries/" (id) } { (id) } } },
@@ -148,6 +149,7 @@ fn terms_of(cx: &PageContext, delivery: &Delivery) -> Markup {
             ),
             ("Lane", html! { @if let Some(lane) = &delivery.lane { code { (visible(lane)) } } }),
             ("Created", stamp(delivery.created_at, cx.now)),
+            ("Next attempt", html! { @if let Some(at) = delivery.due_at { (stamp(at, cx.now)) } }),
             ("Finished", html! { @if let Some(at) = delivery.finished_at { (stamp(at, cx.now)) } }),
             (
                 "Event",
@@ -166,16 +168,18 @@ fn actions(cx: &PageContext, detail: &DeliveryDetail) -> Markup {
     let delivery = &detail.delivery;
     let id = delivery.id.to_string();
     let body = html! {
-        @if delivery.is_open() && !replays {}
+        @if !replays {}
         @else if delivery.is_open() {
             (offer(cx, Noun::DeadLetter, "replay", &id))
             (offer(cx, Noun::DeadLetter, "discard", &id))
             @if delivery.waiting > 0 { (offer(cx, Noun::DeadLetter, "unblock", &id)) }
+        } @else if delivery.due_at.is_some_and(|at| at > cx.now) {
+            (offer(cx, Noun::Delivery, "retry", &id))
         } @else {
             div .pad { p .muted {
                 @if delivery.state == DeliveryState::Done { "Done. No action needed." }
                 @else if delivery.resolution.is_some() { "Resolved. No action needed." }
-                @else { "Still in progress." }
+                @else { "In progress." }
             } }
         }
         @match &edit {
@@ -216,6 +220,9 @@ fn commands(delivery: &Delivery) -> Vec<(&'static str, String)> {
         let act = |verb: &str| format!("sealpost dead-letters {verb} {id} --reason 'why'");
         commands.push(("Replay", act("replay")));
         commands.push(("Discard", act("discard")));
+    }
+    if delivery.due_at.is_some() {
+        commands.push(("Retry now", format!("sealpost deliveries retry {id} --reason 'why'")));
     }
     commands
 }

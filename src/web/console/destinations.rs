@@ -113,6 +113,11 @@ pub(super) fn one(cx: &PageContext, detail: &DestinationDetail) -> Markup {
         lead: destination.url.as_deref().unwrap_or("Not in the configuration."),
         section: Some(Section::Destinations),
         below: true,
+        actions: cx.may(Scope::EventsReplay).then(|| {
+            let handler = HandlerName::Destination(&destination.name).to_string();
+            let form = format!("/jobs/resend?handler={}", link_path(&handler));
+            html! { a .button href=(form) { "Resend or back-fill" } }
+        }),
         ..Head::default()
     };
     cx.page(&head, &html! {

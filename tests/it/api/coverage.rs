@@ -77,6 +77,7 @@ const TABLE: &[Line] = &[
     payload("editDeadLetter", "/api/v1/dead-letters/{delivery}/edit", EDIT),
     payload("previewDeadLetterEdit", "/api/v1/dead-letters/{delivery}/edit/preview", DRAFT),
     read("showDelivery", "/api/v1/deliveries/{delivery}", Sees::NotFound),
+    replay("retryDelivery", "/api/v1/deliveries/{delivery}/retry", BECAUSE),
     read("listDestinations", "/api/v1/destinations", Sees::Empty),
     read("showDestination", "/api/v1/destinations/app", Sees::NotFound),
     switch("retryDestination", "/api/v1/destinations/app/retry"),

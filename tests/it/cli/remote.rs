@@ -21,13 +21,13 @@ const DESTINATION: &str = "\n[[destination]]\nname = \"app\"\nurl = \
     \"https://app.example.com/hooks\"\nsources = [\"bot\"]\nsecret = { env = \"APP_SECRET\" }\n";
 
 /// The program on the database of a gateway, and over its API.
-struct Both {
-    local: Program,
-    remote: Program,
+pub(crate) struct Both {
+    pub(crate) local: Program,
+    pub(crate) remote: Program,
 }
 
 impl Both {
-    async fn of(gateway: &Gateway) -> Self {
+    pub(crate) async fn of(gateway: &Gateway) -> Self {
         let config =
             include_str!("../harness/config.toml").replace(PLAIN, KEEP_REJECTED) + DESTINATION;
         let mut local = Program::beside_with(gateway, &config).await;
@@ -36,7 +36,7 @@ impl Both {
     }
 
     /// Runs a command both ways, which must print the same and exit the same.
-    fn same(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn same(&self, arguments: &[&str]) -> Run {
         let (local, remote) = (self.local.run(arguments), self.remote.run(arguments));
         assert_eq!(remote.code, local.code, "{arguments:?}\n{}\n{}", local.all(), remote.all());
         assert_eq!(comparable(&remote), comparable(&local), "{arguments:?}\n{}", remote.stderr);
@@ -44,7 +44,7 @@ impl Both {
     }
 
     /// As [`Both::same`], as text and as JSON.
-    fn same_in_both_formats(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn same_in_both_formats(&self, arguments: &[&str]) -> Run {
         self.same(&[arguments, &["--format", "json"]].concat());
         self.same(arguments)
     }
@@ -100,7 +100,7 @@ fn account_updated(number: usize, live: bool) -> Value {
 }
 
 /// One of everything, and three dead letters.
-async fn gateway() -> Gateway {
+pub(crate) async fn gateway() -> Gateway {
     let gateway = builder().config(PLAIN, KEEP_REJECTED).more_config(DESTINATION).start().await;
     for number in 1..=3 {
         let event = account_updated(number, true);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sealpost::admin::{Caller, Scope, Scopes};
-use sealpost::store::EventId;
+use sealpost::store::{EventId, Trigger};
 use sealpost::verify::Strength;
 use serde_json::json;
 
@@ -97,5 +97,5 @@ async fn edit_of_an_edit_names_the_original_event() {
     let loaded = gateway.store().event_to_deliver(edited.event, delivery).await.unwrap();
     let (_, origin) = loaded.unwrap();
     assert_eq!(origin.edited_from.map(|event: EventId| event.to_string()), Some(original));
-    assert!(!origin.replay);
+    assert_eq!(origin.trigger, Trigger::Edit);
 }

@@ -47,7 +47,7 @@ impl Handler for OwnHandler {
 }
 
 /// Configuration of a destination.
-fn destination(name: &str, url: &str, more: &str) -> String {
+pub(crate) fn destination(name: &str, url: &str, more: &str) -> String {
     format!(
         "\n[[destination]]\nname = \"{name}\"\nurl = \"{url}\"\nsecret = {{ env = \"APP_SECRET\" }}\n\
          {more}\n"
@@ -61,7 +61,7 @@ pub(crate) fn sending_to(receiver: &Receiver, more: &str) -> Builder {
 }
 
 /// A gateway that may reach the loopback.
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     Gateway::builder()
         .handler(OwnHandler::default())
         .more_config("\n[outbound]\nallow = [\"127.0.0.0/8\"]\n")

@@ -3,6 +3,7 @@
 
 mod clocks;
 mod database_errors;
+mod disk;
 mod pooler;
 mod readiness;
 mod restored;

@@ -5,7 +5,8 @@ use time::{Duration, OffsetDateTime};
 use super::{GRACE, lasting, plural};
 use crate::admin::monitoring::model::{Alarm, AlarmKind, Counts, Link};
 use crate::store::{
-    DatabaseState, OpenAlert, OpenTransaction, Pause, PauseTarget, Severity, WRONG_PATH,
+    DatabaseState, DiskLevel, DiskState, OpenAlert, OpenTransaction, Pause, PauseTarget, Severity,
+    WRONG_PATH,
 };
 
 /// The tolerated difference between this machine's clock and the database's.
@@ -35,6 +36,25 @@ pub(in crate::admin::monitoring) fn of_database(state: DatabaseState) -> Option<
     state.only_reads.then(|| {
         Alarm::new(AlarmKind::Database, Severity::Critical, text.to_owned(), Link::Settings)
     })
+}
+
+/// Whether the disk of the database, as far as it is known, has little free space.
+pub(in crate::admin::monitoring) fn of_disk(state: Option<DiskState>) -> Option<Alarm> {
+    let DiskState { space, level, limits } = state?;
+    let (severity, then) = match level {
+        DiskLevel::Enough => return None,
+        DiskLevel::Low if limits.stop_percent > 0.0 => {
+            let then = format!("below {} % no event is accepted", limits.stop_percent);
+            (Severity::Warning, then)
+        }
+        DiskLevel::Low => (Severity::Warning, "when it is full, the database stops".to_owned()),
+        DiskLevel::Full => {
+            let then = "no event is accepted, senders get 503 until there is more";
+            (Severity::Critical, then.to_owned())
+        }
+    };
+    let text = format!("the disk of the database has {space}: {then}");
+    Some(Alarm::new(AlarmKind::Disk, severity, text, Link::Settings))
 }
 
 /// Whether a transaction has been open for too long.

@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 pub(super) use destination::of_destination;
 pub(super) use dispatch::of_problem;
 pub(super) use gateway::{
-    of_alert, of_clocks, of_database, of_pause, of_transaction, of_wrong_paths,
+    of_alert, of_clocks, of_database, of_disk, of_pause, of_transaction, of_wrong_paths,
 };
 pub(super) use source::{SourceStats, of_dead_letters, of_expiring, of_source};
 
@@ -35,7 +35,8 @@ impl AlarmKind {
     /// Whether it concerns one gateway: others do not see it, and must not resolve it. `Stuck`
     /// concerns one gateway if it has a key, the handler its dispatcher has a problem with.
     pub(super) fn is_local(self, key: &str) -> bool {
-        matches!(self, Self::Clock | Self::Proxy) || (self == Self::Stuck && !key.is_empty())
+        matches!(self, Self::Disk | Self::Clock | Self::Proxy)
+            || (self == Self::Stuck && !key.is_empty())
     }
 
     /// The text of the resolved alert; `key` is the destination or handler, if any.
@@ -43,6 +44,7 @@ impl AlarmKind {
         let who = if key.is_empty() { source.to_owned() } else { who(key) };
         match self {
             Self::Database => "the database is readable and writable again".to_owned(),
+            Self::Disk => "the disk of the database has enough free space again".to_owned(),
             Self::Clock => "the clocks agree again".to_owned(),
             Self::Transaction => "no long-open transaction any more".to_owned(),
             Self::Stuck if key.is_empty() => format!("no overdue delivery of {who} any more"),

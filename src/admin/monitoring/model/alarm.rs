@@ -52,6 +52,8 @@ pub struct Alarm {
 pub enum AlarmKind {
     /// The database cannot be written to.
     Database,
+    /// The disk of the database has little free space.
+    Disk,
     /// The clocks of the gateway and the database differ.
     Clock,
     /// A long-running transaction in the database server.

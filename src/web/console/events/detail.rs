@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::list::events;
+use super::list::rows;
 use super::shared::{ShownPayload, event_timeline, facts, payload, proof};
 use crate::admin::{AdminError, Caller, Delivery, EventDetail, PREVIEW, Scope};
 use crate::store::EventId;
@@ -102,7 +102,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
                     @if !related.events.is_empty() {
                         (panel("In the same lane", &html! {
                             @if let Some(lane) = related.lanes.first() { code { (visible(lane)) } }
-                        }, &events(cx, &related.events)))
+                        }, &rows(cx, &related.events)))
                     }
                 }
                 div .stack {

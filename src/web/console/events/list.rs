@@ -159,21 +159,44 @@ impl EventQuery {
 
     /// The address of a page of this search.
     fn address(&self, before: Option<&str>) -> String {
-        let parts = [
-            ("q", &*self.q),
-            ("within", &self.within),
-            ("since", &self.since),
-            ("until", &self.until),
-            ("source", &self.source),
-            ("type", &self.r#type),
-            ("state", &self.state),
-            ("before", before.unwrap_or_default()),
-        ];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
-        let parts: Vec<String> =
-            parts.map(|(name, value)| format!("{name}={}", link_path(value))).collect();
-        format!("/events?{}", parts.join("&"))
+        address(
+            "/events",
+            &[
+                ("q", &*self.q),
+                ("within", &self.within),
+                ("since", &self.since),
+                ("until", &self.until),
+                ("source", &self.source),
+                ("type", &self.r#type),
+                ("state", &self.state),
+                ("before", before.unwrap_or_default()),
+            ],
+        )
     }
+
+    /// The address of the form that resends the events of this search, as far as its fields do.
+    fn resend_address(&self) -> String {
+        let searched = if self.within == "type" { &self.q } else { &self.r#type };
+        let state = if self.state == "done" || self.state == "dead" { &self.state } else { "" };
+        address(
+            "/jobs/resend",
+            &[
+                ("since", &*self.since),
+                ("until", &self.until),
+                ("source", &self.source),
+                ("type", searched),
+                ("state", state),
+            ],
+        )
+    }
+}
+
+/// An address with the parts that are not empty.
+fn address(path: &str, parts: &[(&str, &str)]) -> String {
+    let parts = parts.iter().filter(|(_, value)| !value.is_empty());
+    let parts: Vec<String> =
+        parts.map(|(name, value)| format!("{name}={}", link_path(value))).collect();
+    format!("{path}?{}", parts.join("&"))
 }
 
 fn given(text: &str) -> Option<String> {
@@ -190,7 +213,9 @@ fn parse_state(text: &str) -> Result<DeliveryState, AdminError> {
 }
 
 /// Parses the value of a `datetime-local` field, as UTC.
-fn parse_time(text: &str) -> Result<Option<OffsetDateTime>, AdminError> {
+pub(in crate::web::console) fn parse_time(
+    text: &str,
+) -> Result<Option<OffsetDateTime>, AdminError> {
     let Some(text) = given(text) else { return Ok(None) };
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute][optional [:[second]]]");
     let time = time::PrimitiveDateTime::parse(&text, format);
@@ -203,6 +228,9 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &ListPage) -> Markup
         title: "Events",
         lead: "Received and verified events.",
         section: Some(Section::Events),
+        actions: cx.may(Scope::EventsReplay).then(|| {
+            html! { a .button href=(page.query.resend_address()) { "Resend events" } }
+        }),
         ..Head::default()
     };
     cx.page(
@@ -221,7 +249,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &ListPage) -> Markup
                             (empty("No events", "No event matches the filter."))
                         }
                     } @else {
-                        (events(cx, &page.events))
+                        (rows(cx, &page.events))
                         (pager(&page.pager))
                     }
                 }
@@ -255,7 +283,7 @@ fn search_form(page: &ListPage) -> Markup {
     )
 }
 
-pub(super) fn events(cx: &PageContext, events: &[EventSummary]) -> Markup {
+pub(in crate::web::console) fn rows(cx: &PageContext, events: &[EventSummary]) -> Markup {
     let columns = [
         ("Received", TEXT),
         ("Source", TEXT),

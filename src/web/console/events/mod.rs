@@ -8,6 +8,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use futures_util::TryStreamExt;
 
+pub(super) use self::list::{parse_time, rows};
 pub(super) use self::shared::{ShownPayload, event_timeline, facts, payload, proof};
 use super::layout::PageContext;
 use super::parts::BodyQuery;

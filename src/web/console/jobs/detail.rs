@@ -11,7 +11,7 @@ use crate::web::console::layout::{Head, PageContext, Section, note};
 use crate::web::console::parts::{
     BadgeTone, TEXT, WIDE, button, command, count, number, panel, stamp, table, terms, visible,
 };
-use crate::web::console::{dead_letters, rejected_requests};
+use crate::web::console::{dead_letters, events, rejected_requests};
 
 pub(in crate::web::console) fn page(cx: &PageContext, detail: &JobDetail) -> Markup {
     let job = &detail.job;
@@ -63,6 +63,8 @@ pub(in crate::web::console) fn cancel(cx: &PageContext, job: &Job) -> Markup {
 fn label(action: JobAction) -> &'static str {
     match action {
         JobAction::Replay => "Replay",
+        JobAction::Resend => "Resend",
+        JobAction::RetryNow => "Retry now",
         JobAction::ReprocessRejected => "Reprocess",
         JobAction::Discard | JobAction::DiscardRejected => "Discard",
     }
@@ -76,6 +78,8 @@ fn title(job: &Job) -> String {
 fn nouns(action: JobAction) -> (&'static str, &'static str) {
     if action.is_about_rejected() {
         ("rejected request", "rejected requests")
+    } else if action.is_about_events() {
+        ("delivery", "deliveries")
     } else {
         ("dead letter", "dead letters")
     }
@@ -87,16 +91,21 @@ fn plan(cx: &PageContext, detail: &JobDetail) -> Markup {
     let path = format!("/jobs/{}", job.id);
     let class = match job.action {
         JobAction::Discard | JobAction::DiscardRejected => "risky",
-        JobAction::Replay | JobAction::ReprocessRejected => "first",
+        JobAction::Replay
+        | JobAction::Resend
+        | JobAction::RetryNow
+        | JobAction::ReprocessRejected => "first",
     };
     let (one, several) = nouns(job.action);
-    let shown = detail.sample.len() + detail.rejected_requests.len();
+    let shown = detail.sample.len() + detail.events.len() + detail.rejected_requests.len();
     html! {
         (note("dry run", BadgeTone::Calm, &html! {
             "Nothing has been changed yet. "
+            @if job.counted_to.is_some() { "At least " }
             strong {
                 (count(job.matched, one, several)) @if job.matched == 1 { " matches" } @else { " match" }
             }
+            @if let Some(at) = job.counted_to { ", counted up to events of " (stamp(at, cx.now)) }
             @if let Some(verifiable) = job.verifiable { ", and " strong { (number(verifiable)) " would be accepted now" } }
             @if job.goal < job.matched { "; the oldest " (number(job.goal)) " would be processed" }
             ". The plan expires at " (stamp(job.expires_at, cx.now)) "."
@@ -109,7 +118,9 @@ fn plan(cx: &PageContext, detail: &JobDetail) -> Markup {
         }
         section .panel aria-labelledby="sample" {
             header { h2 #sample { "Sample" } p { (shown) " of " (number(job.matched)) ", oldest first" } }
-            @if job.action.is_about_rejected() {
+            @if job.action.is_about_events() {
+                (events::rows(cx, &detail.events))
+            } @else if job.action.is_about_rejected() {
                 (rejected_requests::rows(cx, &detail.rejected_requests))
             } @else {
                 (dead_letters::rows(cx, &detail.sample))
@@ -155,6 +166,13 @@ fn outcomes(detail: &JobDetail) -> Vec<(&'static str, u64)> {
             ("Dead-lettered again", deliveries.dead.unsigned_abs()),
             ("In progress", deliveries.waiting.unsigned_abs()),
         ],
+        JobAction::Resend => vec![
+            ("Resent", job.resolved),
+            ("Done", deliveries.done.unsigned_abs()),
+            ("Dead-lettered", deliveries.dead.unsigned_abs()),
+            ("In progress", deliveries.waiting.unsigned_abs()),
+        ],
+        JobAction::RetryNow => vec![("Made due", job.resolved)],
         JobAction::ReprocessRejected => vec![
             ("New events", job.created),
             ("Duplicates", job.resolved.saturating_sub(job.created)),

@@ -1,8 +1,9 @@
-//! Jobs: bulk actions on dead letters or rejected requests. A job is planned (the dry run), then
+//! Jobs: bulk actions on dead letters, events or rejected requests. A job is planned (the dry run), then
 //! started and can be cancelled, then shows its outcome.
 
 pub(super) mod detail;
 pub(super) mod plan;
+pub(super) mod resend;
 
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
@@ -13,7 +14,7 @@ use super::page_context::STARTED;
 use super::parts::{
     BadgeTone, NUMBER, Pager, TEXT, WIDE, badge, count, empty, number, pager, table, visible, when,
 };
-use crate::admin::{Job, JobState};
+use crate::admin::{Job, JobState, Scope};
 use crate::web::admin::AdminState;
 
 const ROWS: usize = 50;
@@ -22,6 +23,8 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.route("/jobs", web::get().to(list))
         .route("/jobs", web::post().to(plan::create))
         .route("/jobs/new", web::get().to(plan::new))
+        .route("/jobs/resend", web::get().to(resend::new))
+        .route("/jobs/resend", web::post().to(resend::create))
         .route("/jobs/{id}", web::get().to(show))
         .route("/jobs/{id}/cancel", web::get().to(ask_to_cancel));
 }
@@ -80,7 +83,10 @@ async fn ask_to_cancel(
 pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
     let head = Head {
         title: "Jobs",
-        lead: "Bulk actions on dead letters and rejected requests.",
+        lead: "Bulk actions on dead letters, events and rejected requests.",
+        actions: cx.may(Scope::EventsReplay).then(|| {
+            html! { a .button href="/jobs/resend" { "Resend events" } }
+        }),
         section: Some(Section::Jobs),
         refresh: Some(10),
         ..Head::default()
@@ -90,7 +96,7 @@ pub(super) fn page(cx: &PageContext, list: &List) -> Markup {
         &html! {
             section .panel aria-label="Jobs" #list data-live="5" {
                 @if list.jobs.is_empty() {
-                    (empty("No jobs", "Plan a job from a group of dead letters or from the rejected requests."))
+                    (empty("No jobs", "Plan a job from a group of dead letters, from the rejected requests, or by resending events."))
                 } @else {
                     (rows(cx, &list.jobs))
                     (pager(&list.pager))

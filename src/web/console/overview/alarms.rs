@@ -15,6 +15,7 @@ pub(super) fn tone(severity: Severity) -> BadgeTone {
 pub(super) fn label(kind: AlarmKind) -> &'static str {
     match kind {
         AlarmKind::Database => "database",
+        AlarmKind::Disk => "disk",
         AlarmKind::Clock => "clock",
         AlarmKind::Transaction => "open transaction",
         AlarmKind::Stuck => "overdue",
