@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Debug};
 
-use serde_json::{Map, Number, Value};
+use serde::Serialize;
+use serde_json::{Number, Value};
 use time::format_description::well_known::Rfc3339;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -12,7 +13,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, Scope};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock, SystemClock};
 
@@ -23,6 +24,10 @@ struct Fields(Vec<(&'static str, Value)>);
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         self.0.push((field.name(), value));
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
@@ -112,30 +117,67 @@ where
         let metadata = event.metadata();
         let mut own = Fields::default();
         event.record(&mut own);
-        let mut line = Map::new();
-        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            if let Some(Fields(fields)) = span.extensions().get::<Fields>() {
-                line.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let now = SystemClock.now().format(&Rfc3339).map_err(|_| fmt::Error)?;
+        let mut line = Line::default();
+        // The most important fields come first.
+        line.put("timestamp", &now.into());
+        line.put("level", &metadata.level().as_str().into());
+        for name in ["event", "message"] {
+            if let Some(value) = own.get(name) {
+                line.put(name, value);
             }
         }
-        line.extend(own.0.into_iter().map(|(name, value)| (name.to_owned(), value)));
         // Lines of the crate `log` carry their own target.
-        let target = line.remove("log.target").unwrap_or_else(|| metadata.target().into());
-        line.retain(|name, _| !name.starts_with("log."));
-        let now = SystemClock.now().format(&Rfc3339).map_err(|_| fmt::Error)?;
-        // The most important fields come first; the rest in the order of the map.
-        let mut first = vec![("timestamp", Value::from(now))];
-        first.push(("level", metadata.level().as_str().into()));
-        first.extend(line.remove("event").map(|event| ("event", event)));
-        first.extend(line.remove("message").map(|message| ("message", message)));
-        line.insert("target".to_owned(), target);
-        let rest = line.iter().map(|(name, value)| (name.as_str(), value));
-        let first = first.iter().map(|(name, value)| (*name, value));
-        for (place, (name, value)) in first.chain(rest).enumerate() {
-            let before = if place == 0 { '{' } else { ',' };
-            write!(writer, "{before}{}:{value}", Value::from(name))?;
+        match own.get("log.target") {
+            Some(target) => line.put("target", target),
+            None => line.put("target", &metadata.target().into()),
         }
-        writeln!(writer, "}}")
+        line.put_all(&own);
+        // The innermost span comes first, and its fields hide those of outer ones.
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                line.put_all(fields);
+            }
+        }
+        writer.write_str(&line.finish())
+    }
+}
+
+/// A line that is being written: the text of its object, and the names that it has.
+#[derive(Default)]
+struct Line {
+    text: Vec<u8>,
+    names: Vec<&'static str>,
+}
+
+impl Line {
+    /// Writes a field, unless the line has one of this name.
+    fn put(&mut self, name: &'static str, value: &Value) {
+        if self.names.contains(&name) {
+            return;
+        }
+        self.text.push(if self.names.is_empty() { b'{' } else { b',' });
+        self.names.push(name);
+        self.write(name);
+        self.text.push(b':');
+        self.write(value);
+    }
+
+    fn write(&mut self, value: &(impl Serialize + ?Sized)) {
+        // Writing text to memory does not fail.
+        let written = serde_json::to_writer(&mut self.text, value);
+        debug_assert!(written.is_ok());
+    }
+
+    fn put_all(&mut self, Fields(fields): &Fields) {
+        for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with("log.")) {
+            self.put(name, value);
+        }
+    }
+
+    fn finish(mut self) -> String {
+        self.text.extend_from_slice(b"}\n");
+        String::from_utf8(self.text).unwrap_or_default()
     }
 }
 

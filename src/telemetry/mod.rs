@@ -5,7 +5,7 @@
 
 mod json;
 
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -13,6 +13,9 @@ use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// The most that is written to standard error at once, in bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
@@ -36,7 +39,8 @@ pub fn start(
     filter: &str,
 ) -> Result<WorkerGuard, tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
-    let (writer, guard) = NonBlocking::new(std::io::stderr());
+    // Its thread writes what has accumulated at once, and then waits for more.
+    let (writer, guard) = NonBlocking::new(BufWriter::with_capacity(BUFFER, std::io::stderr()));
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process (tests) keeps the first.
     let is_text = match format {
