@@ -145,12 +145,12 @@ fn state() -> impl TypedValueParser<Value = DeliveryState> {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<DeliveryState>())
 }
 
-fn event_id(text: &str) -> Result<Uuid, String> {
+pub(super) fn event_id(text: &str) -> Result<Uuid, String> {
     let invalid = "an event ID is a UUID; find the sender's ID with `events list --key`";
     text.parse().map_err(|_| invalid.to_owned())
 }
 
-fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {
+pub(super) fn timestamp(text: &str) -> anyhow::Result<OffsetDateTime> {
     let invalid = "invalid time; expected a format like 2026-11-20T12:00:00Z";
     OffsetDateTime::parse(text, &Rfc3339).context(invalid)
 }

@@ -90,11 +90,13 @@ pub struct Origin {
 const SLICE: i32 = 4 * 1024 * 1024;
 
 impl Store {
+    /// Reads an event; `None` if it was deleted or erased.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.event_to_deliver(id, None).await?.map(|(event, _)| event))
     }
 
-    /// Reads an event and the origin of its delivery.
+    /// Reads an event and the origin of its delivery; `None` if it was deleted or erased, so that
+    /// nothing ever takes an erased body for an empty one.
     pub async fn event_to_deliver(
         &self,
         id: EventId,
@@ -107,7 +109,7 @@ impl Store {
                       octet_length(body) AS "size!", substring(body FROM 1 FOR $2) AS "body!",
                       edited_from, (SELECT triggered_by = 'replay' FROM deliveries
                                      WHERE id = $3) AS replay
-                 FROM events WHERE id = $1"#,
+                 FROM events WHERE id = $1 AND erased_at IS NULL"#,
             id.0,
             SLICE,
             delivery,

@@ -1,6 +1,6 @@
 //! The store: every SQL statement on the gateway's own tables.
 //!
-//! - An *event* is a received request. It is never changed.
+//! - An *event* is a received request. It is never changed, until it is *erased*.
 //! - An *event key* is a deduplication key. It has a table of its own, so that duplicates are
 //!   decided by a unique key, in the statement that inserts the event.
 //! - A *delivery* is the work of one handler on an event: ready, leased, done or dead. A dead one is
@@ -44,6 +44,7 @@ mod destinations;
 mod devices;
 mod edits;
 mod effects;
+mod erasure;
 mod error;
 mod error_kind;
 mod events;
@@ -117,6 +118,10 @@ pub use destinations::{
 };
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
+pub use erasure::{
+    DerivedRows, ErasedCounts, Erasing, Erasure, EventScan, EventToErase, OpenDelivery, RowsErased,
+    ScannedEvents, TransferToErase,
+};
 pub use error::{RefusedStatement, StoreError};
 pub use error_kind::ErrorKind;
 pub use events::{EventId, Origin, StoredEvent};

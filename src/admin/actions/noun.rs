@@ -5,6 +5,7 @@ use std::fmt;
 /// A kind of item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
+    Event,
     /// A delivery; a dead letter is one that failed for good.
     DeadLetter,
     Source,
@@ -32,6 +33,7 @@ pub enum IdKind {
 impl Noun {
     pub fn path(self) -> &'static str {
         match self {
+            Self::Event => "events",
             Self::DeadLetter => "dead-letters",
             Self::Source => "sources",
             Self::Handler => "handlers",
@@ -46,6 +48,7 @@ impl Noun {
     /// The name of the path parameter of its id.
     pub fn parameter(self) -> &'static str {
         match self {
+            Self::Event => "event",
             Self::DeadLetter => "delivery",
             Self::Source => "source",
             Self::Handler => "handler",
@@ -60,6 +63,7 @@ impl Noun {
     /// The kind of its id, and a description for users.
     pub fn id(self) -> (IdKind, &'static str) {
         match self {
+            Self::Event => (IdKind::Uuid, "Event ID"),
             Self::DeadLetter => (IdKind::Number, "Delivery ID"),
             Self::Source => (IdKind::Name, "Source name"),
             Self::Handler => (IdKind::Name, "Handler name"),
@@ -74,6 +78,7 @@ impl Noun {
     /// The tag of its operations in the `OpenAPI` document.
     pub fn tag(self) -> &'static str {
         match self {
+            Self::Event => "events",
             Self::DeadLetter => "dead letters",
             Self::Source | Self::Handler => "pauses",
             Self::Destination => "destinations",

@@ -229,6 +229,7 @@ impl Jobs {
                 key: &id.to_string(),
                 severity: Severity::Warning,
                 source: "",
+                event: None,
                 text: &format!(
                     "{} started job {id}: {action} up to {most}, {}: {}",
                     caller.actor(),
