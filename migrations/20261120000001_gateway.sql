@@ -25,7 +25,11 @@ CREATE TABLE events (
     lane         text        COLLATE "C",
     xact         xid8        NOT NULL DEFAULT pg_current_xact_id(),
     edited_from  uuid,
-    edited_by    text
+    edited_by    text,
+    erased_at    timestamptz,
+    erased_by    text,
+    erased_reason text,
+    body_digest  bytea
 );
 CREATE INDEX events_by_xact ON events (xact);
 CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
@@ -33,7 +37,7 @@ CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL
 -- nothing, and uncompressed they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
 
-COMMENT ON TABLE  events              IS 'Received events, verified. Append-only.';
+COMMENT ON TABLE  events              IS 'Received events, verified. Append-only, until they are erased: then headers, claims, envelope and body are gone, and the rest stays.';
 COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
 COMMENT ON COLUMN events.tenant       IS 'The tenant of the source.';
 COMMENT ON COLUMN events.source       IS 'The name of the source in the configuration.';
@@ -55,6 +59,10 @@ COMMENT ON COLUMN events.lane         IS 'The lane of its deliveries; null if th
 COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its position in the change stream.';
 COMMENT ON COLUMN events.edited_from IS 'The original event, if an operator created this one by an edit. The body is the operator''s; the fingerprint of the secret and the rest of the proof are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
+COMMENT ON COLUMN events.erased_at   IS 'When it was erased; null while it is whole.';
+COMMENT ON COLUMN events.erased_by   IS 'Who erased it.';
+COMMENT ON COLUMN events.erased_reason IS 'The reason given.';
+COMMENT ON COLUMN events.body_digest IS 'The SHA-256 of the body that was erased; null while it is there.';
 
 CREATE TABLE event_keys (
     key          uuid        PRIMARY KEY,
@@ -197,6 +205,19 @@ CREATE VIEW invalid_rows AS
     UNION ALL
     SELECT 'events', id::text FROM events
      WHERE strength NOT IN ('signed', 'vouched', 'edited')
+        OR (CASE WHEN erased_at IS NULL THEN
+                num_nonnulls(erased_by, erased_reason, body_digest) = 0
+            ELSE
+                num_nonnulls(erased_by, erased_reason, body_digest) = 3
+                AND octet_length(body_digest) = 32 AND octet_length(body) = 0
+                AND num_nonnulls(action, occurred_at, claims, envelope) = 0
+            END) IS NOT TRUE
+    UNION ALL
+    -- What nothing may deliver any more.
+    SELECT 'deliveries', d.id::text
+      FROM events e JOIN deliveries d ON d.event_id = e.id
+     WHERE e.erased_at IS NOT NULL
+       AND (d.state IN ('ready', 'leased') OR d.last_error IS NOT NULL OR d.lane IS NOT NULL)
     UNION ALL
     SELECT 'event_keys', key::text FROM event_keys
      WHERE octet_length(fingerprint) <> 32 OR seen_count < 1;
@@ -469,6 +490,7 @@ COMMENT ON COLUMN handshake_secrets.stored_at IS 'When the handshake was accepte
 CREATE TABLE alerts (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source           text        NOT NULL,
+    event_id         uuid,
     alert_type       text        NOT NULL,
     key              text        NOT NULL,
     dedup_key        bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
@@ -498,10 +520,12 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_open ON alerts (dedup_key) WHERE closed_at IS NULL;
 CREATE INDEX alerts_pending ON alerts (severity, id) WHERE pending;
 CREATE INDEX alerts_by_age ON alerts (last_at);
+CREATE INDEX alerts_by_event ON alerts (event_id) WHERE event_id IS NOT NULL;
 
 COMMENT ON TABLE  alerts                  IS 'Notifications for users. Repeats of an open alert are counted in its row.';
 COMMENT ON COLUMN alerts.id               IS 'Identity.';
 COMMENT ON COLUMN alerts.source           IS 'The source it is about; empty for the gateway itself.';
+COMMENT ON COLUMN alerts.event_id         IS 'The event that the text is about; null if it is about none. When the event is erased, key and text go.';
 COMMENT ON COLUMN alerts.alert_type       IS 'The type of the alert, such as dead_letter.';
 COMMENT ON COLUMN alerts.key              IS 'The subject, at most 200 bytes.';
 COMMENT ON COLUMN alerts.dedup_key        IS 'SHA-256 over source, type and the full key: an alert with the same one is a repeat.';

@@ -46,6 +46,10 @@ pub enum Scope {
     #[serde(rename = "events:edit")]
     #[strum(serialize = "events:edit")]
     EventsEdit,
+    /// Erase the payload of events.
+    #[serde(rename = "events:erase")]
+    #[strum(serialize = "events:erase")]
+    EventsErase,
     /// Pause and resume sources, handlers and destinations; register repositories.
     #[serde(rename = "sources:write")]
     #[strum(serialize = "sources:write")]

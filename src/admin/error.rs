@@ -15,6 +15,9 @@ pub enum AdminError {
     /// Not found, or owned by another tenant: the two are not distinguished.
     #[error("{0} not found")]
     NotFound(String),
+    /// The event was erased: when, by whom and why.
+    #[error("{0}")]
+    Erased(String),
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]

@@ -20,6 +20,7 @@
 //! - Bulk operations are a [`Job`], which is planned, then started.
 //! - An *edit* is a new event with another body; see [`DeadLetters::edit`].
 //! - [`Handshakes`] of senders bring secrets, while an operator lets them.
+//! - [`PersonalData`] is erased and exported.
 //! - [`Pauses`] are sources and handlers that are paused.
 //! - [`Providers`] are what is known about each kind of sender.
 //! - [`explain`] diagnoses why a request is rejected; [`RejectedRequests`] are the kept ones.
@@ -51,6 +52,7 @@ mod monitoring;
 mod page;
 mod pauses;
 mod payload_reads;
+mod personal_data;
 mod pretty;
 mod providers;
 mod reason;
@@ -60,6 +62,7 @@ mod retry;
 mod services;
 mod timeline;
 mod transfers;
+mod unreadable;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -81,8 +84,8 @@ pub use change_stream::{
 };
 pub use dead_letters::{
     Attempt, AttemptResult, BatchResult, DeadLetterAction, DeadLetterPage, DeadLetters, Delivery,
-    DeliveryDetail, DeliveryState, Edit, Encoding, Event, Filter, PREVIEW, Paging, Payload,
-    Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection, Trigger,
+    DeliveryDetail, DeliveryState, Edit, Encoding, Erasure, Event, Filter, PREVIEW, Paging,
+    Payload, Preview, Proof, Refused, Resolution, ResolvedBy, Seen, Selection, Trigger,
 };
 pub use destinations::{
     ConfiguredDestination, Destination, DestinationDetail, DestinationHour, DestinationPause,
@@ -114,6 +117,10 @@ pub use monitoring::{
 };
 pub use page::Page;
 pub use pauses::{Pause, PauseStatus, PauseTarget, Pauses};
+pub use personal_data::{
+    DerivedBy, ErasureProgress, ErasureRequest, ErasureResult, ExportedBody, ExportedEvent,
+    FieldValue, FoundToExport, PersonalData, SelectBy, SubjectSelection, Unfinished,
+};
 pub use pretty::{Pretty, pretty};
 pub use providers::{
     Fact, FactGroup, Provider, ProviderFilter, ProviderLevel, ProviderOption, ProviderProof,

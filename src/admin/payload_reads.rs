@@ -13,6 +13,8 @@ pub(super) enum Read {
     Downloaded,
     /// Captured as a fixture.
     Captured,
+    /// Exported as an archive.
+    Exported,
 }
 
 impl Read {
@@ -21,6 +23,7 @@ impl Read {
             Self::Viewed => "read payload",
             Self::Downloaded => "download payload",
             Self::Captured => "capture payload",
+            Self::Exported => "export payload",
         }
     }
 }

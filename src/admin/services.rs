@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Alerts, DeadLetters, Destinations, Groups, Handshakes, IdempotencyKeys, Issuer, Jobs,
-    Monitoring, Pauses, Providers, RejectedRequests, Reprocess, Routing, SendTest, Topology,
-    Verifiers,
+    Access, Alerts, DeadLetters, DerivedBy, Destinations, Groups, Handshakes, IdempotencyKeys,
+    Issuer, Jobs, Monitoring, Pauses, PersonalData, Providers, RejectedRequests, Reprocess,
+    Routing, SendTest, Topology, Verifiers,
 };
 use crate::clock::SharedClock;
 use crate::store::Store;
@@ -41,6 +41,8 @@ pub struct AdminParts {
     /// Ingests rejected requests that verify now.
     pub reprocess: Arc<dyn Reprocess>,
     pub tests: Arc<dyn SendTest>,
+    /// What the providers derive from events.
+    pub derived: DerivedBy,
     /// The single sign-on issuer (OIDC).
     pub issuer: Option<Issuer>,
     /// Whether users with a password need a second factor.
@@ -62,6 +64,7 @@ pub struct Admin {
     pub destinations: Destinations,
     pub rejected_requests: RejectedRequests,
     pub handshakes: Handshakes,
+    pub personal_data: PersonalData,
     pub alerts: Alerts,
     /// Events, transfers, sources, counts and alarms.
     pub monitoring: Monitoring,
@@ -102,6 +105,13 @@ impl Admin {
                 tenants.collect(),
                 destinations,
                 topology.alerts_are_sent,
+            ),
+            personal_data: PersonalData::new(
+                store.clone(),
+                Arc::clone(&clock),
+                topology.sources.clone(),
+                rejected_requests.clone(),
+                parts.derived,
             ),
             handshakes: Handshakes::new(
                 store.clone(),

@@ -71,6 +71,8 @@ pub enum TimelineKind {
     Edited,
     /// It was quarantined.
     Quarantined,
+    /// An operator erased its payload.
+    Erased,
     /// An attempt succeeded.
     Done,
     /// An attempt failed and was to be repeated.
@@ -187,6 +189,13 @@ pub(super) fn timeline(
             let edited = entry_of(delivery, past.at, TimelineKind::Edited);
             entries.push(with_action(Some(past), TimelineEntry { made: Some(event), ..edited }));
         }
+    }
+    if let Some(erasure) = &preview.erased {
+        entries.push(TimelineEntry {
+            by: Some(erasure.by.clone()),
+            reason: Some(erasure.reason.clone()),
+            ..entry(erasure.at, TimelineKind::Erased)
+        });
     }
     // The sort is stable: entries of the same time stay in the order above.
     entries.sort_by_key(|entry| entry.at);

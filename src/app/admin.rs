@@ -21,7 +21,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, LimitEntry};
 use crate::lifecycle::Supervisor;
 use crate::providers;
-use crate::store::{RecordedResponse, Store};
+use crate::store::{DerivedRows, RecordedResponse, Store};
 use crate::stored_secrets::StoredSecrets;
 use crate::verify::RequestHead;
 use crate::web::{self, Apis, Limits, Quota, RequestIds};
@@ -75,6 +75,7 @@ impl Built<'_> {
             stored_secrets: wiring.stored_secrets.clone(),
             reprocess: Arc::new(Reprocessor::new(store, &wiring.sources, committed, supervisor)),
             tests: Testers::build(destinations, clock),
+            derived,
             issuer,
             require_second_factor: config.file.operator.require_second_factor,
         }))
@@ -113,9 +114,15 @@ fn by_name(config: &Config, store: &Store) -> Admin {
         stored_secrets: StoredSecrets::new(store.clone(), config.vault.clone()),
         reprocess: Arc::new(NotBuilt),
         tests: Arc::new(NotBuilt),
+        derived,
         issuer: None,
         require_second_factor: config.file.operator.require_second_factor,
     })
+}
+
+/// What a provider derives from events, by its name.
+fn derived(provider: &str) -> Option<&'static dyn DerivedRows> {
+    providers::find(provider)?.derived
 }
 
 /// Replaces the sources and destinations where only their names are known.

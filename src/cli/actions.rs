@@ -33,6 +33,8 @@ macro_rules! on {
 }
 
 on! {
+    /// Actions on an event.
+    OnEvent => Event,
     /// Actions on a dead letter.
     OnDeadLetter => DeadLetter,
     /// Actions on a delivery.

@@ -21,8 +21,8 @@ pub(super) enum Command {
 pub(super) struct Create {
     /// Name of the key. The audit log shows its requests as key:NAME.
     name: String,
-    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, sources:write,
-    /// secrets:write, admin.
+    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, events:erase,
+    /// sources:write, secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
     /// Restrict the key to this tenant; defaults to all tenants.

@@ -126,6 +126,7 @@ impl Page {
         } else {
             self.field("proof", proof.strength.as_str());
         }
+        self.maybe("payload", event.erased.as_ref().map(ToString::to_string).as_deref());
         self.field("secret", &proof.secret);
         self.maybe("skew", proof.skew_seconds.map(|skew| format!("{skew}s")).as_deref());
         self.field("late", if proof.late { "yes" } else { "no" });

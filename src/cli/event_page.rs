@@ -39,6 +39,9 @@ pub(super) fn text(detail: &EventDetail) -> String {
             format!("by {by}, from event {from}: this body was not sent by the provider")
         }),
     );
+    maybe("payload", event.erased.as_ref().map(ToString::to_string));
+    let digest = event.erased.as_ref().map(|erasure| erasure.body_sha256.clone());
+    maybe("body SHA-256", digest);
     for made in &detail.edits {
         maybe("edit", Some(format!("event {}, by {}, {}", made.event, made.by, time(made.at))));
     }

@@ -13,7 +13,7 @@ use super::interrupt::a_signal;
 use super::output::{self, Format};
 use super::remote::{ApiClient, Problem, Query, cause};
 use super::sse::{Message, Reader};
-use super::{Exit, block_on, print_message, search};
+use super::{Exit, actions, block_on, print_message, search};
 use crate::admin::Change;
 use crate::config::{Config, Environment};
 
@@ -36,6 +36,8 @@ pub(super) enum Command {
     Show(search::Show),
     /// Write the body of an event to standard output, as it was received.
     Body(search::Body),
+    #[command(flatten)]
+    Act(actions::Perform<actions::OnEvent>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,7 @@ pub(super) fn run(
         Command::List(list) => return list.run(globals),
         Command::Show(show) => return show.run(globals),
         Command::Body(body) => return body.run(globals),
+        Command::Act(action) => return action.run(globals),
     };
     let api = match globals.chosen_api()? {
         Some(api) => api,

@@ -24,7 +24,10 @@ pub(super) const GROUPS: [(&str, &[&str]); 6] = [
             "alerts",
         ],
     ),
-    ("Access", &["users", "api-keys", "login", "logout", "contexts", "audit", "vault"]),
+    (
+        "Access",
+        &["users", "api-keys", "login", "logout", "contexts", "audit", "vault", "erase", "export"],
+    ),
     ("Providers", &["providers", "docora", "apify"]),
     ("Develop", &["fixtures", "openapi", "completions", "man", "help"]),
 ];

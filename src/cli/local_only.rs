@@ -7,13 +7,15 @@ use clap::{ArgMatches, Command};
 pub(super) const NOTE: &str = "Works on this machine only, not with --url or --context.";
 
 /// The commands, with their subcommands.
-const COMMANDS: [LocalOnly; 17] = [
+const COMMANDS: [LocalOnly; 19] = [
     local("alerts test").changing(),
     local("apify").changing(),
     local("check"),
     local("completions"),
     local("demo"),
     local("docora").changing(),
+    local("erase").changing(),
+    local("export").changing(),
     local("fixtures run"),
     local("fixtures send"),
     local("man"),

@@ -16,11 +16,13 @@ mod delivery_detail;
 mod demo;
 mod destinations;
 mod docora;
+mod erase;
 mod event_page;
 mod event_table;
 mod events;
 mod exit;
 mod explain;
+mod export;
 mod first_link;
 mod fixtures;
 mod globals;
@@ -48,6 +50,7 @@ mod settings;
 mod sources;
 mod sse;
 mod start;
+mod subject_selection;
 mod transfers;
 mod user_messages;
 mod users;
@@ -149,6 +152,19 @@ enum Command {
     /// Search events and follow them live.
     #[command(subcommand)]
     Events(events::Command),
+    /// Erase the payload of events, and everything derived from it.
+    ///
+    /// Without --yes it is a dry run: nothing is changed, and the numbers are those of the erasure.
+    /// Id, times, source, type, key and the digest of the body stay, with who erased it and why.
+    /// An erasure that was interrupted is continued by running it again. Backups, sent alerts,
+    /// captured fixtures and what destinations received are not reached.
+    Erase(erase::Args),
+    /// Export events with their payload, as an archive that can be verified.
+    ///
+    /// Writes a folder with `events.ndjson`, one event with body, deliveries and attempts per
+    /// line, and `manifest.json`, with the selection and the SHA-256 of the file and of every
+    /// body. The archive contains untrusted data. `sealpost export verify` checks it.
+    Export(export::Args),
     /// Show payloads that arrive in chunks.
     #[command(subcommand)]
     Transfers(transfers::Command),
@@ -261,6 +277,8 @@ impl Cli {
             Command::Audit(command) => audit::run(globals, command),
             Command::Providers(command) => providers::run(globals, command),
             Command::Overview(args) => overview::run(globals, args),
+            Command::Erase(args) => args.run(globals),
+            Command::Export(args) => args.run(globals),
             Command::Transfers(command) => transfers::run(globals, command),
             Command::Sources(command) => sources::run(globals, command),
             Command::Openapi => {

@@ -145,7 +145,7 @@ fn state() -> impl TypedValueParser<Value = DeliveryState> {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<DeliveryState>())
 }
 
-fn event_id(text: &str) -> Result<Uuid, String> {
+pub(super) fn event_id(text: &str) -> Result<Uuid, String> {
     let invalid = "an event ID is a UUID; find the sender's ID with `events list --key`";
     text.parse().map_err(|_| invalid.to_owned())
 }

@@ -57,8 +57,8 @@ pub(super) struct EndSession {
 pub(super) struct Add {
     /// User name, for sign-in and the audit log.
     name: String,
-    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, sources:write,
-    /// secrets:write, admin.
+    /// Scopes to grant: events:read, payload:read, events:replay, events:edit, events:erase,
+    /// sources:write, secrets:write, admin.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
     scopes: Vec<Scope>,
     /// Restrict the user to this tenant; defaults to all tenants.

@@ -15,7 +15,7 @@ use crate::objects::{Objects, ObjectsError, Place};
 use crate::outbound::{Outbound, OutboundError, Policy};
 use crate::provider_endpoint::{Described, ProviderEndpoint};
 use crate::sender_client::SenderClient;
-use crate::store::{ExpectedTokens, ResponseLog};
+use crate::store::{DerivedRows, ExpectedTokens, ResponseLog};
 use crate::verify::{EventMethod, Provider, Secret, TransferLimits, UnixSeconds, test_body};
 
 pub mod apify;
@@ -93,6 +93,8 @@ pub struct Entry {
     pub chunk: Option<u64>,
     /// The API for applications, if there is one.
     pub api: Option<fn() -> Described>,
+    /// Erases what its handlers derive from events, if they derive anything.
+    pub derived: Option<&'static dyn DerivedRows>,
     /// Builds the provider for one source.
     pub build: fn(&SourceSpec) -> Result<Built, OptionsError>,
     /// Signs as the sender does, for fixtures and tests. Returns all headers that the sender sends

@@ -212,7 +212,8 @@ impl Store {
             return Err(StoreError::LeaseLost(lease.delivery));
         }
         if let FailureOutcome::DeadLetter(reason) = outcome {
-            tx.alert_dead_letter(&lease.source, &lease.handler, reason, &error).await?;
+            let (queue, event) = ((&*lease.source, &*lease.handler), Some(lease.event));
+            tx.alert_dead_letter(queue, reason, &error, event).await?;
         }
         tx.commit(()).await?;
         Ok(())

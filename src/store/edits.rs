@@ -58,7 +58,7 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Inserts an edited event; false if the original was deleted. Its deduplication key is random, so
+    /// Inserts an edited event; false if the original was deleted or erased. Its deduplication key is random, so
     /// that no request is ever a duplicate of it.
     pub async fn insert_edit(&mut self, new: &NewEdit<'_>) -> Result<bool, StoreError> {
         let done = sqlx::query!(
@@ -68,7 +68,7 @@ impl Tx<'_> {
              SELECT $2, tenant, source, provider, event_type, action, 'edited', late, secret,
                     skew_seconds, $3, occurred_at, $4, headers, claims, COALESCE($7, envelope),
                     $5, lane, id, $6
-               FROM events WHERE id = $1",
+               FROM events WHERE id = $1 AND erased_at IS NULL",
             new.original.0,
             new.id.0,
             new.at,

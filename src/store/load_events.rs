@@ -73,11 +73,13 @@ impl EventRow {
 }
 
 impl Store {
+    /// Reads an event; `None` if it was deleted or erased.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
         Ok(self.event_to_deliver(id, None).await?.map(|(event, _)| event))
     }
 
-    /// Reads an event and the origin of its delivery.
+    /// Reads an event and the origin of its delivery; `None` if it was deleted or erased, so that
+    /// nothing ever takes an erased body for an empty one.
     pub async fn event_to_deliver(
         &self,
         id: EventId,
@@ -91,7 +93,7 @@ impl Store {
                       claims, envelope, octet_length(body) AS "size!",
                       substring(body FROM 1 FOR $2) AS "body!", edited_from,
                       (SELECT triggered_by FROM deliveries WHERE id = $3) AS trigger
-                 FROM events WHERE id = $1"#,
+                 FROM events WHERE id = $1 AND erased_at IS NULL"#,
             id.0,
             SLICE,
             delivery,
@@ -143,7 +145,8 @@ impl Store {
                       (SELECT triggered_by FROM deliveries WHERE id = w.delivery) AS trigger
                  FROM UNNEST($1::bigint[], $2::uuid[]) AS w (delivery, event)
                 CROSS JOIN LATERAL (SELECT * FROM events WHERE id = w.event LIMIT 1) AS e
-                WHERE octet_length(e.body) <= $3 AND e.edited_from IS NULL"#,
+                WHERE octet_length(e.body) <= $3 AND e.edited_from IS NULL
+                  AND e.erased_at IS NULL"#,
             &ids,
             &events,
             SMALL_BODY,

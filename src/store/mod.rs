@@ -1,6 +1,6 @@
 //! The store: every SQL statement on the gateway's own tables.
 //!
-//! - An *event* is a received request. It is never changed.
+//! - An *event* is a received request. It is never changed, until it is *erased*.
 //! - An *event key* is a deduplication key. It has a table of its own, so that duplicates are
 //!   decided by a unique key, in the statement that inserts the event.
 //! - A *delivery* is the work of one handler on an event: ready, leased, done or dead. A dead one is
@@ -45,6 +45,7 @@ mod devices;
 mod disk;
 mod edits;
 mod effects;
+mod erasure;
 mod error;
 mod error_kind;
 mod events;
@@ -122,6 +123,10 @@ pub use destinations::{
 pub use disk::{DiskLevel, DiskLimits, DiskSpace, DiskState};
 pub use edits::{EditMade, NewEdit};
 pub use effects::{EffectError, Effects, Outcome, Write};
+pub use erasure::{
+    DerivedRows, ErasedCounts, Erasing, Erasure, EventScan, EventToErase, OpenDelivery, RowsErased,
+    ScannedEvents, TransferToErase,
+};
 pub use error::{RefusedStatement, StoreError};
 pub use error_kind::ErrorKind;
 pub use events::{EventId, Origin, StoredEvent};

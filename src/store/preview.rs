@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::events::headers_from_json;
 use super::words::word;
-use super::{DeliveryAttempt, EventId, Store, StoreError, StoredEvent};
+use super::{DeliveryAttempt, Erasure, EventId, Store, StoreError, StoredEvent};
 
 /// An event with a truncated body.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct EventPreview {
     pub other_bodies: u32,
     /// Set if an operator wrote the body.
     pub edited: Option<Edit>,
+    /// Set if its payload was erased.
+    pub erased: Option<Erasure>,
 }
 
 /// The original of an edited event, and who edited it. The proof is about the original.
@@ -181,7 +183,8 @@ impl Store {
                       e.secret, e.skew_seconds, e.received_at, e.occurred_at, e.headers, e.claims,
                       e.envelope, octet_length(e.body) AS "size!",
                       substring(e.body FROM 1 FOR $2) AS "body!",
-                      e.edited_from, e.edited_by, k.seen_count AS "seen_count?", k.last_seen_at AS "last_seen_at?", k.other_bodies AS "other_bodies?"
+                      e.edited_from, e.edited_by, e.erased_at, e.erased_by, e.erased_reason,
+                      e.body_digest, k.seen_count AS "seen_count?", k.last_seen_at AS "last_seen_at?", k.other_bodies AS "other_bodies?"
                  FROM events e LEFT JOIN event_keys k ON k.key = e.key AND k.event_id = e.id
                 WHERE e.id = $1"#,
             id.0,
@@ -216,6 +219,17 @@ impl Store {
         let edited = row
             .edited_from
             .map(|from| Edit { from: EventId(from), by: row.edited_by.unwrap_or_default() });
-        Ok(Some(EventPreview { event, body_size, seen_count, last_seen_at, other_bodies, edited }))
+        let digest = row.body_digest.as_deref();
+        let erased = Erasure::of(row.erased_at, row.erased_by, row.erased_reason, digest);
+        let preview = EventPreview {
+            event,
+            body_size,
+            seen_count,
+            last_seen_at,
+            other_bodies,
+            edited,
+            erased,
+        };
+        Ok(Some(preview))
     }
 }

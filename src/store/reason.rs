@@ -32,6 +32,8 @@ pub enum DeathReason {
     UnknownRun,
     /// The source no longer has a handler with this name.
     HandlerMissing,
+    /// The event was erased before the delivery was finished.
+    Erased,
 }
 
 impl DeathReason {
@@ -47,6 +49,7 @@ impl DeathReason {
             Self::LivemodeMismatch,
             Self::UnknownRun,
             Self::HandlerMissing,
+            Self::Erased,
         ];
         Quarantine::ALL.into_iter().map(Self::Quarantined).chain(own)
     }
@@ -64,6 +67,7 @@ impl DeathReason {
             Self::LivemodeMismatch => "livemode_mismatch",
             Self::UnknownRun => "unknown_run",
             Self::HandlerMissing => "handler_missing",
+            Self::Erased => "erased",
         }
     }
 
@@ -83,6 +87,7 @@ impl DeathReason {
             }
             Self::UnknownRun => "The run was not started by this application",
             Self::HandlerMissing => "The source no longer has this handler",
+            Self::Erased => "The event was erased before it was processed",
         }
     }
 }

@@ -84,8 +84,8 @@ impl Store {
         // In a common order, since each locks the row of its alert.
         dead.sort_unstable_by(|a, b| a.1.cmp(&b.1));
         for (_, queue) in &dead {
-            tx.alert_dead_letter(&queue.source, &queue.handler, DeathReason::LeaseLost, LOST)
-                .await?;
+            let queue = (&*queue.source, &*queue.handler);
+            tx.alert_dead_letter(queue, DeathReason::LeaseLost, LOST, None).await?;
         }
         let (ids, dead_queues): (Vec<i64>, Vec<Queue>) = dead.into_iter().unzip();
         if !ids.is_empty() {

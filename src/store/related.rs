@@ -104,8 +104,8 @@ impl Store {
         Ok(related)
     }
 
-    /// A slice of an event's body, and the size of the body; `None` if the event does not exist or
-    /// belongs to another tenant. Slices of bodies stored out of line are read alone.
+    /// A slice of an event's body, and the size of the body; `None` if the event does not exist, was
+    /// erased or belongs to another tenant. Slices of bodies stored out of line are read alone.
     pub async fn body_slice(
         &self,
         event: EventId,
@@ -116,7 +116,8 @@ impl Store {
         let row = sqlx::query!(
             r#"SELECT octet_length(body) AS "size!", substring(body FROM $3 FOR $4) AS "slice!",
                       event_type, action, substring(body FROM 1 FOR 64) AS "beginning!"
-                 FROM events WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)"#,
+                 FROM events WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)
+                  AND erased_at IS NULL"#,
             event.0,
             tenant,
             from.saturating_add(1),

@@ -120,7 +120,7 @@ impl Tx<'_> {
     }
 
     /// Locks events and these of their deliveries: nobody else resends, replays or deletes them
-    /// until the end of the transaction. Returns the events that still exist.
+    /// until the end of the transaction. Returns those that are neither deleted nor erased.
     pub async fn lock_events_to_resend(
         &mut self,
         events: &[EventId],
@@ -128,7 +128,8 @@ impl Tx<'_> {
     ) -> Result<Vec<EventId>, StoreError> {
         let events: Vec<Uuid> = events.iter().map(|event| event.0).collect();
         let locked = sqlx::query_scalar!(
-            "SELECT id FROM events WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id FROM events WHERE id = ANY($1) AND erased_at IS NULL
+              ORDER BY id FOR NO KEY UPDATE",
             &events,
         )
         .fetch_all(self.connection())
@@ -211,11 +212,11 @@ async fn find(
     let rows = sqlx::query!(
         r#"
         WITH scanned AS MATERIALIZED (
-            SELECT id, tenant, source, event_type FROM events
+            SELECT id, tenant, source, event_type, erased_at FROM events
              WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3
         ), matching AS MATERIALIZED (
             SELECT id, source, event_type FROM scanned
-             WHERE ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR source = $6)
+             WHERE erased_at IS NULL AND ($5::text IS NULL OR tenant = $5) AND ($6::text IS NULL OR source = $6)
                AND ($7::text IS NULL OR event_type = $7)
                AND ($8::text IS NULL OR starts_with(event_type, $8))
              ORDER BY id LIMIT $4

@@ -173,7 +173,9 @@ impl Store {
                     "INSERT INTO destination_responses
                          (destination, at, took_ms, delivery_id, event_id, status, headers, body,
                           error)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+                      WHERE NOT EXISTS (SELECT FROM events
+                                         WHERE id = $5 AND erased_at IS NOT NULL)",
                     destination,
                     response.at,
                     i64::try_from(response.took.whole_milliseconds()).unwrap_or(i64::MAX),

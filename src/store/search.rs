@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::words::word;
-use super::{DeliveryState, Edit, EventId, IdRange, KeyDigest, Store, StoreError};
+use super::{DeliveryState, Edit, Erasure, EventId, IdRange, KeyDigest, Store, StoreError};
 use crate::verify::Strength;
 
 /// How much of a body is searched for a text, in bytes.
@@ -46,12 +46,14 @@ pub struct EventSummary {
     pub strength: Strength,
     /// The original event, if an operator created this one by an edit.
     pub edited: Option<Edit>,
+    /// Who erased its payload; null if it is whole.
+    pub erased: Option<Erasure>,
     /// Whether it was accepted after its token expired.
     pub late: bool,
     /// When it was received.
     #[serde(with = "time::serde::rfc3339")]
     pub received_at: OffsetDateTime,
-    /// The size of its body in bytes.
+    /// The size of its body in bytes; 0 if it was erased.
     pub size_bytes: u64,
     /// The number of its deliveries by state.
     pub deliveries: DeliveryCounts,
@@ -147,7 +149,8 @@ impl Store {
         let ids: Vec<Uuid> = events.iter().map(|event| event.0).collect();
         let rows = sqlx::query!(
             r#"SELECT id, tenant, source, provider, event_type, strength, late, received_at,
-                      edited_from, edited_by, octet_length(body) AS "size!"
+                      edited_from, edited_by, erased_at, erased_by, erased_reason, body_digest,
+                      octet_length(body) AS "size!"
                  FROM events WHERE id = ANY($1) AND ($2::text IS NULL OR tenant = $2)
                 ORDER BY id DESC"#,
             &ids,
@@ -169,6 +172,12 @@ impl Store {
                     from: EventId(from),
                     by: row.edited_by.unwrap_or_default(),
                 }),
+                erased: Erasure::of(
+                    row.erased_at,
+                    row.erased_by,
+                    row.erased_reason,
+                    row.body_digest.as_deref(),
+                ),
                 size_bytes: u64::try_from(row.size).map_err(|_| inconsistent("body"))?,
                 tenant: row.tenant,
                 source: row.source,

@@ -13,7 +13,7 @@ fn sign(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Vec<(String
     gateway.sign("bot", body, &headers)
 }
 
-async fn send(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) async fn send(gateway: &Gateway, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let headers = sign(gateway, headers, body);
     gateway.send_raw("bot", None, &headers, body).await
 }

@@ -53,6 +53,7 @@ mod docora;
 mod docora_registry;
 mod edits_and_pauses;
 mod environment;
+mod erasure;
 mod events_by_get;
 mod explain;
 mod external;

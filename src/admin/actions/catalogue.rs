@@ -1,6 +1,6 @@
 //! The rows of the catalogue.
 
-use super::{Action, ActionOption, ActionValue, Noun, Traits, run};
+use super::{Action, ActionOption, ActionValue, Noun, Traits, event, run};
 use crate::admin::{Need, Repeat, Scope};
 
 macro_rules! run {
@@ -11,6 +11,7 @@ macro_rules! run {
 
 /// Every action, by the item that it is applied to.
 pub static ACTIONS: &[Action] = &[
+    event::ERASE,
     Action {
         noun: Noun::DeadLetter,
         verb: "replay",

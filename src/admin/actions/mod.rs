@@ -2,9 +2,11 @@
 //! the command line mount what is listed in [`ACTIONS`]. The console chooses by verb which to
 //! offer.
 //!
-//! An action is a function in `run.rs` and a row in `catalogue.rs`.
+//! An action is a function in `run.rs` and a row in `catalogue.rs`; those on events have a file of
+//! their own.
 
 mod catalogue;
+mod event;
 mod noun;
 mod result;
 mod run;

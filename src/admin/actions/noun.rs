@@ -5,6 +5,7 @@ use std::fmt;
 /// A kind of item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
+    Event,
     /// A delivery that failed for good.
     DeadLetter,
     /// A delivery in any state.
@@ -34,6 +35,7 @@ pub enum IdKind {
 impl Noun {
     pub fn path(self) -> &'static str {
         match self {
+            Self::Event => "events",
             Self::DeadLetter => "dead-letters",
             Self::Delivery => "deliveries",
             Self::Source => "sources",
@@ -49,6 +51,7 @@ impl Noun {
     /// The name of the path parameter of its id.
     pub fn parameter(self) -> &'static str {
         match self {
+            Self::Event => "event",
             Self::DeadLetter | Self::Delivery => "delivery",
             Self::Source => "source",
             Self::Handler => "handler",
@@ -63,6 +66,7 @@ impl Noun {
     /// The kind of its id, and a description for users.
     pub fn id(self) -> (IdKind, &'static str) {
         match self {
+            Self::Event => (IdKind::Uuid, "Event ID"),
             Self::DeadLetter | Self::Delivery => (IdKind::Number, "Delivery ID"),
             Self::Source => (IdKind::Name, "Source name"),
             Self::Handler => (IdKind::Name, "Handler name"),
@@ -77,6 +81,7 @@ impl Noun {
     /// The tag of its operations in the `OpenAPI` document.
     pub fn tag(self) -> &'static str {
         match self {
+            Self::Event => "events",
             Self::DeadLetter => "dead letters",
             Self::Delivery => "deliveries",
             Self::Source | Self::Handler => "pauses",

@@ -12,6 +12,7 @@ pub use model::{CapturedFixture, Scrubbed};
 
 use self::payload::Payload;
 use super::payload_reads::{self, Read};
+use super::unreadable::unreadable;
 use super::{AdminError, Caller, Scope, Verifiers};
 use crate::store::{
     DeathReason, DeliveryOutcome, EventId, HandlerName, Origin, Store, StoredEvent,
@@ -35,9 +36,11 @@ pub async fn capture(
     caller.needs(Scope::PayloadRead)?;
     caller.needs(Scope::EventsReplay)?;
     let loaded = store.event_to_deliver(id, None).await?;
-    let (event, origin) = loaded
-        .filter(|(event, _)| caller.tenant().is_none_or(|tenant| tenant == event.tenant))
-        .ok_or_else(|| AdminError::NotFound(format!("event {id}")))?;
+    let loaded =
+        loaded.filter(|(event, _)| caller.tenant().is_none_or(|tenant| tenant == event.tenant));
+    let Some((event, origin)) = loaded else {
+        return Err(unreadable(store, id, caller.tenant()).await);
+    };
     let body = match &event.envelope {
         None => event.shown_body().to_vec(),
         Some(envelope) => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::admin::Routing;
-use crate::store::{DeliveryState, LockedDelivery, QUARANTINE, Resolution};
+use crate::store::{DeliveryState, Erasure, LockedDelivery, QUARANTINE, Resolution};
 
 /// The event type of events whose type could not be determined.
 const UNRECOGNISED: &str = "unrecognised";
@@ -52,6 +52,9 @@ pub enum Refused {
     NoHandler { from: String },
     #[error("the event no longer exists")]
     EventGone,
+    /// The event was erased: when, by whom and why.
+    #[error("the event was {0}")]
+    Erased(Erasure),
     /// A rejected request that is still not accepted.
     #[error("{0}")]
     RejectedRequest(String),
@@ -81,6 +84,9 @@ impl DeadLetterAction {
         routing: &Routing,
         force: bool,
     ) -> Result<Vec<String>, Refused> {
+        if let (Self::Replay, Some(erasure)) = (self, &delivery.erased) {
+            return Err(Refused::Erased(erasure.clone()));
+        }
         let force = force && self == Self::Replay;
         match (delivery.state, delivery.resolution) {
             (DeliveryState::Dead, Some(resolution)) if !force => {
@@ -138,6 +144,7 @@ mod tests {
             state: DeliveryState::Dead,
             resolution: None,
             event_type: Some(event_type.into()),
+            erased: None,
         }
     }
 
@@ -161,6 +168,19 @@ mod tests {
         assert_eq!(replay(&dead("fax", "paid"), true), Err(no_handler.clone()));
         assert_eq!(replay(&dead(QUARANTINE, "voided"), true), Err(no_handler));
         assert_eq!(replay(&deleted, true), Err(Refused::EventGone));
+    }
+
+    #[test]
+    fn erased_events_are_not_replayed_even_with_force() {
+        let erasure = Erasure {
+            at: time::OffsetDateTime::UNIX_EPOCH,
+            by: "ada".into(),
+            reason: "asked for".into(),
+            body_sha256: String::new(),
+        };
+        let erased = LockedDelivery { erased: Some(erasure), ..dead("mail", "paid") };
+        let refused = replay(&erased, true).unwrap_err().to_string();
+        assert_eq!(refused, "the event was erased on 1970-01-01T00:00:00Z by ada: asked for");
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub use decide::{DeadLetterAction, Refused};
 pub use detail::PREVIEW;
 pub(super) use detail::redact_payload;
 pub use model::{
-    Attempt, AttemptResult, Delivery, DeliveryDetail, DeliveryState, Edit, Encoding, Event,
-    Payload, Preview, Proof, Resolution, ResolvedBy, Seen, Trigger,
+    Attempt, AttemptResult, Delivery, DeliveryDetail, DeliveryState, Edit, Encoding, Erasure,
+    Event, Payload, Preview, Proof, Resolution, ResolvedBy, Seen, Trigger,
 };
 pub use selection::{Filter, Selection};
 

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use crate::admin::TimelineEntry;
 use crate::admin::events::embedded;
 pub use crate::store::{
-    AttemptResult, Delivery, DeliveryAttempt as Attempt, DeliveryState, Edit, Resolution, Trigger,
+    AttemptResult, Delivery, DeliveryAttempt as Attempt, DeliveryState, Edit, Erasure, Resolution,
+    Trigger,
 };
 use crate::store::{EventId, EventPreview};
 use crate::verify::Strength;
@@ -72,9 +73,11 @@ pub struct Event {
     pub proof: Proof,
     /// The original event, if an operator created this one by an edit.
     pub edited: Option<Edit>,
+    /// Who erased its payload; null if it is whole.
+    pub erased: Option<Erasure>,
     /// How often it was received.
     pub seen: Seen,
-    /// The payload; null without the scope `payload:read`.
+    /// The payload; null without the scope `payload:read`, or if it was erased.
     pub payload: Option<Payload>,
 }
 
@@ -141,14 +144,15 @@ pub enum Encoding {
 impl DeliveryDetail {
     /// Whether the payload is left out, because the caller may not read it.
     pub fn hides_payload(&self) -> bool {
-        self.event.as_ref().is_some_and(|event| event.payload.is_none())
+        let hides = |event: &Event| event.payload.is_none() && event.erased.is_none();
+        self.event.as_ref().is_some_and(hides)
     }
 }
 
 impl Event {
     /// The event; its payload only if `payload`.
     pub(super) fn new(preview: EventPreview, payload: bool) -> Self {
-        let payload = payload.then(|| Payload::new(&preview));
+        let payload = (payload && preview.erased.is_none()).then(|| Payload::new(&preview));
         let event = preview.event;
         Self {
             id: event.id,
@@ -166,6 +170,7 @@ impl Event {
                 late: event.late,
             },
             edited: preview.edited,
+            erased: preview.erased,
             seen: Seen { count: preview.seen_count, last_at: preview.last_seen_at },
             payload,
         }
@@ -242,6 +247,7 @@ mod tests {
             last_seen_at: None,
             other_bodies: 0,
             edited: None,
+            erased: None,
         }
     }
 

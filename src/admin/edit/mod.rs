@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 pub use model::{EditPreview, Edited};
 
 use super::payload_reads::{self, Read};
+use super::unreadable::unreadable;
 use super::{
     AdminError, Caller, DeadLetterAction, DeadLetters, Reason, Scope, pretty, wake_gateways,
 };
@@ -103,7 +104,7 @@ impl DeadLetters {
         let envelope = envelope.as_deref();
         let new = NewEdit { id: event, original: original.id, body, envelope, by: actor, at };
         if !tx.insert_edit(&new).await? {
-            return Err(AdminError::Conflict("the event no longer exists".to_owned()));
+            return Err(gone());
         }
         let pairs: Vec<(i64, String)> =
             handlers.into_iter().map(|handler| (delivery, handler)).collect();
@@ -135,9 +136,12 @@ impl DeadLetters {
     async fn original(&self, caller: &Caller, delivery: i64) -> Result<StoredEvent, AdminError> {
         let dead = self.store.deliveries(&[delivery], caller.tenant()).await?.pop();
         let dead = dead.ok_or_else(|| AdminError::NotFound(format!("delivery {delivery}")))?;
-        let original = self.store.event(dead.event).await?;
-        let original = original
-            .ok_or_else(|| AdminError::Conflict("the event no longer exists".to_owned()))?;
+        let Some(original) = self.store.event(dead.event).await? else {
+            return Err(match unreadable(&self.store, dead.event, caller.tenant()).await {
+                AdminError::NotFound(_) => gone(),
+                error => error,
+            });
+        };
         if original.body.len() > MAX_EDITED {
             return Err(too_long());
         }
@@ -198,6 +202,10 @@ fn are_alike(one: &[u8], other: &[u8]) -> bool {
         pretty(text, usize::MAX).ok().map(|lines| lines.text)
     };
     lines(one).is_some_and(|one| Some(one) == lines(other))
+}
+
+fn gone() -> AdminError {
+    AdminError::Conflict("the event no longer exists".to_owned())
 }
 
 fn too_long() -> AdminError {

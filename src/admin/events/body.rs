@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 
 use crate::admin::payload_reads::{self, Read};
+use crate::admin::unreadable::unreadable;
 use crate::admin::{AdminError, Caller, Monitoring, Scope};
 use crate::store::EventId;
 
@@ -54,13 +55,17 @@ impl Monitoring {
         let begin = i32::try_from(from).unwrap_or(i32::MAX - 1);
         let most = i32::try_from(most.min(SLICE)).unwrap_or(i32::MAX);
         let slice = self.store.body_slice(event, caller.tenant(), begin, most).await?;
-        let not_found = || AdminError::NotFound(format!("event {event}"));
-        let slice = slice.ok_or_else(not_found)?;
+        let Some(slice) = slice else {
+            return Err(unreadable(&self.store, event, caller.tenant()).await);
+        };
         if slice.is_as_received {
             return Ok(BodySlice { size: slice.size, from, bytes: slice.bytes.into() });
         }
         // Bodies with credentials are small, and redacting them moves the rest.
-        let whole = self.store.event(event).await?.ok_or_else(not_found)?.shown_body();
+        let Some(whole) = self.store.event(event).await? else {
+            return Err(unreadable(&self.store, event, caller.tenant()).await);
+        };
+        let whole = whole.shown_body();
         let begin = usize::try_from(from).unwrap_or(usize::MAX).min(whole.len());
         let end = begin.saturating_add(usize::try_from(most).unwrap_or_default()).min(whole.len());
         Ok(BodySlice { size: whole.len() as u64, from, bytes: whole.slice(begin..end) })

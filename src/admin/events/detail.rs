@@ -47,7 +47,8 @@ impl Monitoring {
             older,
             newer,
             edited: preview.edited,
-            payload: payload.then(|| EventPayload::new(&preview.event)),
+            payload: (payload && preview.erased.is_none())
+                .then(|| EventPayload::new(&preview.event)),
             action: preview.event.action,
             occurred_at: preview.event.occurred_at,
             event,

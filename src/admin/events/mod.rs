@@ -4,10 +4,12 @@
 
 mod body;
 mod detail;
+mod keys;
 mod model;
 mod search;
 
 pub use body::{BodySlice, SLICE};
+pub(in crate::admin) use keys::digests;
 pub(in crate::admin) use model::embedded;
 pub use model::{
     DeliveryCounts, EditMade, EventDetail, EventPage, EventPayload, EventProof, EventSummary,

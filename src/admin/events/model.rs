@@ -40,7 +40,7 @@ pub struct EventDetail {
     pub occurred_at: Option<OffsetDateTime>,
     /// Why it was accepted.
     pub proof: EventProof,
-    /// Headers, claims and envelope; null without the scope `payload:read`.
+    /// Headers, claims and envelope; null without the scope `payload:read`, or if it was erased.
     pub payload: Option<EventPayload>,
     /// How often it was received; null once its deduplication key has expired.
     pub seen_count: Option<u64>,
@@ -114,7 +114,7 @@ pub struct RelatedEvents {
 impl EventDetail {
     /// Whether the payload is left out, because the caller may not read it.
     pub fn hides_payload(&self) -> bool {
-        self.payload.is_none()
+        self.payload.is_none() && self.event.erased.is_none()
     }
 }
 

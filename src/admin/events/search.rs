@@ -1,8 +1,9 @@
 use time::OffsetDateTime;
 
+use super::keys::digests;
 use crate::admin::{AdminError, Caller, EventPage, EventSummary, Monitoring, Scope};
 use crate::store::{Counter, DeliveryState, EventFilter, EventId, IdRange, KeyDigest, Span};
-use crate::verify::{EventKey, Quarantine, Strength};
+use crate::verify::Strength;
 
 /// The maximum number of events per page.
 pub const MAX_EVENTS: u32 = 500;
@@ -131,24 +132,9 @@ impl Monitoring {
         filter: &EventFilter,
         range: IdRange,
     ) -> Result<EventMatches, AdminError> {
-        let mut keys = vec![EventKey::Signed(key.as_bytes().to_vec())];
-        let mut digest = [0; 32];
-        if hex::decode_to_slice(key, &mut digest).is_ok() {
-            keys.push(EventKey::BodyDigest(digest));
-            keys.push(EventKey::Signed(digest.to_vec()));
-        }
-        let sources: Vec<_> = self.topology.visible_to(caller.tenant()).collect();
-        let mut digests: Vec<KeyDigest> = Vec::new();
-        for source in &sources {
-            let (tenant, name) = (&source.tenant, &source.name);
-            digests.extend(keys.iter().map(|key| KeyDigest::of(tenant, name, key)));
-            if keys.len() > 1 {
-                let reasons = Quarantine::ALL.into_iter();
-                digests.extend(
-                    reasons.map(|reason| KeyDigest::of_quarantined(tenant, name, reason, &digest)),
-                );
-            }
-        }
+        let sources = self.topology.visible_to(caller.tenant());
+        let digests: Vec<KeyDigest> =
+            sources.flat_map(|source| digests(&source.tenant, &source.name, key)).collect();
         let mut events = Vec::new();
         for event in self.store.events_with_keys(&digests).await? {
             let only = range.and(IdRange::of(event));

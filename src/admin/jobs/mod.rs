@@ -239,6 +239,7 @@ impl Jobs {
                 key: &id.to_string(),
                 severity: Severity::Warning,
                 source: "",
+                event: None,
                 text: &format!(
                     "{} started job {id}: {action} {bound} {most}, {}: {}",
                     caller.actor(),

@@ -57,6 +57,7 @@ impl Monitoring {
             key: "",
             severity: Severity::Critical,
             source: "",
+            event: None,
             text: "cannot read alarms from the database: a table may be locked, or the database is \
                    too slow",
             passing: false,
@@ -112,6 +113,7 @@ async fn update_alerts(tx: &mut Tx<'_>, read: &Read, alarms: &[Alarm]) -> Result
             key,
             severity: alarm.severity,
             source,
+            event: None,
             text: &alarm.text,
             passing: false,
         };
@@ -159,6 +161,7 @@ async fn update_dead_letter_alerts(tx: &mut Tx<'_>, read: &Read) -> Result<u64, 
             key: &key(dead_letters),
             severity: Severity::Warning,
             source: &dead_letters.source,
+            event: None,
             text: &text,
             passing: false,
         };
@@ -174,7 +177,8 @@ async fn end(
     alert_type: &'static str,
     text: &str,
 ) -> Result<u64, StoreError> {
-    let resolution = AlertResolution { alert_type, key: &known.key, source: &known.source, text };
+    let (key, source) = (&*known.key, &*known.source);
+    let resolution = AlertResolution { alert_type, key, source, event: None, text };
     Ok(tx.close_alert(&resolution).await?.into())
 }
 

@@ -142,6 +142,15 @@ impl RejectedRequests {
         Ok(RejectedRequestDetail { request, payload, explanation })
     }
 
+    /// The body of a rejected request; `None` if it is an event.
+    pub(in crate::admin) async fn body(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<Option<Bytes>, AdminError> {
+        Ok(self.open(caller, id).await?.1.map(|payload| payload.body))
+    }
+
     /// Whether the current secrets accept it, and why not.
     ///
     /// # Errors

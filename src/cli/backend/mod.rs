@@ -75,6 +75,20 @@ pub(super) fn with<T>(
     })
 }
 
+/// Does work that only the database can do.
+pub(super) fn with_database<T>(
+    globals: &GlobalArgs,
+    needs: Need,
+    actor: Option<&str>,
+    work: impl AsyncFnOnce(&Admin, &Caller) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    with(globals, needs, actor, async |backend| match backend {
+        Backend::Database { admin, caller } => work(admin, caller).await,
+        // The command is one of those that reject a gateway.
+        Backend::Api(_) => Err(ApiError::usage("works on the database only").into()),
+    })
+}
+
 /// What was asked for; `None` if it is not found.
 pub(super) fn found<T>(result: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
     match result {

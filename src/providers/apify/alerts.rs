@@ -3,7 +3,7 @@
 
 use super::payload::Event;
 use super::tables::Run;
-use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
+use crate::store::{Alert, AlertResolution, EventId, Severity, StoreError, Tx};
 
 const FAILED: &str = "run_failed";
 const EXPIRED: &str = "runs_expired";
@@ -13,12 +13,12 @@ pub(super) async fn failed(
     tx: &mut Tx<'_>,
     source: &str,
     run: &Run,
-    event: &Event,
+    (id, event): (EventId, &Event),
 ) -> Result<(), StoreError> {
     let how = event.kind.rsplit('.').next().unwrap_or_default();
-    let id = run.actor_run_id.as_deref().unwrap_or("not known");
+    let run_id = run.actor_run_id.as_deref().unwrap_or("not known");
     let text = format!(
-        "run ({}) of {} for guild {} ended as {how}; Apify run id {id}",
+        "run ({}) of {} for guild {} ended as {how}; Apify run id {run_id}",
         run.purpose,
         actor(run),
         run.guild_id,
@@ -28,6 +28,7 @@ pub(super) async fn failed(
         key: &key(run),
         severity: Severity::Warning,
         source,
+        event: Some(id),
         text: &text,
         passing: false,
     })
@@ -35,10 +36,16 @@ pub(super) async fn failed(
 }
 
 /// Resolves the alert for failed runs.
-pub(super) async fn succeeded(tx: &mut Tx<'_>, source: &str, run: &Run) -> Result<(), StoreError> {
+pub(super) async fn succeeded(
+    tx: &mut Tx<'_>,
+    source: &str,
+    run: &Run,
+    event: EventId,
+) -> Result<(), StoreError> {
     let text = format!("runs of {} for guild {} succeed again", actor(run), run.guild_id);
-    let (alert_type, key) = (FAILED, key(run));
-    tx.close_alert(&AlertResolution { alert_type, key: &key, source, text: &text }).await?;
+    let (key, event) = (&*key(run), Some(event));
+    tx.close_alert(&AlertResolution { alert_type: FAILED, key, source, event, text: &text })
+        .await?;
     Ok(())
 }
 
@@ -50,6 +57,7 @@ pub(super) async fn expired(tx: &mut Tx<'_>, source: &str, runs: u64) -> Result<
         key: "",
         severity: Severity::Warning,
         source,
+        event: None,
         text: &text,
         passing: true,
     })

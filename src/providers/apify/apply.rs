@@ -68,8 +68,12 @@ impl Write for ApplyEvent {
         }
         // Last, since the alert's row stays locked until the commit.
         match changed.map(|state| state.status) {
-            Some(Status::Failed) => alerts::failed(tx, &self.source, &run, &self.event).await?,
-            Some(Status::Succeeded) => alerts::succeeded(tx, &self.source, &run).await?,
+            Some(Status::Failed) => {
+                alerts::failed(tx, &self.source, &run, (self.id, &self.event)).await?;
+            }
+            Some(Status::Succeeded) => {
+                alerts::succeeded(tx, &self.source, &run, self.id).await?;
+            }
             _ => {}
         }
         let handled = newly_identified || changed.is_some() || repeated;

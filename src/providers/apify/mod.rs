@@ -64,6 +64,7 @@ pub const ENTRY: Entry = Entry {
     pace: Pace::PATIENT_SENDER,
     chunk: None,
     api: Some(api::described),
+    derived: Some(&tables::ApifyRows),
     build,
     sign: Some(sign::sign),
 };

@@ -63,7 +63,8 @@ impl Write for RecordHeartbeat {
         if written && was_missing {
             let text = "the bot's heartbeats have resumed";
             let (source, key, alert_type) = (event.source.as_str(), "", SILENT);
-            tx.close_alert(&AlertResolution { alert_type, key, source, text }).await?;
+            let event = None;
+            tx.close_alert(&AlertResolution { alert_type, key, source, event, text }).await?;
         }
         Ok(if written { Outcome::Handled } else { Outcome::Unchanged })
     }
@@ -94,8 +95,8 @@ impl ExpectedTokens for HeartbeatMonitor {
         let silent = (now - last).whole_seconds();
         let text = format!("the bot is silent: its last heartbeat was {silent} seconds ago");
         let (source, severity) = (self.source.as_str(), Severity::Critical);
-        let (alert_type, key, passing) = (SILENT, "", false);
-        tx.alert(&Alert { alert_type, key, severity, source, text: &text, passing }).await?;
+        let (alert_type, key, event, passing) = (SILENT, "", None, false);
+        tx.alert(&Alert { alert_type, key, severity, source, event, text: &text, passing }).await?;
         Ok(1)
     }
 }

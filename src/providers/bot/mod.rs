@@ -47,6 +47,7 @@ pub const ENTRY: Entry = Entry {
     pace: Pace::PATIENT_SENDER,
     chunk: None,
     api: None,
+    derived: Some(&tables::BotRows),
     build,
     sign: Some(sign),
 };

@@ -1,9 +1,10 @@
 //! The statements on `bot_events` and `bot_health`.
 
+use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::payload::Heartbeat;
-use crate::store::{StoreError, StoredEvent, Tx};
+use crate::store::{DerivedRows, RowsErased, StoreError, StoredEvent, Tx};
 
 /// Inserts a callback; returns whether it is new.
 pub(super) async fn insert_event(
@@ -92,4 +93,44 @@ pub(super) async fn is_missing(tx: &mut Tx<'_>, source: &str) -> Result<bool, St
     .fetch_optional(tx.connection())
     .await?;
     Ok(since.flatten().is_some())
+}
+
+/// What is erased of the bot's tables.
+pub(super) struct BotRows;
+
+#[async_trait]
+impl DerivedRows for BotRows {
+    async fn erase_event(
+        &self,
+        tx: &mut Tx<'_>,
+        event: &StoredEvent,
+        _now: OffsetDateTime,
+    ) -> Result<RowsErased, StoreError> {
+        let erased = sqlx::query_scalar!(
+            r#"WITH events AS (DELETE FROM bot_events WHERE event_id = $1 RETURNING 1),
+                    health AS (DELETE FROM bot_health WHERE event_id = $1 RETURNING 1)
+               SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM health) AS "erased!""#,
+            event.id.0,
+        )
+        .fetch_one(tx.connection())
+        .await?;
+        Ok(RowsErased::rows(erased.unsigned_abs()))
+    }
+
+    async fn erase_source(
+        &self,
+        tx: &mut Tx<'_>,
+        source: &str,
+        _now: OffsetDateTime,
+    ) -> Result<RowsErased, StoreError> {
+        let erased = sqlx::query_scalar!(
+            r#"WITH events AS (DELETE FROM bot_events WHERE source = $1 RETURNING 1),
+                    health AS (DELETE FROM bot_health WHERE source = $1 RETURNING 1)
+               SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM health) AS "erased!""#,
+            source,
+        )
+        .fetch_one(tx.connection())
+        .await?;
+        Ok(RowsErased::rows(erased.unsigned_abs()))
+    }
 }

@@ -80,6 +80,7 @@ fn entry(name: &'static str, file: Option<&'static ProviderFile>) -> Entry {
         pace: Pace { patience: patience.unwrap_or(most).min(most), ..Pace::PATIENT_SENDER },
         chunk: None,
         api: None,
+        derived: None,
         build,
         sign: None,
     }

@@ -60,10 +60,11 @@ pub(super) fn read(
         sent_at: sent_at(built_at, event),
         started_at,
         must_be_registered,
+        event_id: event.id.0,
     };
     Ok(match report {
-        Report::Stored(file) => stored(repository, file, event)?,
-        Report::Deleted(file) => PlannedWrite::Delete(deleted(repository, file, event)),
+        Report::Stored(file) => stored(repository, file)?,
+        Report::Deleted(file) => PlannedWrite::Delete(deleted(repository, file)),
         Report::SyncFailed(failure) => PlannedWrite::Fail(failed(repository, failure)),
     })
 }
@@ -74,11 +75,7 @@ fn sent_at(built_at: OffsetDateTime, event: &StoredEvent) -> OffsetDateTime {
     built_at.min(event.received_at)
 }
 
-fn stored(
-    repository: RepositoryRow,
-    file: File<'_>,
-    event: &StoredEvent,
-) -> Result<PlannedWrite, Fault> {
+fn stored(repository: RepositoryRow, file: File<'_>) -> Result<PlannedWrite, Fault> {
     let File { path, sha, size, content, commit_sha } = file;
     let content = content.decode()?;
     let Classified { kind, media_type, image, mut problem } =
@@ -110,7 +107,6 @@ fn stored(
             lossy,
             problem,
             commit_sha: commit_sha.into_owned(),
-            event_id: event.id.0,
         },
         repository,
         detail,
@@ -187,14 +183,13 @@ fn text_of(content: Content<'_>) -> (String, bool) {
     (text.into_owned(), lost)
 }
 
-fn deleted(repository: RepositoryRow, file: DeletedFile<'_>, event: &StoredEvent) -> DeleteFile {
+fn deleted(repository: RepositoryRow, file: DeletedFile<'_>) -> DeleteFile {
     DeleteFile {
         repository,
         kind: media::kind_by_name(&file.path).as_str(),
         path: file.path.into_owned(),
         sha: hex::encode(file.sha),
         commit_sha: file.commit_sha.into_owned(),
-        event_id: event.id.0,
     }
 }
 

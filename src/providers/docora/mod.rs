@@ -41,6 +41,7 @@ mod content;
 mod deck;
 mod dto;
 mod effects;
+mod erasure;
 mod frontmatter;
 mod handler;
 mod images;
@@ -77,6 +78,7 @@ pub(super) const ENTRY: Entry = Entry {
     pace: Pace::of(1_000, 10_000, Duration::from_secs(15)),
     chunk: Some(CHUNK),
     api: None,
+    derived: Some(&erasure::DocoraRows),
     build,
     sign: Some(sign),
 };

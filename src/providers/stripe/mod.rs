@@ -15,6 +15,7 @@
 
 mod applied;
 mod changes;
+mod erasure;
 mod handler;
 mod lifecycle;
 mod money;
@@ -78,6 +79,7 @@ pub(super) const ENTRY: Entry = Entry {
     pace: Pace::PATIENT_SENDER,
     chunk: None,
     api: None,
+    derived: Some(&erasure::StripeRows),
     build,
     sign: Some(sign),
 };

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{DeathReason, HandlerName, StoreError, Tx, bounded};
+use super::{DeathReason, EventId, HandlerName, StoreError, Tx, bounded};
 
 mod outbox;
 
@@ -33,6 +33,8 @@ pub struct Alert<'a> {
     pub key: &'a str,
     pub severity: Severity,
     pub source: &'a str,
+    /// The event that the text is about, if it is about one: the text goes when it is erased.
+    pub event: Option<EventId>,
     /// The message, a sentence or two. It may quote untrusted text, but no secret.
     pub text: &'a str,
     /// Whether it reports a single moment: no resolution will follow, and it is closed an hour
@@ -46,6 +48,8 @@ pub struct AlertResolution<'a> {
     pub alert_type: &'static str,
     pub key: &'a str,
     pub source: &'a str,
+    /// The event that the text is about, if it is about one.
+    pub event: Option<EventId>,
     pub text: &'a str,
 }
 
@@ -180,11 +184,13 @@ impl Tx<'_> {
         sqlx::query!(
             r"
             INSERT INTO alerts AS known
-                 (source, alert_type, key, dedup_key, severity, text, passing, first_at, last_at,
-                  hour_at)
-             SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now FROM clock_timestamp() AS t (now)
+                 (source, alert_type, key, dedup_key, severity, text, passing, event_id, first_at,
+                  last_at, hour_at)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, t.now, t.now, t.now
+               FROM clock_timestamp() AS t (now)
              ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
                  text        = excluded.text,
+                 event_id    = excluded.event_id,
                  severity    = greatest(known.severity, excluded.severity),
                  last_at     = excluded.last_at,
                  count       = known.count + 1,
@@ -212,6 +218,7 @@ impl Tx<'_> {
             alert.severity.rank(),
             truncated(alert.text, MAX_TEXT),
             alert.passing,
+            alert.event.map(|event| event.0),
         )
         .execute(self.connection())
         .await?;
@@ -229,11 +236,12 @@ impl Tx<'_> {
         sqlx::query!(
             "INSERT INTO alerts AS known
                  (source, alert_type, key, dedup_key, severity, text, passing, first_at, last_at,
-                  hour_at, count)
-             SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8
+                  hour_at, count, event_id)
+             SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now, t.now, $8, $9
                FROM clock_timestamp() AS t (now)
              ON CONFLICT (dedup_key) WHERE closed_at IS NULL DO UPDATE SET
                  text     = excluded.text,
+                 event_id = excluded.event_id,
                  severity = greatest(known.severity, excluded.severity),
                  last_at  = excluded.last_at,
                  count    = excluded.count,
@@ -252,6 +260,7 @@ impl Tx<'_> {
             truncated(alert.text, MAX_TEXT),
             alert.passing,
             count.max(1),
+            alert.event.map(|event| event.0),
         )
         .execute(self.connection())
         .await?;
@@ -261,10 +270,10 @@ impl Tx<'_> {
     /// Raises the alert of a dead letter; those of one source, handler and reason are one alert.
     pub(super) async fn alert_dead_letter(
         &mut self,
-        source: &str,
-        handler: &str,
+        (source, handler): (&str, &str),
         reason: DeathReason,
         error: &str,
+        event: Option<EventId>,
     ) -> Result<(), StoreError> {
         let error = error.lines().next().unwrap_or_default();
         let who = HandlerName::parse(handler).in_words();
@@ -273,6 +282,7 @@ impl Tx<'_> {
             key: &format!("{handler} {reason}"),
             severity: Severity::Warning,
             source,
+            event,
             text: &format!("{who}, {reason}: {error}"),
             passing: false,
         })
@@ -290,20 +300,21 @@ impl Tx<'_> {
             WITH ended AS (
                 UPDATE alerts SET closed_at = clock_timestamp()
                  WHERE dedup_key = $1 AND closed_at IS NULL
-                RETURNING source, alert_type, key, dedup_key, severity, closed_at,
+                RETURNING source, alert_type, key, dedup_key, severity, closed_at, event_id,
                           pending OR sent_at IS NOT NULL AS known
             ), resolution AS (
                 INSERT INTO alerts
-                    (source, alert_type, key, dedup_key, severity, resolution, text, first_at,
-                     last_at, closed_at)
-                SELECT source, alert_type, key, dedup_key, severity, true, $2, closed_at, closed_at,
-                       closed_at
+                    (source, alert_type, key, dedup_key, severity, resolution, text, event_id,
+                     first_at, last_at, closed_at)
+                SELECT source, alert_type, key, dedup_key, severity, true, $2,
+                       COALESCE($3, event_id), closed_at, closed_at, closed_at
                   FROM ended WHERE known
             )
             SELECT count(*) AS "ended!" FROM ended
             "#,
             &dedup_key(resolution.source, resolution.alert_type, resolution.key)[..],
             truncated(resolution.text, MAX_TEXT),
+            resolution.event.map(|event| event.0),
         )
         .fetch_one(self.connection())
         .await?;

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::store::words::{optional_word, word};
-use crate::store::{DeliveryState, EventId, Resolution, StoreError, Tx};
+use crate::store::{DeliveryState, Erasure, EventId, Resolution, StoreError, Tx};
 
 /// A delivery whose row is locked.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct LockedDelivery {
     pub resolution: Option<Resolution>,
     /// `None` if the event was deleted.
     pub event_type: Option<String>,
+    /// Set if the event was erased.
+    pub erased: Option<Erasure>,
 }
 
 impl Tx<'_> {
@@ -29,7 +31,9 @@ impl Tx<'_> {
     ) -> Result<Vec<LockedDelivery>, StoreError> {
         let rows = sqlx::query!(
             r#"SELECT d.id, d.source, d.handler, d.state, d.resolution,
-                      e.event_type AS "event_type?"
+                      e.event_type AS "event_type?", e.erased_at AS "erased_at?",
+                      e.erased_by AS "erased_by?", e.erased_reason AS "erased_reason?",
+                      e.body_digest AS "body_digest?"
                  FROM deliveries d LEFT JOIN events e ON e.id = d.event_id
                 WHERE d.id = ANY($1) AND ($2::text IS NULL OR e.tenant = $2)
                 ORDER BY d.id
@@ -48,13 +52,19 @@ impl Tx<'_> {
                 state: word(&row.state, table, "state", row.id)?,
                 resolution: optional_word(row.resolution.as_deref(), table, "resolution", row.id)?,
                 event_type: row.event_type,
+                erased: Erasure::of(
+                    row.erased_at,
+                    row.erased_by,
+                    row.erased_reason,
+                    row.body_digest.as_deref(),
+                ),
             })
         });
         locked.collect()
     }
 
     /// Inserts a new delivery, due now, for each pair of a delivery and a handler, and returns the
-    /// new ids. The replay of a blocking dead letter takes its position in the lane, so that no
+    /// new ids, without those of an event that is being erased. The replay of a blocking dead letter takes its position in the lane, so that no
     /// follower overtakes it. Any other replay goes to the end. With `edited`, that event is
     /// delivered instead.
     pub async fn insert_replays(
@@ -77,6 +87,7 @@ impl Tx<'_> {
                    d.lane_blocks, 'ready', $3, $3
               FROM UNNEST($1::bigint[], $2::text[]) WITH ORDINALITY AS p (original, handler, place)
               JOIN deliveries d ON d.id = p.original
+              JOIN events e ON e.id = COALESCE($4, d.event_id) AND e.erased_at IS NULL
              ORDER BY p.place
             RETURNING id
             "#,

@@ -61,6 +61,7 @@ async fn act(
 /// The first part of the paths of an item's actions.
 fn place(action: &Action) -> &'static str {
     match action.noun {
+        Noun::Event => "/events",
         Noun::DeadLetter | Noun::Delivery => "/deliveries",
         Noun::Source if is_pause(action) => "/pauses/source",
         Noun::Source => "/sources",
@@ -92,7 +93,7 @@ fn page_after(action: &Action, result: &ActionResult) -> String {
             let made = result.created.first().map(|made| format!("&made={made}"));
             format!("/deliveries/{id}?did={did}{}", made.unwrap_or_default())
         }
-        Noun::Destination | Noun::Job => format!("{}/{id}?did={did}", place(action)),
+        Noun::Event | Noun::Destination | Noun::Job => format!("{}/{id}?did={did}", place(action)),
         Noun::Source if !is_pause(action) => format!("{}/{id}?did={did}", place(action)),
         Noun::Source | Noun::Handler => format!("/pauses?did={did}#{noun}-{id}"),
         Noun::ApiKey | Noun::User => format!("{}?did={did}", place(action)),

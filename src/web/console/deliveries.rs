@@ -73,14 +73,16 @@ pub(super) fn page(cx: &PageContext, detail: &DeliveryDetail, tab: Tab) -> Marku
 }
 
 fn body(delivery: i64, event: &Event, tab: Tab) -> Markup {
-    let Some(received) = &event.payload else { return payload(None) };
+    let erased = event.erased.as_ref();
+    let Some(received) = &event.payload else { return payload(None, erased) };
     let body = received.shown_body(tab, format!("/deliveries/{delivery}"));
-    payload(Some(&ShownPayload {
+    let shown = ShownPayload {
         headers: &received.headers,
         claims: received.claims.as_ref(),
         envelope: received.envelope.as_ref(),
         body: &body,
-    }))
+    };
+    payload(Some(&shown), erased)
 }
 
 fn verdict(cx: &PageContext, detail: &DeliveryDetail) -> Markup {

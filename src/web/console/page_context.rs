@@ -153,6 +153,7 @@ impl ErrorText {
             AdminError::Denied(_) => (StatusCode::FORBIDDEN, "Missing scope"),
             AdminError::AllTenants => (StatusCode::FORBIDDEN, "Requires access to all tenants"),
             AdminError::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+            AdminError::Erased(_) => (StatusCode::GONE, "Erased"),
             AdminError::Invalid(_) => (StatusCode::BAD_REQUEST, "Invalid request"),
             AdminError::Store(error) if error.is_invalid_text() => {
                 (StatusCode::BAD_REQUEST, "Invalid request")

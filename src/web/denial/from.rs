@@ -40,6 +40,7 @@ impl From<AdminError> for Denial {
             AdminError::Denied(denied) => denied.into(),
             AdminError::AllTenants => Self::AllTenants,
             AdminError::NotFound(_) => Self::NotFound(Some(error.to_string())),
+            AdminError::Erased(detail) => Self::Erased(detail),
             AdminError::Invalid(detail) => Self::Invalid(detail),
             AdminError::Conflict(detail) => Self::Conflict(detail),
             AdminError::NeedsOption { detail, option } => Self::NeedsOption { detail, option },

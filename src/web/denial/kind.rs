@@ -12,6 +12,7 @@ pub(in crate::web) enum Kind {
     CsrfFailed,
     AllTenants,
     NotFound,
+    Erased,
     MethodNotAllowed,
     Malformed,
     Invalid,
@@ -34,13 +35,14 @@ pub(in crate::web) enum Kind {
 }
 
 impl Kind {
-    pub(in crate::web) const ALL: [Self; 25] = [
+    pub(in crate::web) const ALL: [Self; 26] = [
         Self::NoKey,
         Self::TooManyFailures,
         Self::Forbidden,
         Self::CsrfFailed,
         Self::AllTenants,
         Self::NotFound,
+        Self::Erased,
         Self::MethodNotAllowed,
         Self::Malformed,
         Self::Invalid,
@@ -84,6 +86,7 @@ impl Kind {
                 ("all-tenants", StatusCode::FORBIDDEN, "Requires access to all tenants")
             }
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "Not found"),
+            Self::Erased => ("erased", StatusCode::GONE, "The event was erased"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed")
             }

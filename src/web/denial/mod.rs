@@ -42,6 +42,8 @@ pub(super) enum Denial {
     AllTenants,
     /// Not found; with a detail unless only the path is unknown.
     NotFound(Option<String>),
+    /// The event was erased.
+    Erased(String),
     MethodNotAllowed {
         /// The allowed methods, as in `Allow`.
         allow: String,
@@ -136,6 +138,7 @@ impl Denial {
             Self::CsrfFailed => Kind::CsrfFailed,
             Self::AllTenants => Kind::AllTenants,
             Self::NotFound(_) => Kind::NotFound,
+            Self::Erased(_) => Kind::Erased,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
             Self::Malformed(_) => Kind::Malformed,
             Self::Invalid(_) => Kind::Invalid,
@@ -167,6 +170,7 @@ impl Denial {
             Self::NoKey { presented: true } => Some(Cow::Borrowed(INVALID_KEY)),
             Self::Malformed(detail) => Some(Cow::Borrowed(detail)),
             Self::Invalid(detail)
+            | Self::Erased(detail)
             | Self::Conflict(detail)
             | Self::NeedsOption { detail, .. }
             | Self::NotFound(Some(detail)) => Some(Cow::Borrowed(detail)),
@@ -250,6 +254,7 @@ mod tests {
             Denial::CsrfFailed,
             Denial::AllTenants,
             Denial::NotFound(None),
+            Denial::Erased("event 1 was erased on 2026-11-20T12:00:00Z by ada: asked for".into()),
             Denial::MethodNotAllowed { allow: "GET, HEAD".into() },
             Denial::Malformed("unknown parameter `colour`".into()),
             Denial::Invalid("missing field `reason`".into()),

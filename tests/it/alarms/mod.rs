@@ -299,6 +299,7 @@ impl Scene {
                     key: "",
                     severity: Severity::Critical,
                     source: "",
+                    event: None,
                     text: "this machine's clock is 2m ahead of the database's",
                     passing: false,
                 };
@@ -312,7 +313,15 @@ impl Scene {
     fn alert(key: &str) -> Alert<'_> {
         let text = "ada/cards cannot be read";
         let severity = Severity::Warning;
-        Alert { alert_type: "sync_failed", key, severity, source: "cards", text, passing: false }
+        Alert {
+            alert_type: "sync_failed",
+            key,
+            severity,
+            source: "cards",
+            event: None,
+            text,
+            passing: false,
+        }
     }
 
     async fn resolve(&mut self, what: &str) {
@@ -381,6 +390,7 @@ impl Scene {
                     alert_type: "sync_failed",
                     key: "repository 1",
                     source: "cards",
+                    event: None,
                     text: "it can be read again",
                 };
                 assert!(tx.close_alert(&resolution).await.unwrap());

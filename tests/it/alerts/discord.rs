@@ -47,7 +47,7 @@ async fn raise(store: &Store, key: &str, text: &str) {
 async fn raise_as(store: &Store, severity: Severity, key: &str, text: &str) {
     let mut tx = store.begin().await.unwrap();
     let (alert_type, source, passing) = ("sync_failed", "cards", false);
-    let alert = Alert { alert_type, key, severity, source, text, passing };
+    let alert = Alert { alert_type, key, severity, source, event: None, text, passing };
     tx.alert(&alert).await.unwrap();
     tx.commit(()).await.unwrap();
 }

@@ -11,7 +11,15 @@ const LEASE: Duration = Duration::from_secs(60);
 
 pub(crate) fn alert<'a>(key: &'a str, text: &'a str) -> Alert<'a> {
     let severity = Severity::Warning;
-    Alert { alert_type: "sync_failed", key, severity, source: "cards", text, passing: false }
+    Alert {
+        alert_type: "sync_failed",
+        key,
+        severity,
+        source: "cards",
+        event: None,
+        text,
+        passing: false,
+    }
 }
 
 pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
@@ -22,8 +30,13 @@ pub(crate) async fn raise(store: &Store, alert: Alert<'_>) {
 
 async fn resolve(store: &Store, key: &str) -> bool {
     let mut tx = store.begin().await.unwrap();
-    let resolution =
-        AlertResolution { alert_type: "sync_failed", key, source: "cards", text: "it works again" };
+    let resolution = AlertResolution {
+        alert_type: "sync_failed",
+        key,
+        source: "cards",
+        event: None,
+        text: "it works again",
+    };
     let ended = tx.close_alert(&resolution).await.unwrap();
     tx.commit(ended).await.unwrap().into_inner()
 }

@@ -97,6 +97,13 @@ const TABLE: &[Line] = &[
     read("showEvent", "/api/v1/events/{event}", Sees::NotFound),
     payload("downloadEventBody", "/api/v1/events/{event}/body", None),
     payload("captureEvent", "/api/v1/events/{event}/fixture", None),
+    line(
+        "eraseEvent",
+        Some(Scope::EventsErase),
+        "/api/v1/events/{event}/erase",
+        BECAUSE,
+        Sees::NotFound,
+    ),
     read("listGroups", "/api/v1/groups", Sees::Empty),
     read("showGroup", "/api/v1/groups/{group}", Sees::NotFound),
     replay("planJob", "/api/v1/jobs", Some(PLAN)),

@@ -31,7 +31,12 @@ fn body(kind: &str, run: &str) -> Vec<u8> {
 }
 
 /// Sends with a token for the run `KEY`, unless `helpers` say otherwise.
-async fn send(gateway: &Gateway, source: &str, helpers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) async fn send(
+    gateway: &Gateway,
+    source: &str,
+    helpers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let defaults = [("fixture-run-key", KEY), ("fixture-guild", GUILD)];
     let chosen = defaults.iter().filter(|(name, _)| !helpers.iter().any(|(own, _)| own == name));
     let draft: Vec<_> =
@@ -40,7 +45,7 @@ async fn send(gateway: &Gateway, source: &str, helpers: &[(&str, &str)], body: &
     gateway.send_raw(source, None, &headers, body).await
 }
 
-async fn register(gateway: &Gateway, actor_run_id: Option<&str>) {
+pub(crate) async fn register(gateway: &Gateway, actor_run_id: Option<&str>) {
     let mut tx = gateway.store().begin().await.unwrap();
     let run = NewRun {
         source: "apify-runs".into(),

@@ -9,14 +9,14 @@ use super::{SOURCE, delete, only, put, repository, send_file};
 use crate::harness::Gateway;
 
 /// A PNG of this size and colour.
-pub(super) fn png(width: u32, height: u32, colour: u8) -> Vec<u8> {
+pub(crate) fn png(width: u32, height: u32, colour: u8) -> Vec<u8> {
     let image = image::RgbImage::from_pixel(width, height, image::Rgb([colour, 1, 2]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::DynamicImage::from(image).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
 }
 
-pub(super) async fn put_bytes(gateway: &Gateway, path: &str, content: &[u8], at: u32) {
+pub(crate) async fn put_bytes(gateway: &Gateway, path: &str, content: &[u8], at: u32) {
     let file = json!({
         "path": path, "sha": hex::encode(Sha256::digest(content)), "size": content.len(),
         "content": STANDARD.encode(content), "content_encoding": "base64",

@@ -1,8 +1,8 @@
 //! Events of Docora, from the request to the row.
 
-mod content;
+pub(crate) mod content;
 mod model;
-mod objects;
+pub(crate) mod objects;
 mod repository;
 mod s3;
 
@@ -30,7 +30,7 @@ fn sha(content: &str) -> String {
     hex::encode(Sha256::digest(content))
 }
 
-async fn put(gateway: &Gateway, action: &str, path: &str, content: &str, at: u32) {
+pub(crate) async fn put(gateway: &Gateway, action: &str, path: &str, content: &str, at: u32) {
     let file =
         json!({ "path": path, "sha": sha(content), "size": content.len(), "content": content });
     send_file(gateway, action, &file, at).await;
@@ -48,7 +48,7 @@ async fn send_file(gateway: &Gateway, action: &str, file: &Value, at: u32) {
     send(gateway, action, &body).await;
 }
 
-async fn sync_failed(gateway: &Gateway, message: &str, at: u32) {
+pub(crate) async fn sync_failed(gateway: &Gateway, message: &str, at: u32) {
     let body = json!({
         "event": "sync_failed", "repository": repository(),
         "error": { "type": "git_failure", "message": message },

@@ -19,7 +19,7 @@ const PATH: &str = "img/a.png";
 const A_WHILE: Duration = Duration::from_mins(11);
 
 /// The keys of every object of the repository.
-pub(super) async fn stored(objects: &Objects) -> BTreeSet<String> {
+pub(crate) async fn stored(objects: &Objects) -> BTreeSet<String> {
     let listed = objects.list(&["default", REPOSITORY]).await.unwrap();
     let listed: Vec<_> = listed.try_collect().await.unwrap();
     listed.into_iter().map(|object| object.key.as_str().to_owned()).collect()

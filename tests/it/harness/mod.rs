@@ -384,6 +384,10 @@ impl Gateway {
         self.clock.now().unix_timestamp()
     }
 
+    pub(crate) fn clock_now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
     pub(crate) fn clock(&self) -> &ManualClock {
         &self.clock
     }

@@ -1,6 +1,7 @@
 //! The statements on Apify's tables: runs here, starting them in `start`, their results in
-//! `results`.
+//! `results`, erasing them in `erasure`.
 
+mod erasure;
 mod results;
 mod start;
 
@@ -13,6 +14,7 @@ use super::token::Claims;
 use super::{Platform, Purpose};
 use crate::store::{EventId, StoreError, Tx};
 
+pub(super) use erasure::ApifyRows;
 pub(super) use results::{
     PostStatus, Verification, insert_metrics, mark_posts, record_items, settle_verification,
     verification,

@@ -20,7 +20,7 @@ pub use client::{ApiError, DocoraClient, Registered};
 pub use registrar::{By, Changed, Registering, RegistrarError, RepositoryRegistrar, Unregistered};
 
 use super::tables::RepositoryRow;
-use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
+use crate::store::{Alert, AlertResolution, EventId, Severity, StoreError, Tx};
 
 /// The repositories whose events are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -102,12 +102,13 @@ pub(super) async fn alert_failure(
     repository: &RepositoryRow,
     message: &str,
 ) -> Result<(), StoreError> {
-    let RepositoryRow { source, repository_id, owner, name, .. } = repository;
+    let RepositoryRow { source, repository_id, owner, name, event_id, .. } = repository;
     tx.alert(&Alert {
         alert_type: SYNC_FAILED,
         key: repository_id,
         severity: Severity::Warning,
         source,
+        event: Some(EventId(*event_id)),
         text: &format!("{owner}/{name} cannot be read: {message}"),
         passing: false,
     })
@@ -119,19 +120,20 @@ pub(super) async fn resolve_recovered(
     tx: &mut Tx<'_>,
     repository: &RepositoryRow,
 ) -> Result<(), StoreError> {
-    let RepositoryRow { source, repository_id, owner, name, .. } = repository;
+    let RepositoryRow { source, repository_id, owner, name, event_id, .. } = repository;
     let text = format!("{owner}/{name} recovered: files are arriving again");
-    resolve_alert(tx, source, repository_id, &text).await
+    resolve_alert(tx, (source, repository_id), &text, Some(EventId(*event_id))).await
 }
 
 /// Resolves the alert of an unreadable repository, if there is one.
 pub(super) async fn resolve_alert(
     tx: &mut Tx<'_>,
-    source: &str,
-    repository_id: &str,
+    (source, repository_id): (&str, &str),
     text: &str,
+    event: Option<EventId>,
 ) -> Result<(), StoreError> {
-    let resolution = AlertResolution { alert_type: SYNC_FAILED, key: repository_id, source, text };
+    let (alert_type, key) = (SYNC_FAILED, repository_id);
+    let resolution = AlertResolution { alert_type, key, source, event, text };
     tx.close_alert(&resolution).await?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod cards;
 mod decks;
+mod erasure;
 mod failures;
 mod images;
 mod objects;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 pub(super) use cards::CardRow;
 pub(super) use decks::{DeckRow, ReadmeRow};
+pub(super) use erasure::{About, erase_files, erase_source};
 pub(super) use failures::RecordFailure;
 pub(super) use images::{ImageRow, RenditionRow};
 pub(super) use objects::{ObjectLedger, Removal};
@@ -39,6 +41,8 @@ pub(super) struct RepositoryRow {
     pub(super) must_be_registered: bool,
     /// When the writing attempt started.
     pub(super) started_at: OffsetDateTime,
+    /// The event.
+    pub(super) event_id: Uuid,
 }
 
 /// The file as an event describes it.
@@ -54,7 +58,6 @@ pub(super) struct FileRow {
     /// Ignored whatever the rules of the repository say.
     pub(super) always_ignored: bool,
     pub(super) commit_sha: String,
-    pub(super) event_id: Uuid,
 }
 
 /// The parsed content of a file, depending on its kind.
@@ -79,7 +82,6 @@ pub(super) struct DeleteFile {
     pub(super) sha: String,
     pub(super) kind: &'static str,
     pub(super) commit_sha: String,
-    pub(super) event_id: Uuid,
 }
 
 /// The known state of a file.
@@ -186,7 +188,7 @@ impl DeleteFile {
             self.kind,
             self.commit_sha,
             self.repository.sent_at,
-            self.event_id,
+            self.repository.event_id,
         )
         .execute(connection)
         .await?;
@@ -311,7 +313,7 @@ impl RepositoryRow {
             ignored,
             file.commit_sha,
             self.sent_at,
-            file.event_id,
+            self.event_id,
         )
         .execute(connection)
         .await?;

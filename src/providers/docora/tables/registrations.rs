@@ -91,8 +91,13 @@ pub(in crate::providers::docora) async fn record(
     .fetch_all(tx.connection())
     .await?;
     for old in replaced {
-        resolve_alert(tx, source, &old, &format!("{} was registered again", address.short()))
-            .await?;
+        resolve_alert(
+            tx,
+            (source, &old),
+            &format!("{} was registered again", address.short()),
+            None,
+        )
+        .await?;
     }
     // If its events arrived earlier, they determine the status.
     sqlx::query!(
@@ -129,7 +134,8 @@ pub(in crate::providers::docora) async fn end(
     )
     .execute(tx.connection())
     .await?;
-    resolve_alert(tx, source, id, &format!("{} is no longer watched", address.short())).await
+    resolve_alert(tx, (source, id), &format!("{} is no longer watched", address.short()), None)
+        .await
 }
 
 /// The repositories of a source: registered, or known from events.

@@ -4,7 +4,7 @@ use super::super::lifecycle::Dispute;
 use super::super::money::Money;
 use super::super::refusal::owner;
 use super::super::tables::Stamp;
-use crate::store::{Alert, AlertResolution, Severity, StoreError, Tx};
+use crate::store::{Alert, AlertResolution, EventId, Severity, StoreError, Tx};
 
 const DISPUTED: &str = "payment_disputed";
 
@@ -21,10 +21,10 @@ pub(super) async fn update_alert(
     }
     let money = Money { amount: joined.amount, currency: &joined.currency };
     let (source, key, status) = (&stamp.source, &joined.id, &joined.status);
-    let alert_type = DISPUTED;
+    let (alert_type, event) = (DISPUTED, Some(EventId(stamp.event_id)));
     if Dispute::is_closed(status) {
         let text = format!("dispute {key} of {money} closed: {status}");
-        tx.close_alert(&AlertResolution { alert_type, key, source, text: &text }).await?;
+        tx.close_alert(&AlertResolution { alert_type, key, source, event, text: &text }).await?;
         return Ok(());
     }
     let reason = joined.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
@@ -36,5 +36,5 @@ pub(super) async fn update_alert(
     );
     let severity = if joined.is_inquiry() { Severity::Warning } else { Severity::Critical };
     let passing = false;
-    tx.alert(&Alert { alert_type, key, severity, source, text: &text, passing }).await
+    tx.alert(&Alert { alert_type, key, severity, source, event, text: &text, passing }).await
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod billing;
+mod erasure;
 mod payment_state;
 mod payments;
 mod thin;
@@ -15,6 +16,7 @@ pub(super) use self::accounts::{AccountRow, record_account};
 pub(super) use self::billing::{
     invoice, record_subscriber, save_invoice, save_subscription, subscription,
 };
+pub(super) use self::erasure::{erase_object, erase_source};
 pub(super) use self::payment_state::{Payment, record_payment};
 pub(super) use self::payments::{
     charges, disputes, intents, invoices_of_intent, save_charge, save_dispute, save_intent,

@@ -63,6 +63,7 @@ fn description(scope: Scope) -> &'static str {
         Scope::EventsRead => "read events and their outcome",
         Scope::PayloadRead => "read bodies, headers and error texts",
         Scope::EventsReplay => "replay, discard, unblock lanes",
+        Scope::EventsErase => "erase the payload of events",
         Scope::EventsEdit => "edit a body and replay it; also requires payload:read",
         Scope::SourcesWrite => "pause and resume",
         Scope::SecretsWrite => "read and reprocess rejected requests",

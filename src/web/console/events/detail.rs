@@ -4,9 +4,11 @@ use maud::{Markup, html};
 
 use super::list::rows;
 use super::shared::{ShownPayload, event_timeline, facts, payload, proof};
+use crate::admin::actions::Noun;
 use crate::admin::{AdminError, Caller, Delivery, EventDetail, PREVIEW, Scope};
 use crate::store::EventId;
 use crate::web::admin::AdminState;
+use crate::web::console::actions::offer;
 use crate::web::console::layout::{Head, PageContext, Section};
 use crate::web::console::parts::{
     BadgeTone, Bytes, NUMBER, TEXT, Tab, badge, command, empty, name, number, panel, stamp, table,
@@ -88,7 +90,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
         envelope: payload.envelope.as_ref(),
         body,
     });
-    let related = &detail.related;
+    let (related, id) = (&detail.related, detail.event.id.to_string());
     // The received chunks of an expired transfer are not recorded.
     let transfer = detail.transfer.as_ref().filter(|transfer| has_chunks(transfer));
     cx.page(
@@ -98,7 +100,7 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
                 div .stack {
                     (panel("Deliveries", &html! {}, &deliveries(cx, &detail.deliveries)))
                     (event_timeline(&detail.timeline, None, cx.now))
-                    (payload(shown.as_ref()))
+                    (payload(shown.as_ref(), detail.event.erased.as_ref()))
                     @if !related.events.is_empty() {
                         (panel("In the same lane", &html! {
                             @if let Some(lane) = related.lanes.first() { code { (visible(lane)) } }
@@ -106,6 +108,9 @@ pub(in crate::web::console) fn page(cx: &PageContext, page: &DetailPage) -> Mark
                     }
                 }
                 div .stack {
+                    @if cx.may(Scope::EventsErase) && detail.event.erased.is_none() {
+                        (panel("Actions", &html! {}, &offer(cx, Noun::Event, "erase", &id)))
+                    }
                     (facts(cx, detail))
                     (proof(&detail.proof))
                     @if detail.edited.is_some() || !detail.edits.is_empty() {

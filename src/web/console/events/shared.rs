@@ -6,7 +6,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::admin::{Event, EventDetail, EventProof, Payload, Proof, TimelineEntry, TimelineKind};
+use crate::admin::{
+    Erasure, Event, EventDetail, EventProof, Payload, Proof, TimelineEntry, TimelineKind,
+};
 use crate::store::EventId;
 use crate::verify::Strength;
 use crate::web::console::layout::{PageContext, Section};
@@ -182,8 +184,23 @@ impl Payload {
     }
 }
 
-/// The payload, or the missing scope.
-pub(in crate::web::console) fn payload(payload: Option<&ShownPayload<'_>>) -> Markup {
+/// The payload, or who erased it, or the missing scope.
+pub(in crate::web::console) fn payload(
+    payload: Option<&ShownPayload<'_>>,
+    erased: Option<&Erasure>,
+) -> Markup {
+    if let Some(erasure) = erased {
+        return panel(
+            "Body",
+            &html! {},
+            &html! {
+                div .empty {
+                    p { "The payload was " (visible(&erasure.to_string())) "." }
+                    p { "SHA-256 of the body: " code { (erasure.body_sha256) } }
+                }
+            },
+        );
+    }
     let Some(payload) = payload else {
         return panel(
             "Body",

@@ -64,6 +64,7 @@ impl BadgeTone {
             | "deferred"
             | "cancelled"
             | "edited"
+            | "erased"
             | "none"
             | "unused"
             | "retired"
