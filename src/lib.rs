@@ -32,8 +32,3 @@ pub mod lifecycle;
 pub mod fixtures;
 
 pub mod cli;
-
-/// Every request makes some dozens of small allocations; this allocator is quicker with them than
-/// that of the C library, and far quicker than musl's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -74,7 +74,7 @@ impl Args {
 /// The result in words, without what there is none of.
 fn text(result: &ErasureResult) -> String {
     let verb = if result.dry_run { "would erase" } else { "erased" };
-    let mut text = format!("{verb} {} events\n", result.events);
+    let mut lines = vec![format!("{verb} {} events\n", result.events)];
     let counts = [
         ("deliveries", result.deliveries),
         ("unfinished deliveries and open dead letters, discarded", result.discarded),
@@ -83,20 +83,17 @@ fn text(result: &ErasureResult) -> String {
         ("incomplete transfers", result.transfers),
         ("rejected requests", result.rejected_requests),
     ];
-    for (what, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-        text.push_str(&format!("{count} {what}\n"));
-    }
-    for event in &result.sample {
-        text.push_str(&format!("event {event}\n"));
-    }
-    text.push_str(&output::more(result.sample.len(), result.events));
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    lines.extend(counts.map(|(what, count)| format!("{count} {what}\n")));
+    lines.extend(result.sample.iter().map(|event| format!("event {event}\n")));
+    lines.push(output::more(result.sample.len(), result.events));
     if result.refused > 0 {
-        text.push_str(&format!("not erased, because unfinished: {} events\n", result.refused));
+        lines.push(format!("not erased, because unfinished: {} events\n", result.refused));
     }
-    for one in &result.unfinished {
+    lines.extend(result.unfinished.iter().map(|one| {
         let handler = output::line(&one.handler);
         let (delivery, state, event) = (one.delivery, one.state, one.event);
-        text.push_str(&format!("delivery {delivery}, {handler}, {state}, of event {event}\n"));
-    }
-    text
+        format!("delivery {delivery}, {handler}, {state}, of event {event}\n")
+    }));
+    lines.concat()
 }

@@ -123,7 +123,7 @@ enum Command {
     Resend(resend::Resend),
     /// Attempt waiting deliveries now, instead of at the end of their backoff.
     ///
-    /// What waits behind another delivery of its lane, or for a blocked destination, still waits.
+    /// Those behind another delivery of their lane, or for a blocked destination, still wait.
     /// Only previewed unless --yes is given; `deliveries retry` takes one by its ID.
     RetryNow(resend::RetryNow),
     /// Pause or resume handlers.

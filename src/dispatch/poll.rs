@@ -141,7 +141,7 @@ impl Dispatcher {
     ) -> Result<(Vec<Lease>, bool), StoreError> {
         let (now, lease) = (self.clock.now(), self.settings.lease);
         let free = i64::try_from(free).unwrap_or(i64::MAX);
-        let narrow = free.saturating_mul(4).saturating_add(64).min(MAX_SCANNED);
+        let narrow = free.saturating_mul(2).saturating_add(16).min(MAX_SCANNED);
         let claimed = self.store.claim(queue, oldest, now, (free, narrow), lease).await?;
         if !is_short(&claimed, free) {
             return Ok((claimed.leases, false));

@@ -14,7 +14,9 @@ const MOST: usize = 64;
 
 /// Calls that wait, by handler.
 #[derive(Debug)]
-pub(super) struct Together<C, R, E>(Mutex<HashMap<String, Vec<Waiting<C, R, E>>>>);
+pub(super) struct Together<C, R, E>(Mutex<ByHandler<C, R, E>>);
+
+type ByHandler<C, R, E> = HashMap<String, Vec<Waiting<C, R, E>>>;
 
 /// A call, and who waits for its result.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl<C, R, E> Waiting<C, R, E> {
 }
 
 impl<C, R, E> Together<C, R, E> {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, Vec<Waiting<C, R, E>>>> {
+    fn waiting(&self) -> MutexGuard<'_, ByHandler<C, R, E>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -100,6 +100,7 @@ fn differences(value: &Value, schema: &Value, root: &Value, path: &str, found: &
             let kind = match value {
                 Value::String(_) => "string",
                 Value::Bool(_) => "boolean",
+                Value::Number(number) if number.is_f64() => "number",
                 Value::Number(_) => "integer",
                 _ => "object",
             };

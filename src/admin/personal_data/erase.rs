@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{ErasureProgress, ErasureRequest, ErasureResult, PersonalData, SelectBy};
 use crate::admin::change::{Audited, AuditedChange};
 use crate::admin::{AdminError, Caller, Scope};
-use crate::store::{Erasing, EventId, EventToErase, OpenDelivery, StoreError};
+use crate::store::{Erasing, EventId, EventToErase, OpenDelivery, RowsErased, StoreError};
 
 /// How many events are erased by one transaction.
 const BATCH: usize = 100;
@@ -140,7 +140,7 @@ impl<'a> Erase<'a> {
             let at = change.at;
             let erased = match (self.data.derived)(&provider) {
                 Some(derived) => derived.erase_source(&mut change.tx, &source, at).await?,
-                None => Default::default(),
+                None => RowsErased::default(),
             };
             // Also without rows: the texts of the source are erased.
             self.end(change, erased.rows.max(1)).await?;

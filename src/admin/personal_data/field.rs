@@ -44,7 +44,10 @@ impl FieldValue {
         match document.pointer(&self.pointer) {
             Some(Value::String(text)) => *text == self.value,
             Some(Value::Array(_) | Value::Object(_)) | None => false,
-            Some(other) => other.to_string() == self.value,
+            Some(other) => {
+                let text = other.to_string();
+                text == self.value
+            }
         }
     }
 }

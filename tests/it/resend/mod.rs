@@ -83,6 +83,7 @@ async fn resent_event_reaches_its_destination_with_the_same_id_and_a_header() {
     let receiver = Receiver::accepting().await;
     let gateway = sending_to(&receiver, "").start().await;
     let (id, _) = send(&gateway, "invoice.paid", "in_1").await;
+    gateway.run_until_idle().await;
     let (other, _) = send(&gateway, "invoice.voided", "in_2").await;
     gateway.run_until_idle().await;
     assert_eq!(receiver.seen().len(), 2);
@@ -142,7 +143,11 @@ async fn unknown_names_and_malformed_requests_are_rejected_with_the_known_names(
         ("resend", json!({ "source": "bot", "handler": "to:app" }), "destination `app` is not"),
         ("resend", json!({ "source": "nobody" }), "source `nobody` (known: apify-runs, "),
         ("resend", json!({ "state": "missing" }), "handler: the state `missing` requires"),
-        ("retry_now", json!({ "state": "dead" }), "state: `retry_now` takes what waits"),
+        (
+            "retry_now",
+            json!({ "state": "dead" }),
+            "state: `retry_now` takes waiting deliveries only",
+        ),
         ("resend", json!({ "state": "lost" }), "found \"lost\" at `/selection/state`"),
         ("resend", json!({ "since": "2026-01-01T00:00:00Z" }), "unknown field `since`"),
         ("replay", json!({ "source": "billing" }), "`/selection"),

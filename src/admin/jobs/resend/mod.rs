@@ -122,7 +122,7 @@ impl Jobs {
         let selection = &request.selection;
         self.check_names(caller, selection)?;
         if request.action == ResendAction::RetryNow && selection.state != ResendState::Any {
-            let text = "state: `retry_now` takes what waits, whatever its state is";
+            let text = "state: `retry_now` takes waiting deliveries only, leave it out";
             return Err(AdminError::Invalid(text.to_owned()));
         }
         if selection.state == ResendState::Missing && selection.handler.is_none() {

@@ -1,6 +1,7 @@
 //! What is erased of Apify's tables: whole runs, with their posts, results and verifications.
 
 use async_trait::async_trait;
+use sqlx::postgres::PgQueryResult;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -95,5 +96,5 @@ async fn erase_runs(
     .execute(tx.connection())
     .await?;
     let all = [metrics, posts, verifications, runs];
-    Ok(RowsErased::rows(all.iter().map(|done| done.rows_affected()).sum()))
+    Ok(RowsErased::rows(all.iter().map(PgQueryResult::rows_affected).sum()))
 }

@@ -72,7 +72,7 @@ pub(super) async fn create(
 pub(in crate::web::console) fn page(cx: &PageContext, form: &ResendForm) -> Markup {
     let head = Head {
         title: "Resend events",
-        lead: "Deliver events again, back-fill a new destination, or retry what waits.",
+        lead: "Deliver events again, back-fill a new destination, or retry waiting deliveries.",
         section: Some(Section::Jobs),
         below: true,
         ..Head::default()
