@@ -210,7 +210,7 @@ CREATE VIEW invalid_rows AS
             ELSE
                 num_nonnulls(erased_by, erased_reason, body_digest) = 3
                 AND octet_length(body_digest) = 32 AND octet_length(body) = 0
-                AND num_nonnulls(action, occurred_at, claims, envelope) = 0
+                AND num_nonnulls(action, occurred_at, claims, envelope, lane) = 0
             END) IS NOT TRUE
     UNION ALL
     -- What nothing may deliver any more.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::backoff::DeliveryRetries;
 use super::runner::Runner;
-use super::together::{Next, Waiting};
+use super::together::{Next, Waiting, fail};
 use super::{SETTLE_TIMEOUT, in_time};
 use crate::store::{EventId, Lease, Origin, StoreError, StoredEvent};
 
@@ -17,7 +17,8 @@ type Loaded = Option<(StoredEvent, Origin)>;
 type Load = Waiting<(i64, EventId), Loaded, StoreError>;
 
 impl Runner {
-    /// Loads an event, together with others for the same handler. `None` if it no longer exists.
+    /// Loads an event, a small one together with others for the same handler. `None` if it no
+    /// longer exists.
     pub(super) async fn load(&self, lease: &Lease) -> Result<Loaded, StoreError> {
         let mut retries = DeliveryRetries::until(Instant::now() + LOAD_TIMEOUT);
         loop {
@@ -29,53 +30,40 @@ impl Runner {
     }
 
     async fn load_once(&self, lease: &Lease) -> Result<Loaded, StoreError> {
-        let mut ticket = self.loads.add(&lease.handler, (lease.delivery, lease.event));
-        loop {
-            match self.loads.next(&lease.handler, &self.connections, &mut ticket).await {
-                Next::Result(loaded) => return loaded,
+        let (handler, connections) = (&lease.handler, &self.connections);
+        let mut ticket = self.loads.add(handler, (lease.delivery, lease.event));
+        let together = loop {
+            match self.loads.next(handler, connections, &mut ticket).await {
+                Next::Result(loaded) => break loaded?,
                 Next::Make(group, connection) => {
                     self.load_all(group).await;
                     drop(connection);
                 }
             }
-        }
-    }
-
-    async fn load_all(&self, group: Vec<Load>) {
-        let alone = if group.len() == 1 {
-            group
-        } else {
-            let deliveries: Vec<_> = group.iter().map(|load| load.call).collect();
-            let loading = self.store.events_to_deliver(&deliveries);
-            match in_time(SETTLE_TIMEOUT, loading).await {
-                Ok(loaded) => answer_each(group, loaded),
-                // One of them cannot be read.
-                Err(StoreError::Inconsistent { .. }) => group,
-                Err(error) => {
-                    // The others get a timeout, which is temporary too.
-                    if let Some(first) = group.into_iter().next() {
-                        first.answer(Err(error));
-                    }
-                    return;
-                }
-            }
         };
-        for load in alone {
-            let (delivery, event) = load.call;
-            let loading = self.store.event_to_deliver(event, Some(delivery));
-            load.answer(in_time(SETTLE_TIMEOUT, loading).await);
+        if together.is_some() {
+            return Ok(together);
         }
+        let connection = connections.acquire(handler).await;
+        let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
+        let alone = in_time(SETTLE_TIMEOUT, loading).await;
+        drop(connection);
+        alone
     }
-}
 
-/// Answers those whose event was loaded, and returns the others.
-fn answer_each(group: Vec<Load>, loaded: Vec<(StoredEvent, Origin)>) -> Vec<Load> {
-    let mut alone = group;
-    for (event, origin) in loaded {
-        let found = alone.iter().position(|load| Some(load.call.0) == origin.delivery);
-        if let Some(found) = found {
-            alone.swap_remove(found).answer(Ok(Some((event, origin))));
+    /// Loads what can be loaded together; each of the others is then loaded alone, by its delivery.
+    async fn load_all(&self, group: Vec<Load>) {
+        let deliveries: Vec<_> = group.iter().map(|load| load.call).collect();
+        let loading = self.store.events_to_deliver(&deliveries);
+        let mut loaded = match in_time(SETTLE_TIMEOUT, loading).await {
+            Ok(loaded) => loaded,
+            // One of them cannot be read.
+            Err(StoreError::Inconsistent { .. }) => Vec::new(),
+            Err(error) => return fail(group, error),
+        };
+        for load in group {
+            let found = loaded.iter().position(|(_, origin)| origin.delivery == Some(load.call.0));
+            load.answer(Ok(found.map(|found| loaded.swap_remove(found))));
         }
     }
-    alone
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
 use super::slots::Connections;
@@ -10,7 +9,8 @@ use super::together::Together;
 use super::{HandlerTable, Jitter, RetryPolicy};
 use crate::clock::SharedClock;
 use crate::store::{
-    Counter, EffectError, Effects, EventId, Lease, Origin, Outcome, Store, StoreError, StoredEvent,
+    Completed, Counter, EffectError, EventId, Lease, Origin, Outcome, Store, StoreError,
+    StoredEvent,
 };
 
 /// Runs attempts (`run.rs`) and settles them (`settle.rs`).
@@ -26,15 +26,7 @@ pub(super) struct Runner {
     pub(super) handlers: Handle,
     pub(super) connections: Connections,
     pub(super) loads: Together<(i64, EventId), Option<(StoredEvent, Origin)>, StoreError>,
-    pub(super) settlements: Together<Settlement, Outcome, EffectError>,
-}
-
-/// A delivery to settle as done.
-#[derive(Clone)]
-pub(super) struct Settlement {
-    pub(super) lease: Lease,
-    pub(super) started_at: OffsetDateTime,
-    pub(super) effects: Effects,
+    pub(super) settlements: Together<Completed, Outcome, EffectError>,
 }
 
 impl Runner {

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::backoff::DeliveryRetries;
-use super::runner::{Runner, Settlement};
-use super::together::{Next, Waiting};
+use super::runner::Runner;
+use super::together::{Next, Waiting, fail};
 use super::{DispatchProblem, SETTLE_TIMEOUT, in_time};
 use crate::store::{Completed, EffectError, Effects, ErrorKind, Lease, Outcome, StoreError};
 
@@ -54,7 +54,7 @@ impl Runner {
     ) -> Result<Outcome, EffectError> {
         if effects.can_share() {
             let (lease, effects) = (lease.clone(), effects.clone());
-            return self.settle_with_others(Settlement { lease, started_at, effects }).await;
+            return self.settle_with_others(Completed { lease, started_at, effects }).await;
         }
         let permit = self.connections.acquire(&lease.handler).await;
         let settling = self.store.settle_done(lease, started_at, self.clock.now(), effects);
@@ -63,9 +63,9 @@ impl Runner {
         settled
     }
 
-    async fn settle_with_others(&self, settlement: Settlement) -> Result<Outcome, EffectError> {
-        let handler = settlement.lease.handler.clone();
-        let mut ticket = self.settlements.add(&handler, settlement);
+    async fn settle_with_others(&self, completed: Completed) -> Result<Outcome, EffectError> {
+        let handler = completed.lease.handler.clone();
+        let mut ticket = self.settlements.add(&handler, completed);
         loop {
             match self.settlements.next(&handler, &self.connections, &mut ticket).await {
                 Next::Result(settled) => return settled,
@@ -78,15 +78,8 @@ impl Runner {
     }
 
     /// Settles a group by one commit; one by one if the database rejects it because of one of them.
-    async fn settle_all(&self, group: Vec<Waiting<Settlement, Outcome, EffectError>>) {
-        let completed: Vec<Completed<'_>> = group
-            .iter()
-            .map(|Waiting { call: Settlement { lease, started_at, effects }, .. }| Completed {
-                lease,
-                started_at: *started_at,
-                effects,
-            })
-            .collect();
+    async fn settle_all(&self, group: Vec<Waiting<Completed, Outcome, EffectError>>) {
+        let completed: Vec<&Completed> = group.iter().map(|waiting| &waiting.call).collect();
         let settling = self.store.settle_together(&completed, self.clock.now());
         match in_time(SETTLE_TIMEOUT, settling).await {
             Ok(outcomes) => {
@@ -100,12 +93,7 @@ impl Runner {
                     Box::pin(self.settle_all(vec![waiting])).await;
                 }
             }
-            Err(error) => {
-                // The others get a timeout, which is temporary too.
-                if let Some(first) = group.into_iter().next() {
-                    first.answer(Err(error));
-                }
-            }
+            Err(error) => fail(group, error),
         }
     }
 

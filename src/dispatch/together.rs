@@ -50,6 +50,13 @@ impl<C, R, E> Waiting<C, R, E> {
     }
 }
 
+/// Gives the first caller of a group its error. The others get a timeout, which is temporary too.
+pub(super) fn fail<C, R, E>(group: Vec<Waiting<C, R, E>>, error: E) {
+    if let Some(first) = group.into_iter().next() {
+        first.answer(Err(error));
+    }
+}
+
 impl<C, R, E> Together<C, R, E> {
     fn waiting(&self) -> MutexGuard<'_, ByHandler<C, R, E>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,8 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    AttemptResult, DeathReason, DeliveryState, EffectError, Effects, EventId, HandlerName, Outcome,
-    Store, StoreError, Tx, bounded,
+    AttemptResult, DeathReason, DeliveryState, EventId, HandlerName, Store, StoreError, Tx, bounded,
 };
 
 /// The right to process a delivery, for a limited time.
@@ -89,63 +88,6 @@ impl Leased {
 }
 
 impl Store {
-    /// Settles a delivery as done: applies the effects, records the attempt and consumes the lease,
-    /// in one transaction.
-    ///
-    /// # Errors
-    /// On an [`EffectError`] nothing is written, and the lease remains. [`StoreError::LeaseLost`]
-    /// means that another gateway has recovered the delivery: the effects are rolled back.
-    pub async fn settle_done(
-        &self,
-        lease: &Lease,
-        started_at: OffsetDateTime,
-        now: OffsetDateTime,
-        effects: &Effects,
-    ) -> Result<Outcome, EffectError> {
-        // The clock may have been set back: an attempt never ends before it began.
-        let now = now.max(started_at);
-        let mut tx = Tx::begin(&self.dispatch).await?;
-        let outcome = effects.apply(&mut tx).await?;
-        let settled = sqlx::query!(
-            r#"
-            WITH settled AS (
-                UPDATE deliveries
-                   SET state = 'done', outcome = $3, finished_at = $4, lease_token = NULL,
-                       lease_expires_at = NULL, parked = NULL, awaiting = NULL
-                 WHERE id = $1 AND state = 'leased' AND lease_token = $2
-                RETURNING id, attempts, source, handler, lane,
-                          COALESCE(lane_position, id) AS position
-            ), following AS (
-                SELECT next.id
-                  FROM settled CROSS JOIN LATERAL (
-                    SELECT m.id FROM lane_members m
-                     WHERE m.lane = settled.lane AND m.source = settled.source
-                       AND m.handler = settled.handler
-                       AND (m.position, m.id) > (settled.position, settled.id)
-                     ORDER BY m.position, m.id LIMIT 1) AS next
-            ), unparked AS (
-                UPDATE deliveries SET parked = NULL, due_at = GREATEST(due_at, $4)
-                 WHERE id = ANY (ARRAY(SELECT id FROM following)) AND state = 'ready'
-                   AND COALESCE(parked, '') = 'behind'
-            )
-            INSERT INTO attempts (delivery_id, number, started_at, finished_at, result)
-            SELECT id, attempts, $5, $4, 'done' FROM settled
-            "#,
-            lease.delivery,
-            lease.token,
-            outcome.as_str(),
-            now,
-            started_at,
-        )
-        .execute(tx.connection())
-        .await?;
-        if settled.rows_affected() != 1 {
-            tx.rollback().await?;
-            return Err(StoreError::LeaseLost(lease.delivery).into());
-        }
-        Ok(tx.commit(outcome).await?.into_inner())
-    }
-
     /// Settles a failed attempt: the delivery is due again, or a dead letter with an alert.
     pub async fn settle_failed(
         &self,

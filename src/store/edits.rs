@@ -58,8 +58,8 @@ impl Store {
 }
 
 impl Tx<'_> {
-    /// Inserts an edited event; false if the original was deleted or erased. Its deduplication key is random, so
-    /// that no request is ever a duplicate of it.
+    /// Inserts an edited event; false if the original was deleted or erased. Its deduplication key
+    /// is random, so that no request is ever a duplicate of it.
     pub async fn insert_edit(&mut self, new: &NewEdit<'_>) -> Result<bool, StoreError> {
         let done = sqlx::query!(
             "INSERT INTO events (id, tenant, source, provider, event_type, action, strength, late,

@@ -15,7 +15,7 @@ const SLICE: i32 = 4 * 1024 * 1024;
 /// Larger bodies are not loaded together with others.
 const SMALL_BODY: i32 = 64 * 1024;
 
-/// The row of an event, with the first slice of its body.
+/// The row of an event, with its body or the first slice of it.
 struct EventRow {
     id: Uuid,
     delivery: Option<i64>,
@@ -40,12 +40,8 @@ struct EventRow {
 }
 
 impl EventRow {
-    /// The event with this body, of which the row has the beginning.
-    fn event(
-        self,
-        body: Vec<u8>,
-        edited_from: Option<EventId>,
-    ) -> Result<(StoredEvent, Origin), StoreError> {
+    /// The event, once the row has its whole body.
+    fn event(self, edited_from: Option<EventId>) -> Result<(StoredEvent, Origin), StoreError> {
         let id = EventId(self.id);
         let trigger = optional_word(self.trigger.as_deref(), "deliveries", "triggered_by", id)?;
         let origin =
@@ -66,7 +62,7 @@ impl EventRow {
             headers: headers_from_json(&self.headers).ok_or_else(|| inconsistent(id, "headers"))?,
             claims: self.claims.map(Bytes::from),
             envelope: self.envelope.map(Bytes::from),
-            body: Bytes::from(body),
+            body: Bytes::from(self.body),
         };
         Ok((event, origin))
     }
@@ -103,10 +99,9 @@ impl Store {
         let Some(mut row) = row else { return Ok(None) };
 
         let size = usize::try_from(row.size).map_err(|_| inconsistent(id, "body"))?;
-        let mut body = std::mem::take(&mut row.body);
-        body.reserve_exact(size.saturating_sub(body.len()));
-        while body.len() < size {
-            let from = i32::try_from(body.len() + 1).map_err(|_| inconsistent(id, "body"))?;
+        row.body.reserve_exact(size.saturating_sub(row.body.len()));
+        while row.body.len() < size {
+            let from = i32::try_from(row.body.len() + 1).map_err(|_| inconsistent(id, "body"))?;
             let slice = sqlx::query_scalar!(
                 r#"SELECT substring(body FROM $2 FOR $3) AS "slice!" FROM events WHERE id = $1"#,
                 id.0,
@@ -118,13 +113,13 @@ impl Store {
             if slice.is_empty() {
                 return Err(inconsistent(id, "body"));
             }
-            body.extend_from_slice(&slice);
+            row.body.extend_from_slice(&slice);
         }
         let edited_from = match row.edited_from {
             Some(from) => Some(original_of(&mut connection, from).await?),
             None => None,
         };
-        row.event(body, edited_from).map(Some)
+        row.event(edited_from).map(Some)
     }
 
     /// Reads the events of deliveries, each with its origin, in one statement. Left out are events
@@ -153,12 +148,7 @@ impl Store {
         )
         .fetch_all(&self.dispatch)
         .await?;
-        rows.into_iter()
-            .map(|mut row| {
-                let body = std::mem::take(&mut row.body);
-                row.event(body, None)
-            })
-            .collect()
+        rows.into_iter().map(|row| row.event(None)).collect()
     }
 }
 

@@ -138,10 +138,9 @@ impl Tx<'_> {
         Ok(locked.into_iter().map(EventId).collect())
     }
 
-    /// Inserts deliveries that are due now, in the order in which their events were received, which is
-    /// more exact than that of their ids, and returns their ids. One after a dead
-    /// letter that blocks its lane takes its position, as a replay does; any other goes to the end
-    /// of its lane.
+    /// Inserts deliveries that are due now, in the order in which their events were received, which
+    /// is more exact than that of their ids, and returns their ids. One after a dead letter that
+    /// blocks its lane takes its position, as a replay does; any other goes to the end of its lane.
     pub async fn insert_resends(
         &mut self,
         new: &[NewResend],

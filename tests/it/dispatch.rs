@@ -543,11 +543,12 @@ async fn deliveries_settled_together_keep_their_own_outcome_and_lease() {
 
     let now = gateway.clock().now();
     let effects = [Effects::unchanged(), Effects::unchanged(), Effects::ignored()];
-    let completed: Vec<Completed<'_>> = leases
-        .iter()
-        .zip(&effects)
+    let completed: Vec<Completed> = leases
+        .into_iter()
+        .zip(effects)
         .map(|(lease, effects)| Completed { lease, started_at: now, effects })
         .collect();
+    let completed: Vec<&Completed> = completed.iter().collect();
     let settled = gateway.store().settle_together(&completed, now).await.unwrap();
     assert_eq!(settled, [Some(Outcome::Unchanged), None, Some(Outcome::Ignored)]);
     let states = "SELECT state || ' ' || coalesce(outcome, '-') || ' ' || coalesce(parked, '-')

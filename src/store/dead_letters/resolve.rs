@@ -64,9 +64,9 @@ impl Tx<'_> {
     }
 
     /// Inserts a new delivery, due now, for each pair of a delivery and a handler, and returns the
-    /// new ids, without those of an event that is being erased. The replay of a blocking dead letter takes its position in the lane, so that no
-    /// follower overtakes it. Any other replay goes to the end. With `edited`, that event is
-    /// delivered instead.
+    /// new ids, without those of an erased event. The replay of a blocking dead letter takes its
+    /// position in the lane, so that no follower overtakes it. Any other replay goes to the end.
+    /// With `edited`, that event is delivered instead.
     pub async fn insert_replays(
         &mut self,
         pairs: &[(i64, String)],

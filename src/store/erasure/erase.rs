@@ -199,8 +199,7 @@ impl Tx<'_> {
         let erased = sqlx::query!(
             "UPDATE events
                 SET headers = '{}', claims = NULL, envelope = NULL, body = '', action = NULL,
-                    lane = NULL,
-                    occurred_at = NULL, erased_at = $2, erased_by = $3, erased_reason = $4,
+                    lane = NULL, occurred_at = NULL, erased_at = $2, erased_by = $3, erased_reason = $4,
                     body_digest = sha256(body)
               WHERE id = ANY($1) AND erased_at IS NULL",
             &events,

@@ -16,7 +16,7 @@ pub struct EventScan {
     pub source: Option<String>,
     /// One of these deduplication keys.
     pub keys: Option<Vec<KeyDigest>>,
-    /// The lane of a delivery of the event, as it is stored or as it is shown.
+    /// The lane, as it is stored or as it is shown.
     pub lane: Option<String>,
 }
 
@@ -52,16 +52,17 @@ impl Store {
         let row = sqlx::query!(
             r#"
             WITH scanned AS MATERIALIZED (
-                SELECT id, tenant, source, key, erased_at FROM events
+                SELECT id, tenant, source, key, lane, erased_at FROM events
                  WHERE id >= $1 AND id < $2 AND id > $3 ORDER BY id LIMIT $4
+            ), matching AS MATERIALIZED (
+                SELECT id, CASE WHEN $8 THEN lane END AS lane FROM scanned
+                 WHERE erased_at IS NULL
+                   AND ($5::text IS NULL OR tenant = $5)
+                   AND ($6::text IS NULL OR source = $6)
+                   AND ($7::uuid[] IS NULL OR key = ANY($7))
             )
-            SELECT ARRAY(
-                     SELECT s.id FROM scanned s
-                      WHERE s.erased_at IS NULL
-                        AND ($5::text IS NULL OR s.tenant = $5)
-                        AND ($6::text IS NULL OR s.source = $6)
-                        AND ($7::uuid[] IS NULL OR s.key = ANY($7))
-                      ORDER BY s.id) AS "events!",
+            SELECT ARRAY(SELECT id FROM matching ORDER BY id) AS "events!",
+                   ARRAY(SELECT lane FROM matching ORDER BY id) AS "lanes!: Vec<Option<String>>",
                    (SELECT id FROM scanned ORDER BY id DESC LIMIT 1) AS last,
                    (SELECT count(*) FROM scanned) AS "read!"
             "#,
@@ -72,34 +73,21 @@ impl Store {
             scan.tenant,
             scan.source,
             keys.as_deref(),
+            scan.lane.is_some(),
         )
         .fetch_one(&self.admin)
         .await?;
-        let events = match &scan.lane {
-            Some(lane) => self.in_lane(&row.events, lane).await?,
-            None => row.events,
+        let is_wanted = |lane: Option<&str>| {
+            let Some(wanted) = scan.lane.as_deref() else { return true };
+            lane.is_some_and(|lane| lane == wanted || Lane::shown(lane) == wanted)
         };
+        let events = row.events.into_iter().zip(row.lanes);
+        let events = events.filter(|(_, lane)| is_wanted(lane.as_deref()));
         Ok(ScannedEvents {
-            events: events.into_iter().map(EventId).collect(),
+            events: events.map(|(id, _)| EventId(id)).collect(),
             read: row.read.unsigned_abs(),
             next: row.last.filter(|_| row.read >= STEP).map(EventId),
         })
-    }
-
-    /// Those of these events that have a delivery in this lane, in order.
-    async fn in_lane(&self, events: &[Uuid], lane: &str) -> Result<Vec<Uuid>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT event_id, lane AS "lane!" FROM deliveries
-                WHERE event_id = ANY($1) AND lane IS NOT NULL ORDER BY event_id"#,
-            events,
-        )
-        .fetch_all(&self.admin)
-        .await?;
-        let is_in = |stored: &str| stored == lane || Lane::shown(stored) == lane;
-        let mut found: Vec<Uuid> =
-            rows.into_iter().filter(|row| is_in(&row.lane)).map(|row| row.event_id).collect();
-        found.dedup();
-        Ok(found)
     }
 
     /// The transfers of a tenant or source that are not complete yet, by the id of their event.

@@ -1,5 +1,5 @@
-//! Jobs: bulk actions on dead letters, events or rejected requests. Here they are planned, listed, started
-//! and cancelled; in `lease` they are executed.
+//! Jobs: bulk actions on dead letters, events or rejected requests. Here they are planned, listed,
+//! started and cancelled; in `lease` they are executed.
 
 mod lease;
 mod types;

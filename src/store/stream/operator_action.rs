@@ -17,8 +17,8 @@ pub struct OperatorAction<'a> {
 }
 
 impl Tx<'_> {
-    /// Records an action: for replays and resends by their new deliveries, for everything else by the
-    /// deliveries it was done to.
+    /// Records an action: for replays and resends by their new deliveries, for everything else by
+    /// the deliveries it was done to.
     pub async fn record_action(
         &mut self,
         action: OperatorAction<'_>,

@@ -2,8 +2,8 @@
 //! that had none, or make waiting deliveries due.
 //!
 //! The events are read in the order of arrival, as many at a time as a batch may take. The plan
-//! fixes the newest event; what becomes of the older ones is decided when their batch comes, with
-//! their rows locked. A batch is one transaction, as for dead letters.
+//! includes events up to the newest one at that time. Whether an event is resent is decided when
+//! its batch is executed, with its rows locked. A batch is one transaction, as for dead letters.
 
 mod decide;
 mod model;

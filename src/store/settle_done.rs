@@ -1,4 +1,5 @@
-//! Settles deliveries of one handler together: one statement and one commit for all of them.
+//! Settles deliveries as done: alone, or those of one handler together, by one commit for all of
+//! them.
 
 use std::collections::HashSet;
 
@@ -8,14 +9,37 @@ use uuid::Uuid;
 use super::{EffectError, Effects, Lease, Outcome, Store, StoreError, Tx};
 
 /// A delivery that its handler has completed.
-pub struct Completed<'a> {
-    pub lease: &'a Lease,
+#[derive(Clone)]
+pub struct Completed {
+    pub lease: Lease,
     pub started_at: OffsetDateTime,
     /// They [can be shared](Effects::can_share).
-    pub effects: &'a Effects,
+    pub effects: Effects,
 }
 
 impl Store {
+    /// Settles a delivery as done: applies the effects, records the attempt and consumes the lease,
+    /// in one transaction.
+    ///
+    /// # Errors
+    /// On an [`EffectError`] nothing is written, and the lease remains. [`StoreError::LeaseLost`]
+    /// means that another gateway has recovered the delivery: the effects are rolled back.
+    pub async fn settle_done(
+        &self,
+        lease: &Lease,
+        started_at: OffsetDateTime,
+        now: OffsetDateTime,
+        effects: &Effects,
+    ) -> Result<Outcome, EffectError> {
+        let mut tx = Tx::begin(&self.dispatch).await?;
+        let outcome = effects.apply(&mut tx).await?;
+        if tx.settle_all(&[(lease, started_at, outcome)], now).await?.is_empty() {
+            tx.rollback().await?;
+            return Err(StoreError::LeaseLost(lease.delivery).into());
+        }
+        Ok(tx.commit(outcome).await?.into_inner())
+    }
+
     /// Settles deliveries as done, as [`Store::settle_done`] does with one. Returns the outcome of
     /// each, in their order; `None` where the lease was lost.
     ///
@@ -23,13 +47,13 @@ impl Store {
     /// Nothing is settled, or, with [`StoreError::CommitUnknown`], perhaps all.
     pub async fn settle_together(
         &self,
-        completed: &[Completed<'_>],
+        completed: &[&Completed],
         now: OffsetDateTime,
     ) -> Result<Vec<Option<Outcome>>, EffectError> {
         let mut tx = Tx::begin(&self.dispatch).await?;
         let mut shared: Vec<(&str, Outcome)> = Vec::new();
-        let mut outcomes = Vec::with_capacity(completed.len());
-        for Completed { effects, .. } in completed {
+        let mut done = Vec::with_capacity(completed.len());
+        for Completed { lease, started_at, effects } in completed {
             let name = effects.shared();
             let applied = shared.iter().find(|(known, _)| Some(*known) == name);
             let outcome = match applied {
@@ -39,12 +63,12 @@ impl Store {
             if let (Some(name), None) = (name, applied) {
                 shared.push((name, outcome));
             }
-            outcomes.push(outcome);
+            done.push((lease, *started_at, outcome));
         }
-        let settled = tx.settle_all(completed, &outcomes, now).await?;
-        let of_each = completed.iter().zip(outcomes);
-        let of_each = of_each
-            .map(|(one, outcome)| settled.contains(&one.lease.delivery).then_some(outcome))
+        let settled = tx.settle_all(&done, now).await?;
+        let of_each = done
+            .into_iter()
+            .map(|(lease, _, outcome)| settled.contains(&lease.delivery).then_some(outcome))
             .collect();
         Ok(tx.commit(of_each).await?.into_inner())
     }
@@ -54,15 +78,16 @@ impl Tx<'_> {
     /// Consumes the leases and records the attempts. Returns the deliveries whose lease was held.
     async fn settle_all(
         &mut self,
-        completed: &[Completed<'_>],
-        outcomes: &[Outcome],
+        done: &[(&Lease, OffsetDateTime, Outcome)],
         now: OffsetDateTime,
     ) -> Result<HashSet<i64>, StoreError> {
-        let ids: Vec<i64> = completed.iter().map(|one| one.lease.delivery).collect();
-        let tokens: Vec<Uuid> = completed.iter().map(|one| one.lease.token).collect();
-        let started: Vec<OffsetDateTime> = completed.iter().map(|one| one.started_at).collect();
-        let outcomes: Vec<&str> = outcomes.iter().map(|outcome| outcome.as_str()).collect();
-        // Rows are locked in the order of their ids, by every group.
+        let ids: Vec<i64> = done.iter().map(|(lease, ..)| lease.delivery).collect();
+        let tokens: Vec<Uuid> = done.iter().map(|(lease, ..)| lease.token).collect();
+        let started: Vec<OffsetDateTime> =
+            done.iter().map(|(_, started_at, _)| *started_at).collect();
+        let outcomes: Vec<&str> = done.iter().map(|(.., outcome)| outcome.as_str()).collect();
+        // Rows are locked in the order of their ids, by every group. The clock may have been set
+        // back: an attempt never ends before it began.
         let settled = sqlx::query_scalar!(
             r#"
             WITH held AS MATERIALIZED (
