@@ -116,7 +116,7 @@ mod tests {
         };
         let shown = "events where /customer is cus_1 of source billing from 2026-11-20T12:00:00Z";
         assert_eq!(selection.to_string(), shown);
-        let digest = &hex::encode(Sha256::digest("cus_1"))[..16];
+        let digest = hex::encode(&Sha256::digest("cus_1")[..8]);
         let audited = shown.replace("cus_1", &format!("sha256:{digest}"));
         assert_eq!(selection.audited(), audited);
     }
