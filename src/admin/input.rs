@@ -1,7 +1,11 @@
 //! Values in requests to the admin API, checked while they are read.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 use utoipa::ToSchema;
@@ -113,6 +117,29 @@ pub(super) fn ids<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<i64>, D::Er
 
 pub(super) fn count<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u32>, D::Error> {
     Ok(Option::<Count>::deserialize(input)?.map(|Count(count)| count))
+}
+
+/// A struct, from an object only: serde also reads it from an array of its fields.
+pub(super) fn object<'de, D, T>(input: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(fields))
+        }
+    }
+
+    input.deserialize_map(Object(PhantomData))
 }
 
 pub(super) mod seconds {

@@ -21,7 +21,7 @@ pub enum Selection {
     #[schema(value_type = Vec<Id>)]
     Ids(#[serde(deserialize_with = "input::ids")] Vec<i64>),
     /// All open dead letters that match.
-    Matching(Filter),
+    Matching(#[serde(deserialize_with = "input::object")] Filter),
 }
 
 /// A filter for dead letters; all given fields must match.

@@ -55,7 +55,8 @@ struct Draft {
     tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Edit, security(("bearer" = ["payload:read", "events:edit"])),
-    responses((status = 200, description = "The edited event is delivered", body = Edited)),
+    responses((status = 200, description = "The edited event is delivered", body = Edited),
+              (status = 410, description = "The event was erased")),
 )]
 async fn edit(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -76,7 +77,8 @@ async fn edit(
     operation_id = "previewDeadLetterEdit", tag = "dead letters",
     params(("delivery" = i64, Path, description = "The delivery", minimum = 1)),
     request_body = Draft, security(("bearer" = ["payload:read", "events:edit"])),
-    responses((status = 200, description = "The preview", body = EditPreview)),
+    responses((status = 200, description = "The preview", body = EditPreview),
+              (status = 410, description = "The event was erased")),
 )]
 async fn preview(
     AuthenticatedCaller(caller): AuthenticatedCaller,

@@ -148,6 +148,8 @@ async fn unknown_names_and_malformed_requests_are_rejected_with_the_known_names(
             json!({ "state": "dead" }),
             "state: `retry_now` takes waiting deliveries only",
         ),
+        ("resend", json!([null, null]), "`/selection`"),
+        ("replay", json!({ "matching": [null, null] }), "`/selection"),
         ("resend", json!({ "state": "lost" }), "found \"lost\" at `/selection/state`"),
         ("resend", json!({ "since": "2026-01-01T00:00:00Z" }), "unknown field `since`"),
         ("replay", json!({ "source": "billing" }), "`/selection"),

@@ -75,6 +75,7 @@ pub struct ResendRequest {
     /// The action.
     pub action: ResendAction,
     /// The events.
+    #[serde(deserialize_with = "input::object")]
     pub selection: EventSelection,
     /// Maximum number of deliveries, oldest event first; all by default.
     #[serde(default, deserialize_with = "input::count")]

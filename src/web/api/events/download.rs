@@ -23,7 +23,8 @@ const POLICY: &str = "default-src 'none'; sandbox";
     params(("event" = String, Path, format = Uuid, description = "The event")),
     security(("bearer" = ["payload:read"])),
     responses((status = 200, description = "The body", body = String,
-               content_type = "application/octet-stream")),
+               content_type = "application/octet-stream"),
+              (status = 410, description = "The event was erased")),
 )]
 pub(super) async fn body(
     AuthenticatedCaller(caller): AuthenticatedCaller,
@@ -47,7 +48,8 @@ pub(super) async fn body(
     params(("event" = String, Path, format = Uuid, description = "The event")),
     security(("bearer" = ["payload:read", "events:replay"])),
     responses((status = 200, description = "The fixture", body = CapturedFixture),
-              (status = 409, description = "It cannot be captured")),
+              (status = 409, description = "It cannot be captured"),
+              (status = 410, description = "The event was erased")),
 )]
 pub(super) async fn fixture(
     AuthenticatedCaller(caller): AuthenticatedCaller,
