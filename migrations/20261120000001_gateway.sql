@@ -17,19 +17,14 @@ CREATE TABLE events (
     skew_seconds bigint,
     received_at  timestamptz NOT NULL,
     occurred_at  timestamptz,
-    key          uuid        NOT NULL,
+    key          bytea       NOT NULL,
     headers      bytea       NOT NULL,
     claims       bytea,
     envelope     bytea,
     body         bytea       NOT NULL,
-    lane         text        COLLATE "C",
     xact         xid8        NOT NULL DEFAULT pg_current_xact_id(),
     edited_from  uuid,
-    edited_by    text,
-    erased_at    timestamptz,
-    erased_by    text,
-    erased_reason text,
-    body_digest  bytea
+    edited_by    text
 );
 CREATE INDEX events_by_xact ON events (xact);
 CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL;
@@ -37,7 +32,7 @@ CREATE INDEX events_edited ON events (edited_from) WHERE edited_from IS NOT NULL
 -- nothing, and uncompressed they can be read in slices.
 ALTER TABLE events ALTER COLUMN body SET STORAGE EXTERNAL;
 
-COMMENT ON TABLE  events              IS 'Received events, verified. Append-only, until they are erased: then headers, claims, envelope and body are gone, and the rest stays.';
+COMMENT ON TABLE  events              IS 'Received events, verified. Append-only.';
 COMMENT ON COLUMN events.id           IS 'UUIDv7: sorts by time of arrival.';
 COMMENT ON COLUMN events.tenant       IS 'The tenant of the source.';
 COMMENT ON COLUMN events.source       IS 'The name of the source in the configuration.';
@@ -55,17 +50,12 @@ COMMENT ON COLUMN events.headers      IS 'The stored headers, as a JSON object o
 COMMENT ON COLUMN events.claims       IS 'The claims of the verified token, as JSON; null without a token.';
 COMMENT ON COLUMN events.envelope     IS 'For a chunked payload: its JSON without content and chunk number. Null otherwise.';
 COMMENT ON COLUMN events.body         IS 'The exact bytes received; for a chunked payload, the decoded file.';
-COMMENT ON COLUMN events.lane         IS 'The lane of its deliveries; null if they need no order. Stored here too for deliveries that are made later, to a handler that had none.';
 COMMENT ON COLUMN events.xact         IS 'The transaction that inserted it: its position in the change stream.';
 COMMENT ON COLUMN events.edited_from IS 'The original event, if an operator created this one by an edit. The body is the operator''s; the fingerprint of the secret and the rest of the proof are those of the original.';
 COMMENT ON COLUMN events.edited_by   IS 'Who edited it.';
-COMMENT ON COLUMN events.erased_at   IS 'When it was erased; null while it is whole.';
-COMMENT ON COLUMN events.erased_by   IS 'Who erased it.';
-COMMENT ON COLUMN events.erased_reason IS 'The reason given.';
-COMMENT ON COLUMN events.body_digest IS 'The SHA-256 of the body that was erased; null while it is there.';
 
 CREATE TABLE event_keys (
-    key          uuid        PRIMARY KEY,
+    key          bytea       PRIMARY KEY,
     event_id     uuid        NOT NULL,
     fingerprint  bytea,
     seen_count   integer     NOT NULL DEFAULT 1,
@@ -77,7 +67,7 @@ CREATE TABLE event_keys (
 CREATE INDEX event_keys_by_expiry ON event_keys USING brin (expires_at);
 
 COMMENT ON TABLE  event_keys              IS 'Deduplication keys. Inserted in the transaction that inserts the event; a separate table, so that keys expire on their own.';
-COMMENT ON COLUMN event_keys.key          IS 'The first half of a SHA-256 over tenant, source, type of key and key: long or odd ids cannot break the index. Half, because this index takes a random entry for every event, and its width is most of its cost. Two ids of one sender with the same half take 2^64 attempts to find, and would cost only that sender an event.';
+COMMENT ON COLUMN event_keys.key          IS 'SHA-256 over tenant, source, type of key and key: long or odd ids cannot break the index.';
 COMMENT ON COLUMN event_keys.event_id     IS 'The first event with this key.';
 COMMENT ON COLUMN event_keys.fingerprint  IS 'The SHA-256 of the first body with this key; null if the key already depends on it, and for chunked payloads.';
 COMMENT ON COLUMN event_keys.seen_count   IS 'How often it was received, including the first time.';
@@ -85,20 +75,16 @@ COMMENT ON COLUMN event_keys.other_bodies IS 'How often it was received with ano
 COMMENT ON COLUMN event_keys.last_seen_at IS 'When it was last received.';
 COMMENT ON COLUMN event_keys.expires_at   IS 'When the key may be deleted.';
 
--- The prefix is also in src/store/handler_name.rs.
-CREATE FUNCTION destination_of(handler text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN starts_with(handler, 'to:') THEN substr(handler, 4) END;
-COMMENT ON FUNCTION destination_of IS 'The name of the destination in a stored handler name; null if the handler is none.';
-
 -- Names are compared byte by byte: they are looked up, never sorted for display.
 CREATE TABLE deliveries (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     event_id         uuid        NOT NULL,
     source           text        COLLATE "C" NOT NULL,
     handler          text        COLLATE "C" NOT NULL,
-    -- Always destination_of(handler). Not generated: that costs every INSERT what a CHECK would.
-    destination      text        COLLATE "C",
+    -- Costs every INSERT what a CHECK would, but no update, since no handler is ever changed. The
+    -- prefix is also in src/store/handler_name.rs.
+    destination      text        COLLATE "C" GENERATED ALWAYS AS
+        (CASE WHEN starts_with(handler, 'to:') THEN substr(handler, 4) END) STORED,
     triggered_by     text        NOT NULL,
     replay_of        bigint,
     lane             text        COLLATE "C",
@@ -150,8 +136,8 @@ COMMENT ON COLUMN deliveries.event_id         IS 'The event. No foreign key: bot
 COMMENT ON COLUMN deliveries.source           IS 'The source of the event, stored here too so that queues need no join.';
 COMMENT ON COLUMN deliveries.handler          IS 'The stored name of the handler: that of a destination is `to:` and its name. `quarantine` if the event reached no handler.';
 COMMENT ON COLUMN deliveries.destination      IS 'The name of the destination; null if the handler is none.';
-COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; resend: an operator had the event delivered again, or for the first time; edit: an operator edited the event.';
-COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays or resends; null for a resend to a handler that had none.';
+COMMENT ON COLUMN deliveries.triggered_by     IS 'arrival: the event was received; replay: an operator replayed a delivery; edit: an operator edited the event.';
+COMMENT ON COLUMN deliveries.replay_of        IS 'The delivery that this one replays.';
 COMMENT ON COLUMN deliveries.lane             IS 'Deliveries of one source and handler with the same lane run one after the other.';
 COMMENT ON COLUMN deliveries.lane_position    IS 'The position in the lane, if it is not the id: the replay of a blocking dead letter takes its position. The lowest unfinished one goes first.';
 COMMENT ON COLUMN deliveries.lane_blocks      IS 'Whether a dead letter blocks its lane until it is resolved (block) or not (park).';
@@ -173,8 +159,7 @@ COMMENT ON COLUMN deliveries.group_id IS 'For dead: its group; null until it is 
 
 CREATE VIEW invalid_rows AS
     SELECT 'deliveries' AS "table", id::text AS row FROM deliveries
-     WHERE destination IS DISTINCT FROM destination_of(handler)
-        OR (CASE state
+     WHERE (CASE state
             WHEN 'ready' THEN
                 num_nonnulls(lease_token, lease_expires_at, finished_at, outcome, death_reason,
                              resolution, resolved_at) = 0
@@ -200,27 +185,13 @@ CREATE VIEW invalid_rows AS
             WHEN 'arrival' THEN replay_of IS NULL
             WHEN 'replay' THEN replay_of IS NOT NULL
             WHEN 'edit' THEN replay_of IS NOT NULL
-            WHEN 'resend' THEN true
             END) IS NOT TRUE
     UNION ALL
     SELECT 'events', id::text FROM events
-     WHERE strength NOT IN ('signed', 'vouched', 'edited')
-        OR (CASE WHEN erased_at IS NULL THEN
-                num_nonnulls(erased_by, erased_reason, body_digest) = 0
-            ELSE
-                num_nonnulls(erased_by, erased_reason, body_digest) = 3
-                AND octet_length(body_digest) = 32 AND octet_length(body) = 0
-                AND num_nonnulls(action, occurred_at, claims, envelope, lane) = 0
-            END) IS NOT TRUE
+     WHERE strength NOT IN ('signed', 'vouched', 'edited') OR octet_length(key) <> 32
     UNION ALL
-    -- What nothing may deliver any more.
-    SELECT 'deliveries', d.id::text
-      FROM events e JOIN deliveries d ON d.event_id = e.id
-     WHERE e.erased_at IS NOT NULL
-       AND (d.state IN ('ready', 'leased') OR d.last_error IS NOT NULL OR d.lane IS NOT NULL)
-    UNION ALL
-    SELECT 'event_keys', key::text FROM event_keys
-     WHERE octet_length(fingerprint) <> 32 OR seen_count < 1;
+    SELECT 'event_keys', encode(key, 'hex') FROM event_keys
+     WHERE octet_length(key) <> 32 OR octet_length(fingerprint) <> 32 OR seen_count < 1;
 COMMENT ON VIEW invalid_rows IS 'Rows that violate a rule of their table. Always empty, unless there is a bug.';
 
 -- The same condition as `deliveries_lane`, defined once.
@@ -451,46 +422,12 @@ COMMENT ON COLUMN credentials.nonce      IS 'The nonce: random, new for every se
 COMMENT ON COLUMN credentials.ciphertext IS 'The sealed secret with its tag.';
 COMMENT ON COLUMN credentials.sealed_at  IS 'When it was last sealed.';
 
--- Secrets that senders bring in a handshake. The secrets themselves are in credentials.
-
-CREATE TABLE handshake_windows (
-    tenant    text        COLLATE "C" NOT NULL,
-    source    text        COLLATE "C" NOT NULL,
-    opened_at timestamptz NOT NULL,
-    opened_by text        NOT NULL,
-    closes_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant, source)
-);
-
-COMMENT ON TABLE  handshake_windows           IS 'Sources that accept a handshake which brings a secret. The row is deleted with the first one that is accepted.';
-COMMENT ON COLUMN handshake_windows.tenant    IS 'The tenant of the source.';
-COMMENT ON COLUMN handshake_windows.source    IS 'The source.';
-COMMENT ON COLUMN handshake_windows.opened_at IS 'When it was opened.';
-COMMENT ON COLUMN handshake_windows.opened_by IS 'Who opened it.';
-COMMENT ON COLUMN handshake_windows.closes_at IS 'When it closes if no handshake arrives.';
-
-CREATE TABLE handshake_secrets (
-    tenant    text        COLLATE "C" NOT NULL,
-    source    text        COLLATE "C" NOT NULL,
-    name      text        COLLATE "C" NOT NULL,
-    stored_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant, source, name),
-    FOREIGN KEY (tenant, source, name) REFERENCES credentials ON DELETE CASCADE
-);
-
-COMMENT ON TABLE  handshake_secrets           IS 'The credentials that are secrets of handshakes: a source verifies with them as with its configured secrets.';
-COMMENT ON COLUMN handshake_secrets.tenant    IS 'As in credentials.';
-COMMENT ON COLUMN handshake_secrets.source    IS 'As in credentials.';
-COMMENT ON COLUMN handshake_secrets.name      IS 'As in credentials: handshake and the fingerprint of the secret.';
-COMMENT ON COLUMN handshake_secrets.stored_at IS 'When the handshake was accepted.';
-
 -- Alerts: written in the transaction that raises them, sent afterwards. Times are by the database's
 -- clock, which all gateways share.
 
 CREATE TABLE alerts (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source           text        NOT NULL,
-    event_id         uuid,
     alert_type       text        NOT NULL,
     key              text        NOT NULL,
     dedup_key        bytea       NOT NULL CHECK (octet_length(dedup_key) = 32),
@@ -520,12 +457,10 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_open ON alerts (dedup_key) WHERE closed_at IS NULL;
 CREATE INDEX alerts_pending ON alerts (severity, id) WHERE pending;
 CREATE INDEX alerts_by_age ON alerts (last_at);
-CREATE INDEX alerts_by_event ON alerts (event_id) WHERE event_id IS NOT NULL;
 
 COMMENT ON TABLE  alerts                  IS 'Notifications for users. Repeats of an open alert are counted in its row.';
 COMMENT ON COLUMN alerts.id               IS 'Identity.';
 COMMENT ON COLUMN alerts.source           IS 'The source it is about; empty for the gateway itself.';
-COMMENT ON COLUMN alerts.event_id         IS 'The event that the text is about; null if it is about none. When the event is erased, key and text go.';
 COMMENT ON COLUMN alerts.alert_type       IS 'The type of the alert, such as dead_letter.';
 COMMENT ON COLUMN alerts.key              IS 'The subject, at most 200 bytes.';
 COMMENT ON COLUMN alerts.dedup_key        IS 'SHA-256 over source, type and the full key: an alert with the same one is a repeat.';
@@ -596,8 +531,7 @@ CREATE TABLE rejected_requests (
     provider    text        NOT NULL,
     reason      text        NOT NULL
         CHECK (reason IN ('unknown_source', 'sig_missing', 'sig_malformed', 'ts_malformed',
-                          'ts_stale', 'ts_future', 'sig_mismatch', 'id_charset', 'not_allowed',
-                          'no_secret', 'handshake_closed')),
+                          'ts_stale', 'ts_future', 'sig_mismatch', 'id_charset', 'not_allowed')),
     peer        text,
     size_bytes  bigint      NOT NULL CHECK (size_bytes >= 0),
     key_id      text        COLLATE "C",

@@ -198,14 +198,12 @@ CREATE TABLE operator_actions (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL,
     actor       text        NOT NULL,
-    action      text        NOT NULL
-        CHECK (action IN ('replay', 'resend', 'retry', 'discard', 'unblock', 'dead_letter')),
+    action      text        NOT NULL CHECK (action IN ('replay', 'discard', 'unblock', 'dead_letter')),
     reason      text        NOT NULL DEFAULT '',
     delivery_id bigint      NOT NULL,
     replay_id   bigint,
     xact        xid8        NOT NULL DEFAULT pg_current_xact_id(),
-    CONSTRAINT a_replay_made_a_delivery
-        CHECK ((action IN ('replay', 'resend')) = (replay_id IS NOT NULL)),
+    CONSTRAINT a_replay_made_a_delivery CHECK ((action = 'replay') = (replay_id IS NOT NULL)),
     job_id      bigint
 );
 CREATE INDEX operator_actions_by_xact ON operator_actions (xact);
@@ -213,14 +211,14 @@ CREATE INDEX operator_actions_by_delivery ON operator_actions (delivery_id);
 CREATE INDEX operator_actions_by_replay ON operator_actions (replay_id) WHERE replay_id IS NOT NULL;
 CREATE INDEX operator_actions_of_job ON operator_actions (job_id, id) WHERE job_id IS NOT NULL;
 
-COMMENT ON TABLE  operator_actions             IS 'Actions of operators on deliveries: one row per delivery, and per new delivery of a replay or a resend. Append-only, written in the transaction of the action.';
+COMMENT ON TABLE  operator_actions             IS 'Actions of operators on deliveries: one row per delivery, and per new delivery of a replay. Append-only, written in the transaction of the action.';
 COMMENT ON COLUMN operator_actions.id          IS 'Identity.';
 COMMENT ON COLUMN operator_actions.at          IS 'When it happened.';
 COMMENT ON COLUMN operator_actions.actor       IS 'The operator.';
-COMMENT ON COLUMN operator_actions.action      IS 'replay; resend; retry: it was due at once; discard; unblock: its lane was unblocked; dead_letter: its destination was deleted, and it became a dead letter.';
+COMMENT ON COLUMN operator_actions.action      IS 'replay; discard; unblock: its lane was unblocked; dead_letter: its destination was deleted, and it became a dead letter.';
 COMMENT ON COLUMN operator_actions.reason      IS 'The reason given.';
-COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery the action was applied to; for a resend to a handler that had none, the new one.';
-COMMENT ON COLUMN operator_actions.replay_id   IS 'The new delivery, for a replay or a resend.';
+COMMENT ON COLUMN operator_actions.delivery_id IS 'The delivery the action was applied to.';
+COMMENT ON COLUMN operator_actions.replay_id   IS 'The new delivery, for a replay.';
 COMMENT ON COLUMN operator_actions.xact        IS 'The transaction that inserted it: its position in the change stream.';
 COMMENT ON COLUMN operator_actions.job_id IS 'The job that did it; null for a single action.';
 
@@ -278,8 +276,7 @@ CREATE TABLE jobs (
     id               bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant           text,
     action           text        NOT NULL
-        CHECK (action IN ('replay', 'discard', 'resend', 'retry_now', 'reprocess_rejected',
-                          'discard_rejected')),
+        CHECK (action IN ('replay', 'discard', 'reprocess_rejected', 'discard_rejected')),
     selection        text        NOT NULL,
     target           text        NOT NULL,
     force            boolean     NOT NULL,
@@ -290,8 +287,6 @@ CREATE TABLE jobs (
     verifiable       bigint,
     up_to            bigint      NOT NULL,
     sample           bigint[]    NOT NULL,
-    sample_events    uuid[]      NOT NULL,
-    counted_to       timestamptz,
     state            text        NOT NULL
         CHECK (state IN ('planned', 'running', 'done', 'cancelled', 'failed', 'expired')),
     planned_at       timestamptz NOT NULL,
@@ -303,7 +298,6 @@ CREATE TABLE jobs (
     cancelled_by     text,
     failure          text,
     after            bigint      NOT NULL DEFAULT -9223372036854775808,
-    after_event      uuid,
     next_at          timestamptz,
     resolved         bigint      NOT NULL DEFAULT 0,
     created          bigint      NOT NULL DEFAULT 0,
@@ -321,22 +315,20 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
 CREATE INDEX jobs_planned ON jobs (expires_at) WHERE state = 'planned';
 
-COMMENT ON TABLE  jobs                  IS 'A bulk action on dead letters, events or rejected requests. Planned first, then started.';
+COMMENT ON TABLE  jobs                  IS 'A bulk action on dead letters or rejected requests. Planned first, then started.';
 COMMENT ON COLUMN jobs.id               IS 'Identity.';
 COMMENT ON COLUMN jobs.tenant           IS 'The tenant it is limited to; null for all.';
-COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; resend or retry_now: deliveries of events; reprocess_rejected or discard_rejected: rejected requests.';
+COMMENT ON COLUMN jobs.action           IS 'replay or discard: dead letters; reprocess_rejected or discard_rejected: rejected requests.';
 COMMENT ON COLUMN jobs.selection        IS 'The selection, as JSON; ages are stored as absolute times.';
 COMMENT ON COLUMN jobs.target           IS 'The selection, in words.';
 COMMENT ON COLUMN jobs.force            IS 'Also completed and resolved deliveries; only by id.';
 COMMENT ON COLUMN jobs.cap              IS 'The maximum number of items; null for all.';
 COMMENT ON COLUMN jobs.rate             IS 'The maximum number of items per second; null for no limit.';
 COMMENT ON COLUMN jobs.reason           IS 'The reason given when it was planned.';
-COMMENT ON COLUMN jobs.matched          IS 'The number of matches at planning time, as far as they were counted.';
+COMMENT ON COLUMN jobs.matched          IS 'The number of matches at planning time.';
 COMMENT ON COLUMN jobs.verifiable       IS 'For reprocess_rejected: how many of them would have been accepted at planning time.';
-COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched at planning time: later dead letters are not included. 0 for jobs on events, whose selection has the highest event.';
+COMMENT ON COLUMN jobs.up_to            IS 'The highest id that matched at planning time: later dead letters are not included.';
 COMMENT ON COLUMN jobs.sample           IS 'Some of the matches: deliveries, or numbers of rejected requests.';
-COMMENT ON COLUMN jobs.sample_events    IS 'Some of the events of resend and retry_now.';
-COMMENT ON COLUMN jobs.counted_to       IS 'For resend and retry_now: when the last event was received up to which matches were counted; null if all were.';
 COMMENT ON COLUMN jobs.state            IS 'planned; running; done; cancelled: a user stopped it; failed: it cannot continue; expired: it was not started in time.';
 COMMENT ON COLUMN jobs.planned_at       IS 'When it was planned.';
 COMMENT ON COLUMN jobs.planned_by       IS 'Who planned it.';
@@ -347,9 +339,8 @@ COMMENT ON COLUMN jobs.finished_at      IS 'When it ended, in any way.';
 COMMENT ON COLUMN jobs.cancelled_by     IS 'Who cancelled it.';
 COMMENT ON COLUMN jobs.failure          IS 'Why it cannot continue.';
 COMMENT ON COLUMN jobs.after            IS 'Everything up to this id is processed.';
-COMMENT ON COLUMN jobs.after_event      IS 'For resend and retry_now: everything up to this event is processed.';
 COMMENT ON COLUMN jobs.next_at          IS 'When its rate allows the next batch.';
-COMMENT ON COLUMN jobs.resolved         IS 'The number of items replayed, resent, made due, accepted or discarded.';
+COMMENT ON COLUMN jobs.resolved         IS 'The number of items replayed, accepted or discarded.';
 COMMENT ON COLUMN jobs.created          IS 'The number of new deliveries or events.';
 COMMENT ON COLUMN jobs.skipped          IS 'The number of skipped items.';
 COMMENT ON COLUMN jobs.skipped_items    IS 'The first hundred skipped items: id and reason, as JSON.';

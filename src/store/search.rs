@@ -1,5 +1,6 @@
-//! Searching events, newest first. Events have no index but their id, which sorts by time: a
-//! search tries its filter on a bounded number of events and reports how far back it got.
+//! Searching events, newest first. Events are indexed by their id, which sorts by time, and by
+//! source: a search tries its filter on a bounded number of events, or of events of the source, and
+//! reports how far back it got.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -85,8 +86,8 @@ pub struct FoundEvents {
 }
 
 impl Store {
-    /// Up to `limit` matching events in `range`. It checks the columns of at most 50,000 events,
-    /// and the deliveries and bodies of at most 2,000 of the matching ones.
+    /// Up to `limit` matching events in `range`. It checks the columns of at most 50,000 events, of
+    /// the source if one is given, and the deliveries and bodies of at most 2,000 of the matching ones.
     pub async fn search_events(
         &self,
         filter: &EventFilter,
@@ -98,9 +99,9 @@ impl Store {
             WITH candidates AS MATERIALIZED (
                 SELECT e.id
                   FROM (SELECT id, tenant, source, provider, event_type, strength FROM events
-                         WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 50000) AS e
+                         WHERE id >= $1 AND id < $2 AND ($4::text IS NULL OR source = $4)
+                         ORDER BY id DESC LIMIT 50000) AS e
                  WHERE ($3::text IS NULL OR e.tenant = $3)
-                   AND ($4::text IS NULL OR e.source = $4)
                    AND ($5::text IS NULL OR e.provider = $5)
                    AND ($6::text IS NULL OR e.event_type = $6)
                    AND ($7::text IS NULL OR starts_with(e.event_type, $7))
@@ -202,9 +203,9 @@ impl Store {
             WITH candidates AS MATERIALIZED (
                 SELECT e.id
                   FROM (SELECT id, tenant, source, provider, event_type, strength FROM events
-                         WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 50000) AS e
+                         WHERE id >= $1 AND id < $2 AND ($4::text IS NULL OR source = $4)
+                         ORDER BY id DESC LIMIT 50000) AS e
                  WHERE ($3::text IS NULL OR e.tenant = $3)
-                   AND ($4::text IS NULL OR e.source = $4)
                    AND ($5::text IS NULL OR e.provider = $5)
                    AND ($6::text IS NULL OR e.event_type = $6)
                    AND ($7::text IS NULL OR starts_with(e.event_type, $7))
@@ -213,7 +214,8 @@ impl Store {
             )
             SELECT COALESCE(
                 (SELECT id FROM candidates ORDER BY id DESC OFFSET 1999 LIMIT 1),
-                (SELECT id FROM events WHERE id >= $1 AND id < $2
+                (SELECT id FROM events
+                  WHERE id >= $1 AND id < $2 AND ($4::text IS NULL OR source = $4)
                   ORDER BY id DESC OFFSET 49999 LIMIT 1))
             "#,
             range.from,

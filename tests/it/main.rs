@@ -79,4 +79,5 @@ mod retention;
 mod sender_client;
 mod stream;
 mod stripe;
+mod upgrade;
 mod vault;
