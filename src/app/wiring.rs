@@ -191,6 +191,7 @@ pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
     let dispatch = &config.file.dispatch;
     DispatchSettings {
         concurrency: dispatch.concurrency,
+        body_memory: dispatch.body_memory.as_u64(),
         handler_deadline: dispatch.handler_deadline,
         lease: dispatch.lease,
         poll: dispatch.poll,

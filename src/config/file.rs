@@ -135,6 +135,10 @@ pub struct Dispatch {
     pub enabled: bool,
     /// Maximum number of concurrent handlers.
     pub concurrency: usize,
+    /// Memory for bodies of more than 64 KiB that are delivered at a time, to handlers and
+    /// destinations; a body that is larger is delivered alone.
+    #[schemars(with = "Size")]
+    pub body_memory: ByteSize,
     /// Timeout of a handler.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Span")]
@@ -167,7 +171,8 @@ impl Default for Dispatch {
     fn default() -> Self {
         Self {
             enabled: true,
-            concurrency: 32,
+            concurrency: 128,
+            body_memory: ByteSize::mib(128),
             handler_deadline: Duration::from_secs(30),
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),

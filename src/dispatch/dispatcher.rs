@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::body_memory::BodyMemory;
 use super::in_flight::InFlight;
 use super::isolated::Isolated;
 use super::poll::Polled;
@@ -24,11 +25,19 @@ use crate::store::{HandlerName, LaneCursor, Lease, Paused, Store, StoreError};
 /// The minimum interval between recoveries of expired leases.
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 
+/// For how long a backlog waits until half of the slots are free.
+const REFILL_DELAY: Duration = Duration::from_millis(10);
+
+/// The delay between claims while deliveries are due.
+const BUSY_DELAY: Duration = Duration::from_millis(2);
+
 /// Limits and intervals of dispatch.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchSettings {
     /// The maximum number of concurrent handlers.
     pub concurrency: usize,
+    /// The memory for bodies of more than 64 KiB, of all handlers and destinations, in bytes.
+    pub body_memory: u64,
     /// The timeout of a handler.
     pub handler_deadline: Duration,
     /// The duration of a lease; longer than the timeout of a handler.
@@ -41,7 +50,8 @@ pub struct DispatchSettings {
 impl Default for DispatchSettings {
     fn default() -> Self {
         Self {
-            concurrency: 32,
+            concurrency: 128,
+            body_memory: 128 * 1024 * 1024,
             handler_deadline: Duration::from_secs(30),
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
@@ -89,6 +99,7 @@ impl Dispatcher {
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {
             connections: Connections::new(store.settle_connections()),
+            body_memory: BodyMemory::new(settings.body_memory),
             loads: Together::default(),
             settlements: Together::default(),
             store: store.clone(),
@@ -187,10 +198,15 @@ impl Dispatcher {
             }
             self.start_isolated().await;
             match self.poll_queues(false).await {
-                Ok(Polled { started: 0, more: false }) => {
+                Ok(Polled { started: 0, more: false, .. }) => {
                     stop.run_until_cancelled(self.wakeup.wait(self.settings.poll)).await;
                 }
-                Ok(_) => {}
+                Ok(Polled { more: true, .. }) => {}
+                // Fewer and larger claims: a small one costs more than the deliveries in it.
+                Ok(Polled { backlog: true, .. }) => {
+                    drop(tokio::time::timeout(REFILL_DELAY, self.slots.half_free()).await);
+                }
+                Ok(_) => tokio::time::sleep(BUSY_DELAY).await,
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "cannot find due deliveries");
                     let pause = tokio::time::sleep(self.settings.poll);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::backoff::DeliveryRetries;
@@ -13,13 +14,20 @@ use crate::store::{EventId, Lease, Origin, StoreError, StoredEvent};
 /// For how long loading an event is retried before the lease is released.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Loaded = Option<(StoredEvent, Origin)>;
-type Load = Waiting<(i64, EventId), Loaded, StoreError>;
+type Load = Waiting<(i64, EventId), Option<(StoredEvent, Origin)>, StoreError>;
+
+/// An event in memory.
+pub(super) struct Loaded {
+    pub(super) event: StoredEvent,
+    pub(super) origin: Origin,
+    /// Its share of the memory for large bodies.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
+}
 
 impl Runner {
     /// Loads an event, a small one together with others for the same handler. `None` if it no
     /// longer exists.
-    pub(super) async fn load(&self, lease: &Lease) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, lease: &Lease) -> Result<Option<Loaded>, StoreError> {
         let mut retries = DeliveryRetries::until(Instant::now() + LOAD_TIMEOUT);
         loop {
             match self.load_once(lease).await {
@@ -29,7 +37,7 @@ impl Runner {
         }
     }
 
-    async fn load_once(&self, lease: &Lease) -> Result<Loaded, StoreError> {
+    async fn load_once(&self, lease: &Lease) -> Result<Option<Loaded>, StoreError> {
         let (handler, connections) = (&lease.handler, &self.connections);
         let mut ticket = self.loads.add(handler, (lease.delivery, lease.event));
         let together = loop {
@@ -41,14 +49,20 @@ impl Runner {
                 }
             }
         };
-        if together.is_some() {
-            return Ok(together);
+        if let Some((event, origin)) = together {
+            return Ok(Some(Loaded { event, origin, memory: None }));
         }
+        let connection = connections.acquire(handler).await;
+        let size = in_time(SETTLE_TIMEOUT, self.store.body_size(lease.event)).await;
+        // Not held while it waits for memory.
+        drop(connection);
+        let Some(size) = size? else { return Ok(None) };
+        let memory = self.body_memory.reserve(size).await;
         let connection = connections.acquire(handler).await;
         let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
         let alone = in_time(SETTLE_TIMEOUT, loading).await;
         drop(connection);
-        alone
+        Ok(alone?.map(|(event, origin)| Loaded { event, origin, memory }))
     }
 
     /// Loads what can be loaded together; each of the others is then loaded alone, by its delivery.

@@ -21,6 +21,7 @@
 //! during settlement is retried while the lease lasts.
 
 mod backoff;
+mod body_memory;
 mod dispatcher;
 mod handler;
 mod in_flight;

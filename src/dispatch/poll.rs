@@ -25,11 +25,17 @@ pub(super) struct Polled {
     pub(super) started: usize,
     /// Whether to poll again at once.
     pub(super) more: bool,
+    /// Whether a queue had a delivery for every free slot, and probably has more.
+    pub(super) backlog: bool,
 }
 
 impl Polled {
     fn and(self, other: Self) -> Self {
-        Self { started: self.started + other.started, more: self.more || other.more }
+        Self {
+            started: self.started + other.started,
+            more: self.more || other.more,
+            backlog: self.backlog || other.backlog,
+        }
     }
 }
 
@@ -125,7 +131,7 @@ impl Dispatcher {
                 let slot = self.slots.take(queue.clone());
                 self.start(lease, slot);
             }
-            Polled { started, more }
+            Polled { started, more, backlog: started == free }
         });
         let polls = futures_util::stream::iter(claims).buffer_unordered(CONCURRENT_CLAIMS);
         polls.fold(Polled::default(), async |all, polled| all.and(polled)).await
@@ -193,7 +199,7 @@ impl Dispatcher {
             for lease in leases {
                 self.start(lease, ());
             }
-            Polled { started, more }
+            Polled { started, more, backlog: false }
         });
         let polls = futures_util::stream::iter(claims).buffer_unordered(CONCURRENT_CLAIMS);
         polls.fold(Polled::default(), async |all, polled| all.and(polled)).await
@@ -208,13 +214,20 @@ impl Dispatcher {
         let (now, lease) = (self.clock.now(), self.settings.lease);
         let sources: Vec<(&str, OffsetDateTime)> =
             queues.iter().map(|(queue, oldest)| (queue.source.as_str(), *oldest)).collect();
-        let claimed =
-            self.store.claim_for_destination(destination, limit, &sources, now, lease).await?;
+        let claim = async |window| {
+            let room = (limit, window);
+            self.store.claim_for_destination(destination, room, &sources, now, lease).await
+        };
+        let claimed = claim(None).await?;
+        if !claimed.truncated {
+            return Ok((claimed.leases, false));
+        }
         let mut parked = false;
-        if claimed.truncated {
-            for (queue, oldest) in queues {
-                parked |= self.park_followers(queue, *oldest, now).await?;
-            }
+        for (queue, oldest) in queues {
+            parked |= self.park_followers(queue, *oldest, now).await?;
+        }
+        if claimed.leases.is_empty() && !parked {
+            return Ok((claim(Some(MAX_SCANNED)).await?.leases, false));
         }
         Ok((claimed.leases, parked))
     }

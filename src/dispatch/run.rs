@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::backoff::DeliveryRetries;
+use super::load::Loaded;
 use super::runner::Runner;
 use super::{Attempt, Decision, Failure, SETTLE_TIMEOUT, in_time};
 use crate::store::{
@@ -105,7 +106,7 @@ impl Runner {
             let missing = format!("source `{}` has no handler `{}`", lease.source, lease.handler);
             return Ok(Err(Failure::permanent(DeathReason::HandlerMissing, missing)));
         };
-        let Some((event, origin)) = self.load(lease).await? else {
+        let Some(Loaded { event, origin, memory }) = self.load(lease).await? else {
             return Ok(Err(Failure::permanent(
                 DeathReason::Permanent,
                 "the event no longer exists",
@@ -113,8 +114,12 @@ impl Runner {
         };
         let attempt = Attempt { number: lease.attempt, started_at, origin };
         let mut task = self.handlers.spawn(
-            async move { handler.handle(&event, attempt).await }
-                .instrument(tracing::Span::current()),
+            async move {
+                let result = handler.handle(&event, attempt).await;
+                drop((event, memory));
+                result
+            }
+            .instrument(tracing::Span::current()),
         );
         Ok(match tokio::time::timeout(self.handler_deadline, &mut task).await {
             Ok(Ok(result)) => result,

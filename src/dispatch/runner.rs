@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::body_memory::BodyMemory;
 use super::slots::Connections;
 use super::together::Together;
 use super::{HandlerTable, Jitter, RetryPolicy};
@@ -25,6 +26,7 @@ pub(super) struct Runner {
     pub(super) jitter: Jitter,
     pub(super) handlers: Handle,
     pub(super) connections: Connections,
+    pub(super) body_memory: BodyMemory,
     pub(super) loads: Together<(i64, EventId), Option<(StoredEvent, Origin)>, StoreError>,
     pub(super) settlements: Together<Completed, Outcome, EffectError>,
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Failing;
 use crate::store::Queue;
@@ -12,7 +12,15 @@ use crate::store::Queue;
 /// The slots of handlers. Some are reserved for each queue, so that a handler that hangs leaves the
 /// others theirs. The rest is shared.
 #[derive(Debug, Clone)]
-pub(super) struct Slots(Arc<Mutex<State>>);
+pub(super) struct Slots(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    total: usize,
+    state: Mutex<State>,
+    /// Notified when a slot is released.
+    released: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -57,11 +65,24 @@ impl Slots {
             count => (total / (2 * count)).max(usize::from(total > count)),
         };
         let shared = total.saturating_sub(reserved * queues.len());
-        Self(Arc::new(Mutex::new(State { shared, reserved, used: HashMap::new(), queues })))
+        let state = Mutex::new(State { shared, reserved, used: HashMap::new(), queues });
+        Self(Arc::new(Shared { total, state, released: Notify::new() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until at least half of the slots are free.
+    pub(super) async fn half_free(&self) {
+        loop {
+            let released = self.0.released.notified();
+            let used: usize = self.state().used.values().sum();
+            if used * 2 <= self.0.total {
+                return;
+            }
+            released.await;
+        }
     }
 
     /// The number of slots offered to each of these queues. What cannot be divided evenly goes to
@@ -91,6 +112,8 @@ impl Drop for Slot {
         if let Some(used) = state.used.get_mut(&self.queue) {
             *used = used.saturating_sub(1);
         }
+        drop(state);
+        self.slots.0.released.notify_waiters();
     }
 }
 

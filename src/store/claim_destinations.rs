@@ -9,9 +9,6 @@ use super::claim::Claimed;
 use super::deliveries::{Leased, interval};
 use super::{HandlerName, Lease, Store, StoreError, Tx};
 
-/// The maximum number of due deliveries scanned per source.
-const WINDOW: i64 = 200;
-
 impl Store {
     /// Claims due deliveries of a destination that is not blocked, as [`Store::claim`]. `sources`
     /// are the sources to claim from, each with the time since when its oldest delivery is due. At
@@ -21,11 +18,12 @@ impl Store {
     /// Every second probe of an open breaker is a delivery that was tried before: a destination
     /// that fails every new event would otherwise never recover.
     ///
-    /// Claims nothing while another gateway claims for the destination.
+    /// Scans `window` deliveries of each source, or, if it is `None`, somewhat more than there is
+    /// room for. Claims nothing while another gateway claims for the destination.
     pub async fn claim_for_destination(
         &self,
         destination: &str,
-        room: i32,
+        (room, window): (i32, Option<i64>),
         sources: &[(&str, OffsetDateTime)],
         now: OffsetDateTime,
         lease: Duration,
@@ -47,7 +45,7 @@ impl Store {
         }
         let rows = sqlx::query!(
             r#"
-            WITH open AS MATERIALIZED (
+            WITH may_send AS MATERIALIZED (
                 SELECT CASE WHEN x.opened_at IS NULL THEN $2::int ELSE 1 END
                        - (SELECT count(*) FROM deliveries at_work
                            WHERE at_work.state = 'leased' AND at_work.destination = $8
@@ -56,6 +54,11 @@ impl Store {
                   FROM (SELECT) AS one LEFT JOIN destinations x ON x.name = $8
                  WHERE x.paused_at IS NULL AND x.disabled_at IS NULL
                    AND (x.not_before IS NULL OR x.not_before <= $5)
+            ), open AS MATERIALIZED (
+                SELECT room, tried_first,
+                       COALESCE($7, CASE WHEN tried_first THEN 200 ELSE room * 2 + 16 END)
+                           AS most
+                  FROM may_send
             ), looked AS MATERIALIZED (
                 SELECT d.*
                   FROM open
@@ -66,7 +69,7 @@ impl Store {
                       FROM deliveries d
                      WHERE d.source = s.source AND d.handler = $1 AND d.state = 'ready'
                        AND d.parked IS NULL AND d.due_at >= s.oldest AND d.due_at <= $5
-                     ORDER BY d.due_at, d.id LIMIT $7) AS d
+                     ORDER BY d.due_at, d.id LIMIT GREATEST(open.most, 0)) AS d
                  WHERE open.room > 0
             ), turn AS MATERIALIZED (
                 SELECT looked.* FROM looked CROSS JOIN open
@@ -102,8 +105,8 @@ impl Store {
             )
             SELECT COALESCE((SELECT room FROM open), 0) AS "room!",
                    COALESCE((SELECT max(n) FROM (
-                        SELECT count(*) AS n FROM looked GROUP BY source) AS by_source), 0)
-                        AS "looked!",
+                        SELECT count(*) AS n FROM looked GROUP BY source) AS by_source)
+                        >= (SELECT most FROM open), false) AS "truncated!",
                    leased.id AS "id?", leased.event_id AS "event_id?", leased.source AS "source?",
                    leased.attempts AS "attempts?", leased.lease_token AS "token?"
               FROM (SELECT) AS one LEFT JOIN leased ON true
@@ -115,12 +118,12 @@ impl Store {
             &oldest,
             now,
             interval(lease),
-            WINDOW,
+            window,
             destination,
         )
         .fetch_all(tx.connection())
         .await?;
-        let (room, looked) = rows.first().map_or((0, 0), |row| (row.room, row.looked));
+        let (room, truncated) = rows.first().map_or((0, false), |row| (row.room, row.truncated));
         let leases: Vec<Lease> = rows
             .into_iter()
             .filter_map(|row| {
@@ -137,6 +140,6 @@ impl Store {
             .collect();
         let leases = tx.commit(leases).await?.into_inner();
         let taken = i64::try_from(leases.len()).unwrap_or(i64::MAX);
-        Ok(Claimed { truncated: looked >= WINDOW && taken < room, leases })
+        Ok(Claimed { truncated: truncated && taken < room, leases })
     }
 }

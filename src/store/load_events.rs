@@ -122,6 +122,17 @@ impl Store {
         row.event(edited_from).map(Some)
     }
 
+    /// The size of an event's body in bytes, which is not read; `None` if the event was deleted.
+    pub async fn body_size(&self, id: EventId) -> Result<Option<u64>, StoreError> {
+        let size = sqlx::query_scalar!(
+            r#"SELECT octet_length(body) AS "size!" FROM events WHERE id = $1"#,
+            id.0,
+        )
+        .fetch_optional(&self.dispatch)
+        .await?;
+        size.map(|size| u64::try_from(size).map_err(|_| inconsistent(id, "body"))).transpose()
+    }
+
     /// Reads the events of deliveries, each with its origin, in one statement. Left out are events
     /// with a large body, edited ones, and those that no longer exist: see
     /// [`Store::event_to_deliver`].

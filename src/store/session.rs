@@ -102,10 +102,11 @@ impl Session {
             // Filters of users have optional parts: a generic plan for all cases would be a bad
             // one.
             "admin" => &[("plan_cache_mode", "force_custom_plan")],
-            // Lookups here are by key. A plan cached while a table was empty would scan the whole
-            // table, ever more slowly.
-            "group_writer" => &[
-                ("plan_cache_mode", "auto"),
+            // Lookups here are by index, for any parameters: to plan a claim anew takes as long as
+            // to execute it. A plan made while a table was empty must not scan the whole table,
+            // ever more slowly.
+            "group_writer" | "ingest" | "claim" | "dispatch" => &[
+                ("plan_cache_mode", "force_generic_plan"),
                 ("enable_seqscan", "off"),
                 ("enable_bitmapscan", "off"),
             ],

@@ -56,7 +56,7 @@ impl Handler for Scripted {
         let step = steps.get(attempt.number as usize - 1).or(steps.last()).unwrap();
         let others = self.running.fetch_add(1, Ordering::SeqCst);
         let mut call = format!("{name}#{}", attempt.number);
-        if step == "alone" {
+        if step.as_str().is_some_and(|step| step.starts_with("alone")) {
             write!(call, " beside {others}").unwrap();
         }
         self.calls.lock().unwrap().push(call);
@@ -79,7 +79,7 @@ impl Scripted {
             ("never", _) => Err(Failure::permanent(DeathReason::Permanent, "not ever")),
             ("panic", _) => panic!("a bug"),
             ("hang", _) => std::future::pending().await,
-            ("wait", _) => {
+            ("wait" | "alone-wait", _) => {
                 self.gate.acquire().await.unwrap().forget();
                 Ok(Effects::unchanged())
             }
@@ -196,6 +196,31 @@ async fn failing_head_blocks_only_its_own_lane() {
         gateway.run_until_idle().await;
         assert_eq!(handler.calls(), expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_wait_for_memory() {
+    let handler = Scripted::new();
+    let memory = "\n[dispatch]\nbody_memory = \"100 KiB\"\n";
+    let gateway = gateway_with(&handler).more_config(memory).start().await;
+    // Steps that are never reached, to make the body large.
+    let large = "done".repeat(20 * 1024);
+    for name in ["a", "b", "c"] {
+        send(&gateway, name, name, &["alone-wait", &large]).await;
+    }
+    let dispatcher = gateway.dispatcher().clone();
+    let running = tokio::spawn(async move { dispatcher.run_until_idle().await });
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        while handler.calls.lock().unwrap().len() == calls.len() {
+            tokio::task::yield_now().await;
+        }
+        calls.clone_from(&handler.calls.lock().unwrap());
+        handler.gate.add_permits(1);
+    }
+    running.await.unwrap().unwrap();
+    calls.sort();
+    assert_eq!(calls, ["a#1 beside 0", "b#1 beside 0", "c#1 beside 0"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,7 +142,7 @@ async fn lost_request_is_resent_but_not_while_paused() {
         .store()
         .claim_for_destination(
             "app",
-            4,
+            (4, None),
             &[("billing", crate::harness::START)],
             gateway.clock().now(),
             Duration::ZERO,

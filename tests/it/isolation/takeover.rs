@@ -24,7 +24,8 @@ async fn claim_and_crash(gateway: &Gateway) -> usize {
     let queue = Queue { source: SOURCE.to_owned(), handler: format!("to:{APP}") };
     let mut claimed_count = 0;
     if let [Some(oldest)] = store.oldest_due(&[(&queue, None)], now).await.unwrap()[..] {
-        let claimed = store.claim_for_destination(APP, 16, &[(SOURCE, oldest)], now, LEASE).await;
+        let claimed =
+            store.claim_for_destination(APP, (16, None), &[(SOURCE, oldest)], now, LEASE).await;
         claimed_count += claimed.unwrap().leases.len();
     }
     let isolated = store.claim_isolated(&[SOURCE.to_owned()], "", now, LEASE).await.unwrap();
