@@ -28,6 +28,10 @@ COMMENT ON COLUMN events.body_digest   IS 'The SHA-256 of the body that was eras
 
 ALTER TABLE event_keys
     ALTER COLUMN key TYPE uuid USING encode(substring(key FROM 1 FOR 16), 'hex')::uuid;
+-- The ranges of the index before only grow: once expired keys had made room for new ones, every
+-- range would have had expired keys.
+DROP INDEX event_keys_by_expiry;
+CREATE INDEX event_keys_by_expiry ON event_keys (expires_at);
 COMMENT ON COLUMN event_keys.key IS 'The first half of a SHA-256 over tenant, source, type of key and key: long or odd ids cannot break the index. Half, because this index takes a random entry for every event, and its width is most of its cost. Two ids of one sender with the same half take 2^64 attempts to find, and would cost only that sender an event.';
 
 -- The prefix is also in src/store/handler_name.rs.

@@ -25,8 +25,9 @@ use crate::store::{HandlerName, LaneCursor, Lease, Paused, Store, StoreError};
 /// The minimum interval between recoveries of expired leases.
 const RECOVER_EVERY: Duration = Duration::from_secs(5);
 
-/// For how long a backlog waits until half of the slots are free.
-const REFILL_DELAY: Duration = Duration::from_millis(10);
+/// For how long a backlog waits at most until half of the slots are free: slow handlers may have
+/// the other half.
+const REFILL_DELAY: Duration = Duration::from_millis(5);
 
 /// The delay between claims while deliveries are due.
 const BUSY_DELAY: Duration = Duration::from_millis(2);

@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn half_of_the_slots_are_awaited() {
+        let one = queue("one");
+        let slots = Slots::new(5, vec![one.clone()]);
+        let mut used: Vec<Slot> = (0..3).map(|_| slots.take(one.clone())).collect();
+        let mut half = Box::pin(slots.half_free());
+        assert!(futures_util::poll!(&mut half).is_pending());
+        used.pop();
+        assert!(futures_util::poll!(&mut half).is_ready());
+        slots.half_free().await;
+    }
+
+    #[tokio::test]
     async fn failing_handler_gets_one_connection_and_others_keep_theirs() {
         let connections = Connections::new(5);
         let held = (connections.acquire("stuck").await, connections.acquire("stuck").await);

@@ -18,7 +18,8 @@ impl Store {
         loop {
             let done = sqlx::query!(
                 "DELETE FROM event_keys WHERE key IN
-                    (SELECT key FROM event_keys WHERE expires_at <= $1 LIMIT $2)",
+                    (SELECT key FROM event_keys WHERE expires_at <= $1
+                      ORDER BY expires_at LIMIT $2)",
                 now,
                 STEP,
             )
