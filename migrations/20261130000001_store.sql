@@ -43,6 +43,9 @@ COMMENT ON FUNCTION destination_of IS 'The name of the destination in a stored h
 -- It is always destination_of(handler), but not generated: that costs every INSERT what a CHECK
 -- would.
 ALTER TABLE deliveries ALTER COLUMN destination DROP EXPRESSION;
+-- The destinations with waiting deliveries, and how many: for alarms and the overview.
+CREATE INDEX deliveries_waiting ON deliveries (destination)
+    WHERE state = 'ready' AND destination IS NOT NULL;
 COMMENT ON COLUMN deliveries.triggered_by IS 'arrival: the event was received; replay: an operator replayed a delivery; resend: an operator had the event delivered again, or for the first time; edit: an operator edited the event.';
 COMMENT ON COLUMN deliveries.replay_of    IS 'The delivery that this one replays or resends; null for a resend to a handler that had none.';
 

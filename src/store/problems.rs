@@ -218,6 +218,7 @@ impl Store {
         &self,
         now: OffsetDateTime,
     ) -> Result<Option<OpenTransaction>, StoreError> {
+        // Bounds by subqueries: with a join, the whole index would be read.
         let row = sqlx::query_as!(
             OpenTransaction,
             r#"
@@ -232,11 +233,15 @@ impl Store {
                  UNION ALL
                 SELECT NULL, clock_timestamp() - prepared FROM pg_prepared_xacts
                  UNION ALL
-                SELECT NULL, $1 - (SELECT received_at FROM events, bounds
-                                    WHERE xact >= low AND xact < high ORDER BY xact LIMIT 1)
+                SELECT NULL, $1 - (SELECT received_at FROM events
+                                    WHERE xact >= (SELECT low FROM bounds)
+                                      AND xact < (SELECT high FROM bounds)
+                                    ORDER BY xact LIMIT 1)
                  UNION ALL
-                SELECT NULL, $1 - (SELECT finished_at FROM attempts, bounds
-                                    WHERE xact >= low AND xact < high ORDER BY xact LIMIT 1)
+                SELECT NULL, $1 - (SELECT finished_at FROM attempts
+                                    WHERE xact >= (SELECT low FROM bounds)
+                                      AND xact < (SELECT high FROM bounds)
+                                    ORDER BY xact LIMIT 1)
             )
             SELECT extract(epoch FROM age)::float8 AS "seconds!", pid AS "pid?"
               FROM held WHERE age IS NOT NULL
