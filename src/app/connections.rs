@@ -3,7 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU64;
 
-use super::{BuildError, descriptors};
+use super::BuildError;
+use super::descriptors::Shares;
 use crate::config::{ConnectionLimits, File};
 use crate::web::{ConnectionBounds, ConnectionSettings, QUIET_LIBRARY};
 
@@ -17,8 +18,7 @@ pub fn log_filter(configured: &str) -> String {
 }
 
 /// The settings of the ingest and the admin listener.
-pub(super) fn settings(file: &File, workers: usize) -> (ConnectionSettings, ConnectionSettings) {
-    let total = descriptors::share(file, workers, descriptors::raise());
+pub(super) fn settings(file: &File, total: Shares) -> (ConnectionSettings, ConnectionSettings) {
     let (ingest, operator) = (&file.ingest, &file.operator);
     let of_ingest = bounds(total.ingest, ingest.limits());
     let of_operator = bounds(total.operator, operator.limits());

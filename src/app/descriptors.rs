@@ -10,12 +10,17 @@ use crate::config::File;
 const OTHER_FILES: usize = 64;
 /// Minimum number of connections of a listener.
 const MIN_CONNECTIONS: usize = 8;
+/// Minimum number of handlers.
+const MIN_HANDLERS: usize = 4;
+/// A handler may have a request and an object open.
+const FILES_OF_A_HANDLER: usize = 2;
 
-/// How many connections each listener may have.
+/// How many connections each listener may have, and how many handlers may run at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Connections {
+pub(super) struct Shares {
     pub(super) ingest: usize,
     pub(super) operator: usize,
+    pub(super) handlers: usize,
 }
 
 /// Raises the limit of open files as far as permitted, and returns it.
@@ -25,19 +30,30 @@ pub(super) fn raise() -> usize {
     usize::try_from(if raised { hard } else { soft }).unwrap_or(usize::MAX)
 }
 
-/// The configured number of connections, or fewer if the limit is too low, which is logged.
-pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
-    let configured =
-        Connections { ingest: file.ingest.connections, operator: file.operator.connections };
+/// The configured numbers, or fewer if the limit is too low, which is logged.
+pub(super) fn share(file: &File, workers: usize, limit: usize) -> Shares {
+    let configured = Shares {
+        ingest: file.ingest.connections,
+        operator: file.operator.connections,
+        handlers: file.dispatch.concurrency,
+    };
     let others = others(file, workers);
-    let needed = configured.ingest.saturating_add(configured.operator).saturating_add(others);
+    let needed = configured
+        .handlers
+        .saturating_mul(FILES_OF_A_HANDLER)
+        .saturating_add(configured.ingest)
+        .saturating_add(configured.operator)
+        .saturating_add(others);
     if needed <= limit {
         return configured;
     }
     let left = limit.saturating_sub(others);
-    let shared = Connections {
+    let handlers = configured.handlers.min((left / 4 / FILES_OF_A_HANDLER).max(MIN_HANDLERS));
+    let left = left.saturating_sub(handlers * FILES_OF_A_HANDLER);
+    let shared = Shares {
         ingest: configured.ingest.min((left / 4 * 3).max(MIN_CONNECTIONS)),
         operator: configured.operator.min((left / 4).max(MIN_CONNECTIONS)),
+        handlers,
     };
     warn!(
         event = "files.limited",
@@ -45,8 +61,10 @@ pub(super) fn share(file: &File, workers: usize, limit: usize) -> Connections {
         needed,
         ingest = shared.ingest,
         operator = shared.operator,
-        "limit of open files too low for the configured connections, accepting fewer: raise it \
-         (LimitNOFILE, ulimit -n) to `needed`, or lower ingest.connections and operator.connections"
+        handlers = shared.handlers,
+        "limit of open files too low for the configured connections and handlers, using fewer: \
+         raise it (LimitNOFILE, ulimit -n) to `needed`, or lower ingest.connections, \
+         operator.connections and dispatch.concurrency"
     );
     shared
 }
@@ -56,14 +74,12 @@ fn others(file: &File, workers: usize) -> usize {
     let pools =
         database.ingest_connections + database.dispatch_connections + database.operator_connections;
     let destinations = file.destination.iter().map(|destination| destination.concurrency);
-    // A handler may have a request and an object open; two connections check the database; each
-    // thread has a connection of its own and the files of its runtime.
-    let handlers = file.dispatch.concurrency * 2;
+    // Two connections check the database; each thread has a connection of its own and the files of
+    // its runtime.
     OTHER_FILES
         + usize::try_from(pools).unwrap_or(usize::MAX)
         + 2
         + workers * 8
-        + handlers
         + destinations.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)).sum::<usize>()
 }
 
@@ -74,7 +90,7 @@ mod tests {
     #[test]
     fn high_limit_leaves_the_connections_unchanged() {
         let file = File::default();
-        let all = Connections { ingest: 1024, operator: 256 };
+        let all = Shares { ingest: 1024, operator: 256, handlers: 128 };
         assert_eq!(share(&file, 2, 4096), all);
         assert_eq!(share(&file, 2, usize::MAX), all);
     }
@@ -88,7 +104,9 @@ mod tests {
                 shared.ingest >= MIN_CONNECTIONS && shared.operator >= MIN_CONNECTIONS,
                 "{limit}"
             );
-            let all = shared.ingest + shared.operator + others(&file, 2);
+            assert!(shared.handlers >= MIN_HANDLERS, "{limit}");
+            let handlers = shared.handlers * FILES_OF_A_HANDLER;
+            let all = shared.ingest + shared.operator + handlers + others(&file, 2);
             assert!(all <= limit, "{limit}: {shared:?}");
             assert!(shared.ingest > shared.operator, "{limit}");
         }
@@ -97,6 +115,7 @@ mod tests {
     #[test]
     fn a_few_connections_are_allowed_even_without_room() {
         let shared = share(&File::default(), 2, 32);
-        assert_eq!(shared, Connections { ingest: MIN_CONNECTIONS, operator: MIN_CONNECTIONS });
+        let (ingest, operator) = (MIN_CONNECTIONS, MIN_CONNECTIONS);
+        assert_eq!(shared, Shares { ingest, operator, handlers: MIN_HANDLERS });
     }
 }

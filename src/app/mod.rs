@@ -216,7 +216,8 @@ impl App {
         let workers = file.ingest.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
         });
-        let (for_ingest, for_operator) = connections::settings(file, workers);
+        let shares = descriptors::share(file, workers, descriptors::raise());
+        let (for_ingest, for_operator) = connections::settings(file, shares);
         let (ingest_listener, ingest_address) = connections::bind(file.ingest.listen)?;
         let (operator_listener, operator_address) = connections::bind(file.operator.listen)?;
         let ingest = web::serve_ingest(ingest_listener, for_ingest, ingest_state, workers)
@@ -236,7 +237,7 @@ impl App {
             Dispatcher::new(
                 store.clone(),
                 wiring.table,
-                wiring::dispatch_settings(config),
+                wiring::dispatch_settings(config, shares.handlers),
                 Arc::clone(&parts.clock),
                 wakeup.clone(),
                 Arc::clone(&parts.jitter),

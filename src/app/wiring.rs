@@ -187,10 +187,10 @@ pub(super) fn retention_rules(config: &Config) -> RetentionRules {
     RetentionRules { default: rule(default), sources: sources.collect() }
 }
 
-pub(super) fn dispatch_settings(config: &Config) -> DispatchSettings {
+pub(super) fn dispatch_settings(config: &Config, handlers: usize) -> DispatchSettings {
     let dispatch = &config.file.dispatch;
     DispatchSettings {
-        concurrency: dispatch.concurrency,
+        concurrency: handlers,
         body_memory: dispatch.body_memory.as_u64(),
         handler_deadline: dispatch.handler_deadline,
         lease: dispatch.lease,
