@@ -46,10 +46,11 @@ async fn deliveries_and_transfers_in_flight_are_finished_after_an_upgrade() {
     let (done, done_body) = send(&before, "invoice.paid", "in_1").await;
     before.run_until_idle().await;
     let (dead, _) = send(&before, "invoice.paid", "in_2").await;
-    let dies = "UPDATE deliveries
-                   SET state = 'dead', finished_at = now(), death_reason = 'permanent'
-                 WHERE event_id = (SELECT max(id::text) FROM events)::uuid";
-    assert_eq!(before.execute(dies).await, 2, "one to the handler, one to the destination");
+    let dies = format!(
+        "UPDATE deliveries SET state = 'dead', finished_at = now(), death_reason = 'permanent'
+          WHERE event_id = '{dead}'"
+    );
+    assert_eq!(before.execute(&dies).await, 2, "one to the handler, one to the destination");
     let (leased, _) = send(&before, "invoice.paid", "in_3").await;
     assert_eq!(before.claim("billing", 10, Duration::ZERO).await.len(), 2);
     let (ready, _) = send(&before, "invoice.paid", "in_3").await;
