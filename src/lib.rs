@@ -1,4 +1,5 @@
 //! Sealpost: a signed-webhook ingestion gateway.
+pub mod byte_permits;
 pub mod clock;
 pub mod near_names;
 pub mod telemetry;

@@ -18,10 +18,10 @@ pub fn log_filter(configured: &str) -> String {
 }
 
 /// The settings of the ingest and the admin listener.
-pub(super) fn settings(file: &File, total: Shares) -> (ConnectionSettings, ConnectionSettings) {
+pub(super) fn settings(file: &File, shares: Shares) -> (ConnectionSettings, ConnectionSettings) {
     let (ingest, operator) = (&file.ingest, &file.operator);
-    let of_ingest = bounds(total.ingest, ingest.limits());
-    let of_operator = bounds(total.operator, operator.limits());
+    let of_ingest = bounds(shares.ingest, ingest.limits());
+    let of_operator = bounds(shares.operator, operator.limits());
     (
         ConnectionSettings::new("ingest", of_ingest, ingest.trusted_proxies.clone()),
         ConnectionSettings::new("operator", of_operator, operator.trusted_proxies.clone()),

@@ -191,7 +191,7 @@ pub(super) fn dispatch_settings(config: &Config, handlers: usize) -> DispatchSet
     let dispatch = &config.file.dispatch;
     DispatchSettings {
         concurrency: handlers,
-        body_memory: dispatch.body_memory.as_u64(),
+        body_memory: bytes(dispatch.body_memory),
         handler_deadline: dispatch.handler_deadline,
         lease: dispatch.lease,
         poll: dispatch.poll,

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::body_memory::BodyMemory;
 use super::in_flight::InFlight;
 use super::isolated::Isolated;
 use super::poll::Polled;
@@ -19,6 +18,7 @@ use super::runner::Runner;
 use super::slots::{Connections, Slots};
 use super::together::Together;
 use super::{CLAIM_TIMEOUT, DispatchProblem, HandlerTable, Jitter, RetryPolicy, Wakeup, in_time};
+use crate::byte_permits::BytePermits;
 use crate::clock::SharedClock;
 use crate::store::{HandlerName, LaneCursor, Lease, Paused, Store, StoreError};
 
@@ -38,7 +38,7 @@ pub struct DispatchSettings {
     /// The maximum number of concurrent handlers.
     pub concurrency: usize,
     /// The memory for bodies of more than 64 KiB, of all handlers and destinations, in bytes.
-    pub body_memory: u64,
+    pub body_memory: usize,
     /// The timeout of a handler.
     pub handler_deadline: Duration,
     /// The duration of a lease; longer than the timeout of a handler.
@@ -100,7 +100,7 @@ impl Dispatcher {
         let (sources, destinations) = (Arc::new(table.sources()), table.destinations());
         let runner = Runner {
             connections: Connections::new(store.settle_connections()),
-            body_memory: BodyMemory::new(settings.body_memory),
+            body_memory: BytePermits::new(settings.body_memory),
             loads: Together::default(),
             settlements: Together::default(),
             store: store.clone(),

@@ -57,7 +57,7 @@ impl Runner {
         // Not held while it waits for memory.
         drop(connection);
         let Some(size) = size? else { return Ok(None) };
-        let memory = self.body_memory.reserve(size).await;
+        let memory = self.body_memory.acquire(size).await;
         let connection = connections.acquire(handler).await;
         let loading = self.store.event_to_deliver(lease.event, Some(lease.delivery));
         let alone = in_time(SETTLE_TIMEOUT, loading).await;

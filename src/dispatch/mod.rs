@@ -21,7 +21,6 @@
 //! during settlement is retried while the lease lasts.
 
 mod backoff;
-mod body_memory;
 mod dispatcher;
 mod handler;
 mod in_flight;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::body_memory::BodyMemory;
 use super::slots::Connections;
 use super::together::Together;
 use super::{HandlerTable, Jitter, RetryPolicy};
+use crate::byte_permits::BytePermits;
 use crate::clock::SharedClock;
 use crate::store::{
     Completed, Counter, EffectError, EventId, Lease, Origin, Outcome, Store, StoreError,
@@ -26,7 +26,7 @@ pub(super) struct Runner {
     pub(super) jitter: Jitter,
     pub(super) handlers: Handle,
     pub(super) connections: Connections,
-    pub(super) body_memory: BodyMemory,
+    pub(super) body_memory: BytePermits,
     pub(super) loads: Together<(i64, EventId), Option<(StoredEvent, Origin)>, StoreError>,
     pub(super) settlements: Together<Completed, Outcome, EffectError>,
 }

@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::Peer;
+use crate::byte_permits::BytePermits;
 
 const SMALL: usize = 64 * 1024;
 /// A body that has not received [`MIN_PROGRESS`] bytes for this long is stalled.
@@ -33,8 +34,6 @@ const STALL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const COPY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of copies made while a body is processed.
 const COPIES_PER_BODY: usize = 2;
-/// The unit in which copies are counted, in bytes.
-const COPY_UNIT: usize = 1024;
 
 /// The memory budget of all requests.
 #[derive(Debug, Clone)]
@@ -45,7 +44,7 @@ struct Shared {
     parts: Parts,
     state: Mutex<State>,
     freed: Notify,
-    copies: Arc<Semaphore>,
+    copies: BytePermits,
 }
 
 /// The parts of a budget, in bytes.
@@ -124,9 +123,7 @@ impl ByteBudget {
             parts,
             state: Mutex::default(),
             freed: Notify::new(),
-            copies: Arc::new(Semaphore::new(
-                (parts.copies / COPY_UNIT).min(Semaphore::MAX_PERMITS),
-            )),
+            copies: BytePermits::new(parts.copies),
         };
         Self(Arc::new(shared))
     }
@@ -216,17 +213,9 @@ impl Reservation {
     /// # Errors
     /// [`BudgetExhausted`] after a timeout.
     pub async fn copies(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BudgetExhausted> {
-        let Shared { parts, copies, .. } = &*self.budget.0;
         // A body that is too large for the budget uses all of it.
-        let units =
-            (bytes.saturating_mul(COPIES_PER_BODY) / COPY_UNIT).min(parts.copies / COPY_UNIT);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let permit = Arc::clone(copies).acquire_many_owned(units);
-        tokio::time::timeout(COPY_TIMEOUT, permit)
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(BudgetExhausted)
+        let permit = self.budget.0.copies.acquire(bytes.saturating_mul(COPIES_PER_BODY));
+        tokio::time::timeout(COPY_TIMEOUT, permit).await.ok().flatten().ok_or(BudgetExhausted)
     }
 
     fn set_waiting(&self, waiting: bool) {

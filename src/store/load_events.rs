@@ -123,14 +123,14 @@ impl Store {
     }
 
     /// The size of an event's body in bytes, which is not read; `None` if the event was deleted.
-    pub async fn body_size(&self, id: EventId) -> Result<Option<u64>, StoreError> {
+    pub async fn body_size(&self, id: EventId) -> Result<Option<usize>, StoreError> {
         let size = sqlx::query_scalar!(
             r#"SELECT octet_length(body) AS "size!" FROM events WHERE id = $1"#,
             id.0,
         )
         .fetch_optional(&self.dispatch)
         .await?;
-        size.map(|size| u64::try_from(size).map_err(|_| inconsistent(id, "body"))).transpose()
+        size.map(|size| usize::try_from(size).map_err(|_| inconsistent(id, "body"))).transpose()
     }
 
     /// Reads the events of deliveries, each with its origin, in one statement. Left out are events

@@ -7,6 +7,7 @@ use crate::harness::Gateway;
 
 /// The modules that each module may use. The modules above them are not listed.
 const MODULES: &[(&str, &[&str])] = &[
+    ("byte_permits", &[]),
     ("clock", &[]),
     ("near_names", &[]),
     ("lifecycle", &[]),
@@ -23,8 +24,11 @@ const MODULES: &[(&str, &[&str])] = &[
     ("store", &["verify", "postgres", "vault"]),
     ("stored_secrets", &["verify", "store", "vault"]),
     ("alerts", &["verify", "outbound", "store"]),
-    ("ingest", &["verify", "lifecycle", "sender_client", "store", "stored_secrets"]),
-    ("dispatch", &["clock", "verify", "store"]),
+    (
+        "ingest",
+        &["byte_permits", "verify", "lifecycle", "sender_client", "store", "stored_secrets"],
+    ),
+    ("dispatch", &["byte_permits", "clock", "verify", "store"]),
     (
         "admin",
         &[
