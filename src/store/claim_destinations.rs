@@ -55,6 +55,7 @@ impl Store {
                  WHERE x.paused_at IS NULL AND x.disabled_at IS NULL
                    AND (x.not_before IS NULL OR x.not_before <= $5)
             ), open AS MATERIALIZED (
+                -- What was tried before may be behind many that were not.
                 SELECT room, tried_first,
                        COALESCE($7, CASE WHEN tried_first THEN 200 ELSE room * 2 + 16 END)
                            AS most

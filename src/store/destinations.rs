@@ -211,17 +211,8 @@ impl Store {
                        min(created_at) FILTER (WHERE state = 'ready') AS oldest,
                        count(*) FILTER (WHERE state = 'leased') AS leased,
                        count(*) FILTER (WHERE state = 'dead') AS dead
-                  FROM (SELECT d.destination, d.state, d.created_at
-                          FROM queues q
-                         -- `OFFSET 0` keeps it from becoming a join that reads all queues.
-                         CROSS JOIN LATERAL (
-                            SELECT destination, state, created_at FROM deliveries
-                             WHERE source = q.source AND handler = q.handler
-                               AND state = 'ready' AND parked IS NULL OFFSET 0) AS d
-                         WHERE q.destination IS NOT NULL
-                         UNION ALL
-                        SELECT destination, state, created_at FROM deliveries
-                         WHERE state = 'ready' AND parked IS NOT NULL AND destination IS NOT NULL
+                  FROM (SELECT destination, state, created_at FROM deliveries
+                         WHERE state = 'ready' AND destination IS NOT NULL
                          UNION ALL
                         SELECT destination, state, created_at FROM deliveries
                          WHERE state = 'leased' AND destination IS NOT NULL
